@@ -1,0 +1,1 @@
+"""The read API, health endpoints and metrics over HTTP, on loopback by default."""

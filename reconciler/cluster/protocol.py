@@ -1,0 +1,166 @@
+"""What the engine needs of a cluster, over plain dicts. Two implementations, one contract test suite.
+
+Objects are Kubernetes objects as JSON values. Every call may raise a `ClusterError`, whose type says what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+from reconciler.model.identity import GVK, JsonObject, ObjectRef
+from reconciler.model.outcome import Retry
+
+
+class ClusterError(Exception):
+    """Root of what a cluster can answer. `retry` is what the engine must do next."""
+
+    retry: ClassVar[Retry] = "backoff"
+    reason: ClassVar[str] = "ClusterError"
+
+
+class NotFoundError(ClusterError):
+    """404: the object is not there. `retry` is terminal: asking again changes nothing."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "NotFound"
+
+
+class NamespaceMissingError(ClusterError):
+    """The namespace of the object does not exist (or is being deleted): wait for it."""
+
+    retry: ClassVar[Retry] = "wait"
+    reason: ClassVar[str] = "NamespaceMissing"
+
+
+class KindUnknownError(ClusterError):
+    """No such kind is served: a CRD may yet bring it."""
+
+    retry: ClassVar[Retry] = "wait"
+    reason: ClassVar[str] = "KindUnknown"
+
+
+class AlreadyExistsError(ClusterError):
+    """409 on create."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "AlreadyExists"
+
+
+class ConflictError(ClusterError):
+    """409: resourceVersion or a uid precondition did not hold. Read again, decide again."""
+
+    retry: ClassVar[Retry] = "now"
+    reason: ClassVar[str] = "Conflict"
+
+
+class OwnershipError(ClusterError):
+    """409 on apply without force: another manager owns a field. The message names manager and field."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "FieldConflict"
+
+
+class InvalidError(ClusterError):
+    """422 or 400: the object is refused, immutable fields included. The message names the field, never a secret value."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "Invalid"
+
+
+class ExpiredError(ClusterError):
+    """410: the watch is older than what is kept. List again."""
+
+    retry: ClassVar[Retry] = "now"
+    reason: ClassVar[str] = "Expired"
+
+
+class UnavailableError(ClusterError):
+    """429, 5xx, timeouts, a lost connection."""
+
+    retry: ClassVar[Retry] = "backoff"
+    reason: ClassVar[str] = "Unavailable"
+
+
+class Kind(NamedTuple):
+    """A served kind. `served` is the version that answers: a removed version of a built-in kind maps to it."""
+
+    gvk: GVK
+    plural: str
+    namespaced: bool
+    served: GVK
+
+
+class Page(NamedTuple):
+    """`version`: the resourceVersion of the list, where a watch can start. `next`: pass as `page` for more, empty at the end."""
+
+    items: list[JsonObject]
+    version: str
+    next: str = ""
+
+
+class WatchEvent(NamedTuple):
+    """`object` of a BOOKMARK carries only `metadata.resourceVersion`."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    object: JsonObject
+
+
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+
+class Cluster(Protocol):
+    """A cluster. Methods are safe to call from many tasks of one event loop."""
+
+    async def kind(self, gvk: GVK) -> Kind:
+        """Raises KindUnknownError. `apps/v1beta2 StatefulSet` answers with `served` = `apps/v1`."""
+        ...
+
+    async def get(self, ref: ObjectRef) -> JsonObject:
+        """A live read. Raises NotFoundError, KindUnknownError."""
+        ...
+
+    async def list(self, kind: GVK, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500) -> Page:
+        """`labels`: key to value; None asks only that the label exists. Empty namespace: all of them."""
+        ...
+
+    def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:
+        """Events after `since`, for all namespaces; `kind` None: every kind but the daemon's state kinds, Events and Leases.
+
+        An object that stops matching the labels comes as DELETED, one that starts to match as ADDED. Bookmarks come at
+        least once a minute. Raises ExpiredError when `since` is no longer kept. Ends only by being closed.
+        """
+        ...
+
+    async def create(self, obj: JsonObject) -> JsonObject:
+        """Raises AlreadyExistsError, NamespaceMissingError, InvalidError. Answers the object as stored (uid, resourceVersion)."""
+        ...
+
+    async def replace(self, obj: JsonObject) -> JsonObject:
+        """Compare-and-swap on metadata.resourceVersion, which must be given. Raises ConflictError, NotFoundError. On kinds with a
+        status subresource the status is left as it was."""
+        ...
+
+    async def replace_status(self, obj: JsonObject) -> JsonObject:
+        """The same for the status subresource alone."""
+        ...
+
+    async def apply(self, obj: JsonObject, manager: str, force: bool = False, dry_run: bool = False) -> JsonObject:
+        """Server-side apply. Raises OwnershipError (without force), NamespaceMissingError, KindUnknownError, InvalidError.
+
+        Answers the object as it then is, with managedFields. An apply that changes nothing keeps the resourceVersion.
+        """
+        ...
+
+    async def delete(self, ref: ObjectRef, uid: str = "", version: str = "", propagation: Propagation = "Background") -> None:
+        """Preconditions on uid and resourceVersion where given. Raises NotFoundError, ConflictError."""
+        ...
+
+
+def fields_of(obj: JsonObject, manager: str) -> dict[str, Any] | None:
+    """The fieldsV1 of the manager's own Apply entry (main resource, not a subresource), or None where it has none."""
+    for entry in (obj.get("metadata") or {}).get("managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            fields = entry.get("fieldsV1")
+            return fields if isinstance(fields, dict) else {}
+    return None

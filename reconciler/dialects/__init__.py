@@ -1,0 +1,1 @@
+"""Manifest families to the model, and the model back to each family's words. Pure."""

@@ -1,0 +1,58 @@
+"""What a manifest family gives: documents compiled to the model, and the model's words in the family's own."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from reconciler.model.application import Application
+from reconciler.model.problem import Problem
+from reconciler.model.run import Run
+
+
+class Document(NamedTuple):
+    """One YAML or JSON document. `index` counts all documents of the file from 0, `line` is its first line from 1."""
+
+    path: str
+    index: int
+    line: int
+    content: dict[str, Any]
+    text: str
+
+
+class Files(Protocol):
+    """The repository at one commit, read-only; only ordinary files exist. Paths are relative to its top, `/`-separated, never `..`."""
+
+    def oid(self, path: str) -> str | None:
+        """The blob id of the file at that path, or None."""
+        ...
+
+    def folder(self, path: str) -> dict[str, str]:
+        """Blob ids by full path of all files below a folder; empty where there is none."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError, ValueError (too large)."""
+        ...
+
+
+class Compiled(NamedTuple):
+    """`application` None: the document has errors; `problems` then holds at least one. Warnings may stand beside an application."""
+
+    application: Application | None
+    problems: list[Problem]
+
+
+class Dialect(Protocol):
+    family: str
+
+    def recognises(self, document: Document) -> bool:
+        """Whether the document is an application of this family."""
+        ...
+
+    def compile(self, document: Document, files: Files) -> Compiled:
+        """Finds every error in one pass. Never raises for what a document holds."""
+        ...
+
+    def words(self, run: Run) -> dict[str, Any]:
+        """The run's status in the family's own words."""
+        ...

@@ -1,0 +1,1 @@
+"""The imperative shell: key queue, runner, effect executors, store, heal, prune, write-back."""

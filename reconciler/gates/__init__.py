@@ -1,0 +1,1 @@
+"""Annotations to decisions. Pure: parsing is a total function (rule 4f)."""

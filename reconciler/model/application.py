@@ -1,0 +1,129 @@
+"""An application as every family is compiled to it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from reconciler.model.identity import AppKey
+
+Mode = Literal["StepByStep", "DAG"]
+
+
+class Input(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`source`: the name of an output that another step (or component) exports, or a dotted path below it.
+    `target`: a dotted path, `[i]` for list items, into what the step applies or into the step's own properties."""
+
+    source: str
+    target: str
+
+
+class Output(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`value`: a dotted path into what the step exports (`connection`, `objects[0].name`)."""
+
+    name: str
+    value: str
+
+
+class Trait(msgspec.Struct, frozen=True, omit_defaults=True):
+    type: str
+    properties: dict[str, Any] = {}
+
+
+class Component(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What can be rendered and applied, with the policies of one place already in it.
+
+    `id` is unique within the application. A component that several steps apply with different policies is several
+    components of one name here; `policies` says by which. `namespace`: where its objects go, by topology or scopes;
+    empty: the application's.
+    """
+
+    id: str
+    name: str
+    type: str
+    properties: dict[str, Any] = {}
+    traits: list[Trait] = []
+    depends_on: list[str] = []
+    inputs: list[Input] = []
+    outputs: list[Output] = []
+    namespace: str = ""
+    policies: list[str] = []
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of the workflow.
+
+    `type` is the name of a step type (`steps/`), already mapped from the family's own word. `key` is the gate key
+    (rule 4f), unique in the workflow. `given`: the name was written by a person, not generated. `components`: ids of the
+    components it applies, in order. `properties`: what the step type reads, validated.
+    """
+
+    name: str
+    type: str
+    key: str
+    given: bool = True
+    properties: dict[str, Any] = {}
+    components: list[str] = []
+    depends_on: list[str] = []
+    inputs: list[Input] = []
+    outputs: list[Output] = []
+
+
+class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
+    mode: Mode = "StepByStep"
+    steps: list[Step] = []
+
+
+class Environment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """From the label or the nearest `environment.yaml`. `values` are its `spec.global`."""
+
+    name: str = ""
+    namespace: str = ""
+    values: dict[str, Any] = {}
+
+
+class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that an application refers to: the path as the manifest names it, where it is, and its blob id (rule 5a)."""
+
+    name: str
+    path: str
+    oid: str
+
+
+class Application(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One compiled document.
+
+    `spec` is as written, before defaults. `annotations` are all of the document's; `read_annotations` names those that the
+    dialect reads and that so belong to the digest. `location`: path, document index in the file (from 0), first line (from 1).
+    `watched`: paths whose change can change this application; one that ends in `/` is a folder.
+    """
+
+    namespace: str
+    name: str
+    family: str
+    spec: dict[str, Any]
+    path: str
+    index: int = 0
+    line: int = 0
+    kind: str = "Application"
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    read_annotations: list[str] = []
+    environment: Environment = Environment()
+    components: list[Component] = []
+    workflow: Workflow = Workflow()
+    references: list[Reference] = []
+    watched: list[str] = []
+    options: dict[str, Any] = {}
+
+    @property
+    def key(self) -> AppKey:
+        return AppKey(self.namespace, self.name)
+
+    def component(self, component_id: str) -> Component:
+        """The component of that id. Raises KeyError: a compiled application never names one that it lacks."""
+        for component in self.components:
+            if component.id == component_id:
+                return component
+        raise KeyError(component_id)

@@ -1,0 +1,45 @@
+"""The names that people see: API groups, annotations, labels. One place, so that none is written twice."""
+
+from typing import Final
+
+GROUP: Final = "reconciler.dev"
+API_VERSION: Final = "reconciler.dev/v1alpha1"
+STATE_KINDS: Final = ("Application", "ApplicationRevision", "WorkflowRun")
+FIELD_MANAGER: Final = "reconciler"
+
+# Annotations that people write into manifests (git).
+GATE_PREFIX: Final = "gates.reconciler.dev/"
+CONTINUE_ROLLOUT: Final = "context.reconciler.dev/continueRollout"
+ROLLBACK: Final = "context.reconciler.dev/rollback"
+SUSPEND: Final = "reconciler.dev/suspend"
+ENVIRONMENT: Final = "reconciler.dev/environment"
+CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
+
+# The one hint that is read from a mirror (rule 3a).
+REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"
+
+# Labels and annotations on the objects that we manage.
+LABEL_APPLICATION: Final = "reconciler.dev/application"
+LABEL_NAMESPACE: Final = "reconciler.dev/application-namespace"
+LABEL_UID: Final = "reconciler.dev/application-uid"
+ANNOTATION_REVISION: Final = "reconciler.dev/revision"
+
+# Gate names that no step may take (rule 4f).
+RUN_GATE: Final = "run"
+WORKFLOW_CHANGED_GATE: Final = "workflow-changed"
+STATE_LOST_GATE: Final = "state-lost"
+RESERVED_STEPS: Final = frozenset({RUN_GATE, WORKFLOW_CHANGED_GATE, STATE_LOST_GATE})
+
+# Step types that are gates: engine code, never replaced by a definition (rule 4g).
+GATE_STEP_TYPES: Final = frozenset({"suspend", "rollout-promotion"})
+
+# The repository's own files.
+ENVIRONMENT_FILE: Final = "environment.yaml"
+IGNORE_FILE: Final = ".reconcilerignore"
+PRUNE_FILE: Final = ".reconciler/prune.yaml"
+
+
+def is_ours(annotation: str) -> bool:
+    """Whether an annotation key belongs to `reconciler.dev` or one of its sub-domains (rule 5a: never in a digest)."""
+    domain = annotation.partition("/")[0] if "/" in annotation else ""
+    return domain == GROUP or domain.endswith("." + GROUP)

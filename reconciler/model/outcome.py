@@ -1,0 +1,127 @@
+"""What a step answers, and what it asks for: effects and queries. A step does no I/O (DESIGN part 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from reconciler.model.identity import AppKey, ObjectRef
+
+Retry = Literal["now", "backoff", "wait", "terminal"]
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """Something that changes the world: kept, keyed, done at least once under one key (rule 9)."""
+
+    kind: str
+    params: dict[str, Any] = {}
+
+
+class Result(msgspec.Struct, omit_defaults=True):
+    """The stored outcome of an effect. `error` empty: it succeeded. `retry`: what the engine must do next when it failed.
+
+    `value` at most 32 KiB as JSON (rule 3e); it never holds a secret.
+    """
+
+    value: dict[str, Any] = {}
+    error: str = ""
+    reason: str = ""
+    retry: Retry = "terminal"
+    at: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Query: how are these objects? Answer: `{"status": Healthy|Progressing|Degraded|Missing|Unknown, "message": str}`."""
+
+    refs: tuple[ObjectRef, ...]
+
+
+class Live(msgspec.Struct, frozen=True):
+    """Query: one live object. Answer: the object without managedFields and without secret data, or None."""
+
+    ref: ObjectRef
+
+
+Query = Health | Live
+
+
+class Do(msgspec.Struct, frozen=True):
+    """Carry these out; keys are paths within the step (`apply/web`), stable over calls."""
+
+    effects: dict[str, Effect]
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing to do until `until` or until an answer to `watch` changes. Holds no worker."""
+
+    until: datetime | None
+    message: str
+    watch: tuple[Query, ...] = ()
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A decision is needed. `deadline`: it opens by itself then (a timer; rule 4c says when that counts)."""
+
+    message: str = ""
+    deadline: datetime | None = None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """`outputs`: what the step exports, `{component, objects, connection{host, port, secretRef}}` for apply steps."""
+
+    outputs: dict[str, Any] = {}
+    message: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """`retryable`: try again with back-off within the step's limit; otherwise for good."""
+
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+Outcome = Do | Wait | Gate | Done | Failed
+
+
+class Call(msgspec.Struct, frozen=True):
+    """What a step is told. `properties` have the inputs in them; `values` are inputs that go into components, by component
+    path. `restore`: gates pass, `rollout` is ignored (rule 7a). `since`: when the step began. `paused`: how long the
+    application was suspended since then; deadlines move by it (rule 6a)."""
+
+    app: AppKey
+    step: str
+    type: str
+    properties: dict[str, Any]
+    components: tuple[str, ...] = ()
+    values: dict[str, Any] = {}
+    restore: bool = False
+    since: datetime | None = None
+    paused: timedelta = timedelta()
+    decision: str = ""
+
+    def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
+        """`start` plus `seconds`, moved by the time the application stood suspended."""
+        return None if start is None else start + timedelta(seconds=seconds) + self.paused
+
+
+class StepType(Protocol):
+    """A step type: pure functions. `params` maps each property to its documented meaning; `required` names those that must be there."""
+
+    name: str
+    params: Mapping[str, str]
+    required: tuple[str, ...]
+
+    def check(self, properties: dict[str, Any]) -> list[tuple[str, str]]:
+        """(field, message) for each thing wrong with the properties; used by validation."""
+        ...
+
+    def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome: ...
+    def undo(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome: ...

@@ -1,0 +1,1 @@
+"""Metrics, logs and streams: what the events feed."""

@@ -1,0 +1,38 @@
+"""Components to objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from reconciler.model.application import Component
+from reconciler.model.identity import JsonObject
+
+
+class RenderError(Exception):
+    """The component can't be rendered; the message names component and field. Terminal: the same input fails the same way."""
+
+
+class RenderContext(NamedTuple):
+    """`namespace`: where objects without one go. `values`: the environment's globals."""
+
+    application: str
+    namespace: str
+    environment: str
+    values: Mapping[str, Any]
+
+
+class Files(Protocol):
+    """The repository at the commit of the revision (structurally the same as the dialects' view of it)."""
+
+    def folder(self, path: str) -> dict[str, str]: ...
+    def read(self, path: str) -> bytes: ...
+
+
+class Renderer(Protocol):
+    """Pure and deterministic: equal arguments give equal objects."""
+
+    def render(self, component: Component, context: RenderContext, files: Files) -> list[JsonObject]:
+        """Objects in the order they are to be applied, each with apiVersion, kind, metadata.name, and metadata.namespace for
+        namespaced kinds that leave it out (the renderer fills in the component's). Raises RenderError."""
+        ...

@@ -1,0 +1,1 @@
+"""Digests, desired against promoted, diffs, rollback targets. Pure."""

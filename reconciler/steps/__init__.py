@@ -1,0 +1,1 @@
+"""One file a step type. Pure: a step answers what it wants done (DESIGN part 3)."""
