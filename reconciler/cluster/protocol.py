@@ -1,4 +1,5 @@
-"""What the engine needs of a cluster, over plain dicts. Two implementations, one contract test suite.
+"""
+What the engine needs of a cluster, over plain dicts. Two implementations, one contract test suite.
 
 Objects are Kubernetes objects as JSON values. Every call may raise a `ClusterError`, whose type says what to do next.
 """
@@ -125,7 +126,8 @@ class Cluster(Protocol):
         ...
 
     def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:
-        """Events after `since`, for all namespaces; `kind` None: every kind but the daemon's state kinds, Events and Leases.
+        """
+        Events after `since`, for all namespaces; `kind` None: every kind but the daemon's state kinds, Events and Leases.
 
         An object that stops matching the labels comes as DELETED, one that starts to match as ADDED. Bookmarks come at
         least once a minute. Raises ExpiredError when `since` is no longer kept. Ends only by being closed.
@@ -137,8 +139,10 @@ class Cluster(Protocol):
         ...
 
     async def replace(self, obj: JsonObject) -> JsonObject:
-        """Compare-and-swap on metadata.resourceVersion, which must be given. Raises ConflictError, NotFoundError. On kinds with a
-        status subresource the status is left as it was."""
+        """
+        Compare-and-swap on metadata.resourceVersion, which must be given. Raises ConflictError, NotFoundError. On kinds with a
+        status subresource the status is left as it was.
+        """
         ...
 
     async def replace_status(self, obj: JsonObject) -> JsonObject:
@@ -146,7 +150,8 @@ class Cluster(Protocol):
         ...
 
     async def apply(self, obj: JsonObject, manager: str, force: bool = False, dry_run: bool = False) -> JsonObject:
-        """Server-side apply. Raises OwnershipError (without force), NamespaceMissingError, KindUnknownError, InvalidError.
+        """
+        Server-side apply. Raises OwnershipError (without force), NamespaceMissingError, KindUnknownError, InvalidError.
 
         Answers the object as it then is, with managedFields. An apply that changes nothing keeps the resourceVersion.
         """

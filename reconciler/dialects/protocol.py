@@ -10,10 +10,10 @@ from reconciler.model.run import Run
 
 
 class Document(NamedTuple):
-    """One YAML or JSON document. `index` counts all documents of the file from 0, `line` is its first line from 1."""
+    """One YAML or JSON document. `position` counts all documents of the file from 0, `line` is its first line from 1."""
 
     path: str
-    index: int
+    position: int
     line: int
     content: dict[str, Any]
     text: str

@@ -12,8 +12,10 @@ Mode = Literal["StepByStep", "DAG"]
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`source`: the name of an output that another step (or component) exports, or a dotted path below it.
-    `target`: a dotted path, `[i]` for list items, into what the step applies or into the step's own properties."""
+    """
+    `source`: the name of an output that another step (or component) exports, or a dotted path below it.
+    `target`: a dotted path, `[i]` for list items, into what the step applies or into the step's own properties.
+    """
 
     source: str
     target: str
@@ -32,7 +34,8 @@ class Trait(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Component(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What can be rendered and applied, with the policies of one place already in it.
+    """
+    What can be rendered and applied, with the policies of one place already in it.
 
     `id` is unique within the application. A component that several steps apply with different policies is several
     components of one name here; `policies` says by which. `namespace`: where its objects go, by topology or scopes;
@@ -52,7 +55,8 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step of the workflow.
+    """
+    One step of the workflow.
 
     `type` is the name of a step type (`steps/`), already mapped from the family's own word. `key` is the gate key
     (rule 4f), unique in the workflow. `given`: the name was written by a person, not generated. `components`: ids of the
@@ -92,7 +96,8 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Application(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One compiled document.
+    """
+    One compiled document.
 
     `spec` is as written, before defaults. `annotations` are all of the document's; `read_annotations` names those that the
     dialect reads and that so belong to the digest. `location`: path, document index in the file (from 0), first line (from 1).

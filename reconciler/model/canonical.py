@@ -8,7 +8,8 @@ from typing import Any
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no white space, UTF-8. Raises ValueError on NaN and infinities.
+    """
+    JSON with sorted keys, no white space, UTF-8. Raises ValueError on NaN and infinities.
 
     1 and 1.0 are different texts and so different values, as they are for Kubernetes' typed fields.
     """

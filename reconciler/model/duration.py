@@ -11,7 +11,8 @@ LONGEST = timedelta(days=3650)
 
 
 def parse_duration(text: object) -> timedelta:
-    """Reads "30s", "2m15s", "1.5h"; also "1min" and "1d", which KubeVela's documents use. Raises ValueError with the reason.
+    """
+    Reads "30s", "2m15s", "1.5h"; also "1min" and "1d", which KubeVela's documents use. Raises ValueError with the reason.
 
     Negative, empty, zero and absurdly long (over ten years) durations are refused: as a wait none of them means anything.
     """

@@ -21,7 +21,8 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, omit_defaults=True):
-    """The stored outcome of an effect. `error` empty: it succeeded. `retry`: what the engine must do next when it failed.
+    """
+    The stored outcome of an effect. `error` empty: it succeeded. `retry`: what the engine must do next when it failed.
 
     `value` at most 32 KiB as JSON (rule 3e); it never holds a secret.
     """
@@ -92,9 +93,11 @@ Outcome = Do | Wait | Gate | Done | Failed
 
 
 class Call(msgspec.Struct, frozen=True):
-    """What a step is told. `properties` have the inputs in them; `values` are inputs that go into components, by component
+    """
+    What a step is told. `properties` have the inputs in them; `values` are inputs that go into components, by component
     path. `restore`: gates pass, `rollout` is ignored (rule 7a). `since`: when the step began. `paused`: how long the
-    application was suspended since then; deadlines move by it (rule 6a)."""
+    application was suspended since then; deadlines move by it (rule 6a).
+    """
 
     app: AppKey
     step: str

@@ -36,7 +36,8 @@ FINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ROLLED_BACK, Phase.TERMI
 
 
 class Intent(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """Stored before an effect is carried out. `digest` is of its parameters: other parameters under one key fail the step (rule 9a).
+    """
+    Stored before an effect is carried out. `digest` is of its parameters: other parameters under one key fail the step (rule 9a).
 
     `refs`: packed refs of the objects that it is about to apply, so that a crash loses track of none (rule 3d).
     """
@@ -69,7 +70,8 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
 
 
 class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """A decision that was used: for which gate key, which value, in which head it stood, and the commit that set it.
+    """
+    A decision that was used: for which gate key, which value, in which head it stood, and the commit that set it.
 
     `by`: `commit`, `timer`, `order` (a person at the API), or `engine`.
     """
@@ -86,8 +88,10 @@ class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
 
 
 class WriteBack(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """The commit that a rollback owes (rule 7c, 7d). `state`: Owed, Built (id stored, not yet proven to be in the branch), Landed,
-    Dropped (no longer needed), Differs (refused; `reason` and `message` say why and hold the patch)."""
+    """
+    The commit that a rollback owes (rule 7c, 7d). `state`: Owed, Built (id stored, not yet proven to be in the branch), Landed,
+    Dropped (no longer needed), Differs (refused; `reason` and `message` say why and hold the patch).
+    """
 
     state: Literal["Owed", "Built", "Landed", "Dropped", "Differs"] = "Owed"
     target: str = ""
@@ -110,8 +114,10 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """`digest` is the git digest of the revision (rule 5a). `standing`: annotation items that stood in git when the run was
-    created (rule 4b). `restores`: for a restore run, the name of the run that it undoes."""
+    """
+    `digest` is the git digest of the revision (rule 5a). `standing`: annotation items that stood in git when the run was
+    created (rule 4b). `restores`: for a restore run, the name of the run that it undoes.
+    """
 
     name: str
     app: str

@@ -33,6 +33,8 @@ class Renderer(Protocol):
     """Pure and deterministic: equal arguments give equal objects."""
 
     def render(self, component: Component, context: RenderContext, files: Files) -> list[JsonObject]:
-        """Objects in the order they are to be applied, each with apiVersion, kind, metadata.name, and metadata.namespace for
-        namespaced kinds that leave it out (the renderer fills in the component's). Raises RenderError."""
+        """
+        Objects in the order they are to be applied, each with apiVersion, kind, metadata.name, and metadata.namespace for
+        namespaced kinds that leave it out (the renderer fills in the component's). Raises RenderError.
+        """
         ...

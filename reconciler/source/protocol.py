@@ -79,7 +79,8 @@ class Pushed(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """The ref was not what was expected (or the push was refused): decide everything anew.
+    """
+    The ref was not what was expected (or the push was refused): decide everything anew.
 
     `reason`: `Moved` (somebody pushed), `BranchCheckedOut`, `PushRefused`.
     """
@@ -128,18 +129,21 @@ class Source(Protocol):
         """Commits reachable from `until` but not from `since` (empty: no bound) that changed `path` (empty: any), newest first."""
         ...
 
-    def commit(self, id: str) -> Commit: ...
+    def commit(self, commit: str) -> Commit: ...
 
     def build(self, head: str, edit: Edit, message: str, date: datetime, author: str = "") -> str | None:
-        """Makes a commit object on top of `head` and answers its id; no ref moves. The same arguments give the same id.
-        None where the tree would not change. Author and committer are the daemon's own (`Reconciler <reconciler@localhost>`) unless `author` (`Name <mail>`) is given."""
+        """
+        Makes a commit object on top of `head` and answers its id; no ref moves. The same arguments give the same id.
+        None where the tree would not change. Committer, and author unless `author` (`Name <mail>`) is given, is the
+        daemon's own `Reconciler <reconciler@localhost>`.
+        """
         ...
 
     def push(self, commit: str, expected: str) -> Pushed | Lost:
         """Moves the ref from `expected` to `commit` by compare-and-swap. A branch that a work tree has checked out is never moved (7e)."""
         ...
 
-    def contains(self, id: str) -> bool:
+    def contains(self, commit: str) -> bool:
         """Whether the commit is reachable from the ref now: the only proof that a push landed (7d)."""
         ...
 

@@ -1,0 +1,135 @@
+"""What one sees of an application: the shape that scripts rely on (`status --output json`, `/v1/applications`, the mirror's status)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from reconciler.model.condition import Condition
+from reconciler.model.identity import AppKey, JsonObject
+
+Sync = Literal["Synced", "OutOfSync", "Unknown"]
+HealthStatus = Literal["Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"]
+
+
+class RevisionView(msgspec.Struct, rename="camel"):
+    """`revision`: `<app>-v<N>`, empty while none was made for that digest (rejected before, or not looked at yet)."""
+
+    revision: str
+    digest: str
+    commit: str
+
+
+class StepView(msgspec.Struct, rename="camel"):
+    name: str
+    type: str
+    phase: str
+    message: str
+    key: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class DecisionView(msgspec.Struct, rename="camel"):
+    step: str
+    verb: str
+    commit: str
+    author: str
+    message: str
+    at: datetime
+
+
+class RunView(msgspec.Struct, rename="camel"):
+    """`family`: the run's status in the words of the manifest family."""
+
+    id: str
+    revision: str
+    phase: str
+    steps: list[StepView]
+    kind: str = "deploy"
+    reason: str = ""
+    message: str = ""
+    decisions: list[DecisionView] = []
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    family: dict[str, Any] = {}
+
+
+class GateView(msgspec.Struct, rename={"continue_": "continue"}):
+    """A gate that waits. `key` and one of the three values are what to put into the manifest's annotations."""
+
+    step: str
+    revision: str
+    since: datetime
+    key: str
+    continue_: str
+    rollback: str
+    end: str
+    message: str = ""
+
+
+class ApplicationStatus(msgspec.Struct, rename="camel"):
+    """
+    `desired` is the head's, even when rejected; `running` the last promoted; `run` the newest. `lag`: seconds that the
+    desired revision waits to be the running one, 0 when synced. `path` and `line`: where the manifest stands.
+    """
+
+    application: str
+    namespace: str
+    environment: str
+    desired: RevisionView | None
+    running: RevisionView | None
+    sync: Sync
+    health: HealthStatus
+    run: RunView | None
+    gates: list[GateView]
+    gate: GateView | None
+    conditions: list[Condition]
+    path: str = ""
+    line: int = 0
+    family: str = ""
+    suspended: str = ""
+    since: datetime | None = None
+    superseded: list[str] = []
+
+    @property
+    def key(self) -> AppKey:
+        return AppKey(self.namespace, self.application)
+
+
+class Reader(Protocol):
+    """What the read API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
+
+    def applications(self) -> list[ApplicationStatus]:
+        """All, sorted by namespace and name. May include applications known to state whose manifest is in doubt."""
+        ...
+
+    def application(self, key: AppKey) -> ApplicationStatus | None: ...
+
+    async def diff(self, key: AppKey) -> JsonObject | None:
+        """Promoted against desired, or None where the application is unknown.
+
+        `{application, namespace, from, to, objects: [{object, change: added|removed|changed, fields: [{path, from, to}]}]}`
+        """
+        ...
+
+    async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:
+        """Objects of the cluster, secrets masked. `kind` as people write it: `deployment`, `Deployment`, `deployments.apps`, `deploy`.
+
+        Raises LookupError where there is no such kind.
+        """
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether a first look at the repository succeeded and state is loaded; the reason where not."""
+        ...
+
+    def alive(self) -> tuple[bool, str]:
+        """Whether the loops move; the reason where one stands still."""
+        ...
+
+    def problems(self) -> list[JsonObject]:
+        """Problems of the head's documents, as `lint` shows them."""
+        ...
