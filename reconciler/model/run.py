@@ -67,6 +67,7 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     retry_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    paused_before: timedelta = timedelta()
 
 
 class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -1,0 +1,56 @@
+"""Data between steps: outputs to inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.model.application import Step
+from reconciler.model.run import Phase, StepState
+from reconciler.workflow.paths import read_path, with_path
+
+
+class Pending(Exception):  # noqa: N818  # not an error: the step has to wait
+    """An input is not there yet. The text is KubeVela's: `Pending on Input: db-conn`."""
+
+
+def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the step's properties with inputs in them, values for its components by path). Raises Pending.
+
+    Steps that apply components hand inputs on to those; all others take them into their own properties.
+    """
+    properties, values = dict(spec.properties), {}
+    for item in spec.inputs:
+        value = _find(item.source, steps)
+        if spec.components:
+            values[item.target] = value
+        else:
+            target = item.target.removeprefix("properties.")
+            try:
+                properties = with_path(properties, target, value)
+            except ValueError as error:
+                raise Pending(f"Input {item.source} does not fit: {error}") from error
+    return properties, values
+
+
+def _find(source: str, steps: Sequence[StepState]) -> Any:
+    name, _, rest = source.partition(".")
+    for step in steps:
+        for key, path in ((source, ""), (name, rest)):
+            if step.phase is Phase.SUCCEEDED and key in step.outputs:
+                try:
+                    return read_path(step.outputs[key], path) if path else step.outputs[key]
+                except (LookupError, ValueError):
+                    break
+    raise Pending(f"Pending on Input: {source}")
+
+
+def read_outputs(spec: Step, exported: dict[str, Any]) -> dict[str, Any]:
+    """What the step's `outputs` name of what it exports; a path that leads nowhere gives null."""
+    found: dict[str, Any] = {}
+    for output in spec.outputs:
+        try:
+            found[output.name] = read_path(exported, output.value)
+        except (LookupError, ValueError):
+            found[output.name] = None
+    return found

@@ -1,0 +1,398 @@
+"""The state machine of a run. Pure: `advance` turns a run and facts into the next run and what is to be done.
+
+The engine stores the run that comes back before it acts on anything (rule 3d). Called again with the same facts it answers the
+same; called after a crash with nothing but the stored run it asks for the same effects under the same keys (rule 9a).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from reconciler.model.application import Step, Workflow
+from reconciler.model.canonical import digest
+from reconciler.model.identity import AppKey
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Gate, Outcome, Query, Result, StepType, Wait
+from reconciler.model.run import Decision, Intent, Phase, Run, StepState, Verb, WriteBack, copy_run
+from reconciler.workflow.data import Pending, gather_inputs, read_outputs
+from reconciler.workflow.pairs import pairs
+
+ATTEMPTS = 10
+_LONGEST_BACKOFF = 60.0
+_STRENGTH: dict[Verb, int] = {"rollback": 3, "end": 2, "continue": 1}
+IMPLICIT_GATE = "suspend"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the engine knows now.
+
+    `results`: outcomes of effects that came in, by effect key. `seen`: answers to queries. `decisions`: judged ones, each for the
+    gate key that it opens, or `run`. `looked_at`: when git was last read with success (timers, rule 4c). `newer`: the revision
+    that supersedes this run, empty for none; `patient`: only while it waits at a gate (rule 6b). `held`: the reason for which the
+    application is suspended (rule 6a). `removed`: it is surely gone from git. `target`: the rollback target's revision (7a).
+    `restored`: how the restore run that undoes this one ended.
+    """
+
+    results: Mapping[str, Result] = {}
+    seen: Mapping[Query, Any] = {}
+    decisions: tuple[Decision, ...] = ()
+    looked_at: datetime | None = None
+    newer: str = ""
+    patient: bool = False
+    held: str = ""
+    removed: bool = False
+    target: str = ""
+    restored: Literal["", "Succeeded", "Failed"] = ""
+
+
+class Order(NamedTuple):
+    """An effect to carry out. `step` and `path` say where its intent stands in the run."""
+
+    key: str
+    step: str
+    path: str
+    effect: Effect
+
+
+class Advance(NamedTuple):
+    """`orders`: effects whose intents stand in `run` without a result; the engine starts those that are not under way.
+    `wake`: look again then, whatever happens."""
+
+    run: Run
+    orders: list[Order]
+    queries: frozenset[Query]
+    wake: datetime | None
+
+
+def open_steps(workflow: Workflow, implicit: list[str]) -> list[StepState]:
+    """The steps of a new run: implicit gates first (rules 3f, 4g), then the workflow's."""
+    gates = [StepState(name=key, type=IMPLICIT_GATE, key=key) for key in implicit]
+    return gates + [StepState(name=step.name, type=step.type, key=step.key) for step in workflow.steps]
+
+
+class Machine:
+    """`types`: step types by name. The machine imports none: plug-ins and definitions come in the same way."""
+
+    def __init__(self, types: Mapping[str, StepType]) -> None:
+        self._types = types
+
+    def advance(self, run: Run, workflow: Workflow, facts: Facts, now: datetime) -> Advance:
+        """One look at a run. Never raises for what a run or a manifest holds: a step that breaks fails for an internal reason."""
+        turn = _Turn(self._types, copy_run(run), workflow, facts, now)
+        turn.play()
+        return Advance(turn.run, turn.orders, frozenset(turn.queries), turn.wake)
+
+
+class _Turn:
+    """One call of `advance`: a run being changed, and what was asked for on the way."""
+
+    def __init__(self, types: Mapping[str, StepType], run: Run, workflow: Workflow, facts: Facts, now: datetime) -> None:
+        self.types, self.run, self.workflow, self.facts, self.now = types, run, workflow, facts, now
+        self.orders: list[Order] = []
+        self.queries: set[Query] = set()
+        self.wake: datetime | None = None
+        self.specs = {step.key: step for step in workflow.steps}
+        self.pairs = pairs(workflow)
+
+    def play(self) -> None:
+        run = self.run
+        if run.phase.final:
+            return
+        if run.started_at is None:
+            run.started_at = self.now
+        self._take_results()
+        self._take_pause()
+        self._take_decisions()
+        if run.phase is Phase.ROLLING_BACK:
+            self._await_restore()
+        elif not self._stop() and not run.suspended_at:
+            self._proceed()
+        elif run.suspended_at:
+            self._again_unresolved()
+
+    # What came in -------------------------------------------------------------------------------------------------
+
+    def _take_results(self) -> None:
+        for step in self.run.steps:
+            for path, intent in step.intents.items():
+                if path not in step.results and intent.key in self.facts.results:
+                    step.results[path] = self.facts.results[intent.key]
+
+    def _take_pause(self) -> None:
+        """Deadlines stand still while the application is suspended (rule 6a)."""
+        run = self.run
+        if self.facts.held and run.suspended_at is None:
+            run.suspended_at = self.now
+        elif not self.facts.held and run.suspended_at is not None:
+            stood = max(self.now - run.suspended_at, timedelta())
+            run.paused += stood
+            run.suspended_at = None
+            for step in run.steps:
+                if step.retry_at is not None:
+                    step.retry_at += stood
+
+    def _take_decisions(self) -> None:
+        """Stored before they are acted on, each once (rule 4c). A suspended application takes no continue (6a)."""
+        used = {(decision.gate, decision.value) for decision in self.run.decisions}
+        for decision in self.facts.decisions:
+            if self.run.suspended_at and decision.verb == "continue":
+                continue
+            if (decision.gate, decision.value) not in used:
+                used.add((decision.gate, decision.value))
+                self.run.decisions.append(decision)
+
+    # How it can end before its time ---------------------------------------------------------------------------------
+
+    @property
+    def _in_flight(self) -> bool:
+        return any(path not in step.results for step in self.run.steps for path in step.intents)
+
+    def _verdict(self) -> Decision | None:
+        stops = [decision for decision in self.run.decisions if decision.verb != "continue"]
+        return max(stops, key=lambda decision: _STRENGTH[decision.verb], default=None)
+
+    def _stop(self) -> bool:
+        """Rollback beats end beats removal beats a newer revision; each acts at the next effect boundary (rules 4c, 6a)."""
+        run, facts = self.run, self.facts
+        verdict = self._verdict()
+        newer = facts.newer and not run.suspended_at and (not facts.patient or self._at_gate())
+        if verdict is None and not facts.removed and not newer:
+            return False
+        if self._in_flight:
+            self._again_unresolved()
+            return True
+        if verdict is not None and verdict.verb == "rollback":
+            self._roll_back(verdict)
+        elif verdict is not None:
+            self._finish(Phase.TERMINATED, "Ended", f"ended at {verdict.gate}: nothing more is applied, what is applied stays")
+        elif facts.removed:
+            self._finish(Phase.TERMINATED, "Removed", "the application was removed from git")
+        else:
+            run.superseded_by = facts.newer
+            self._finish(Phase.SUPERSEDED, "Superseded", f"{facts.newer} is newer")
+        return True
+
+    def _roll_back(self, verdict: Decision) -> None:
+        """Rule 7a. Where there is nothing to go back to, nothing is touched."""
+        run = self.run
+        if run.kind == "restore":
+            self._finish(Phase.TERMINATED, "Ended", "a restore run never rolls back: it was ended")
+        elif not self.facts.target:
+            run.failure = "user"
+            self._finish(Phase.FAILED, "NoRollbackTarget", "there is no promoted revision to go back to; nothing was touched")
+        else:
+            run.phase, run.reason = Phase.ROLLING_BACK, "RollingBack"
+            run.restore_target = self.facts.target
+            run.message = f"rolling back to {run.restore_target}: decided at {verdict.gate}"
+            run.write_back = WriteBack(target=run.restore_target, rejected=run.digest, at=self.now)
+            self._close_steps(Phase.TERMINATED)
+
+    def _await_restore(self) -> None:
+        if self.facts.restored == "Succeeded":
+            self._finish(Phase.ROLLED_BACK, "RolledBack", f"rolled back to {self.run.restore_target}")
+        elif self.facts.restored:
+            self.run.failure = "user"
+            self._finish(Phase.FAILED, "RestoreFailed", f"the restore of {self.run.restore_target} did not succeed; it holds as it is")
+
+    def _finish(self, phase: Phase, reason: str, message: str) -> None:
+        run = self.run
+        run.phase, run.reason, run.message, run.finished_at = phase, reason, message, self.now
+        self._close_steps(Phase.TERMINATED if phase in (Phase.TERMINATED, Phase.SUPERSEDED, Phase.ROLLED_BACK) else Phase.SKIPPED)
+        self.orders.clear()
+        self.queries.clear()
+        self.wake = None
+
+    def _close_steps(self, active: Phase) -> None:
+        for step in self.run.steps:
+            if not step.phase.final:
+                step.phase = Phase.SKIPPED if step.phase is Phase.PENDING else active
+                step.finished_at = self.now
+
+    # How it goes on -------------------------------------------------------------------------------------------------
+
+    def _proceed(self) -> None:
+        run = self.run
+        moved = True
+        while moved:
+            moved = False
+            for step in run.steps:
+                if not step.phase.final and self._may_run(step):
+                    moved |= self._move(step)
+        failed = next((step for step in run.steps if step.phase is Phase.FAILED), None)
+        active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING)]
+        if failed is not None and not active:
+            self._finish(Phase.FAILED, failed.reason, f"step {failed.name}: {failed.message}")
+            return
+        if all(step.phase is Phase.SUCCEEDED for step in run.steps):
+            self._finish(Phase.SUCCEEDED, "Succeeded", "")
+            return
+        if not active and not any(step.retry_at for step in run.steps if not step.phase.final):
+            self._stuck()
+            return
+        waiting = self._at_gate()
+        run.phase = Phase.WAITING if waiting else Phase.RUNNING
+        run.reason = "Gate" if waiting else "Running"
+        run.message = "; ".join(f"{step.name}: {step.message}" for step in active if step.message)[:1024]
+
+    def _stuck(self) -> None:
+        """Nothing runs, nothing can: an input that never came. Validation finds these; a stored run of an older version may not."""
+        pending = next((step for step in self.run.steps if step.phase is Phase.PENDING), None)
+        self.run.failure = "user"
+        self._finish(Phase.FAILED, "NothingToDo", f"step {pending.name}: {pending.message}" if pending else "no step can go on")
+
+    def _at_gate(self) -> bool:
+        phases = {step.phase for step in self.run.steps}
+        return Phase.WAITING in phases and Phase.RUNNING not in phases
+
+    def _may_run(self, step: StepState) -> bool:
+        """Whether all that must come before has succeeded. After a failure nothing new starts."""
+        if step.phase is not Phase.PENDING:
+            return True
+        if any(other.phase is Phase.FAILED for other in self.run.steps):
+            return False
+        if step.retry_at is not None and self.now < step.retry_at:
+            self._wake_at(step.retry_at)
+            return False
+        position = self.run.steps.index(step)
+        gates = self.run.steps[: len(self.run.implicit)]
+        before = (
+            self.run.steps[:position] if self.workflow.mode == "StepByStep" or step.key in self.run.implicit else self._dependencies(step) + gates
+        )
+        return all(other.phase is Phase.SUCCEEDED for other in before)
+
+    def _dependencies(self, step: StepState) -> list[StepState]:
+        names = set(self.specs[step.key].depends_on)
+        return [other for other in self.run.steps if other.name in names]
+
+    def _move(self, step: StepState) -> bool:
+        """Asks the step what is next and writes the answer down. True where that may let another step go on."""
+        spec = self.specs.get(step.key) or Step(name=step.name, type=step.type, key=step.key, properties={"message": _IMPLICIT[step.key]})
+        try:
+            inputs = gather_inputs(spec, self.run.steps)
+        except Pending as pending:
+            step.message = str(pending)
+            return False
+        if step.phase is Phase.PENDING:
+            step.phase, step.retry_at = Phase.RUNNING, None
+            step.started_at = step.started_at or self.now
+            step.paused_before = self.run.paused if not step.attempt else step.paused_before
+        outcome = self._ask(step, spec, inputs)
+        return self._take(step, spec, outcome)
+
+    def _ask(self, step: StepState, spec: Step, inputs: tuple[dict[str, Any], dict[str, Any]]) -> Outcome:
+        kind = self.types.get(step.type)
+        if kind is None:
+            return Failed("UnknownStepType", f"there is no step type {step.type}")
+        call = Call(
+            app=AppKey.parse(self.run.app),
+            step=step.name,
+            type=step.type,
+            properties=inputs[0],
+            components=tuple(spec.components),
+            values=inputs[1],
+            restore=self.run.kind == "restore",
+            since=step.since or step.started_at,
+            paused=self.run.paused - step.paused_before,
+            decision="continue" if self._continued(step) else "",
+        )
+        try:
+            return kind.next(call, step.results, self.facts.seen, self.now)
+        except Exception as error:  # noqa: BLE001  # a step type may be a plug-in: its fault is this run's, not the daemon's
+            self.run.failure = "internal"
+            return Failed("StepBroken", f"step type {step.type} broke: {type(error).__name__}")
+
+    def _continued(self, step: StepState) -> bool:
+        """A continue for the pair's promotion passes its suspend too (rule 4e)."""
+        opened = {decision.gate for decision in self.run.decisions if decision.verb == "continue"}
+        return step.key in opened or self.pairs.get(step.key) in opened
+
+    def _take(self, step: StepState, spec: Step, outcome: Outcome) -> bool:
+        match outcome:
+            case Do(effects):
+                return self._intend(step, effects)
+            case Wait(until, message, watch):
+                self.queries.update(watch)
+                self._wake_at(until)
+                step.phase, step.message = Phase.RUNNING, message
+                return False
+            case Gate(message, deadline):
+                return self._wait_at_gate(step, message, deadline)
+            case Done(outputs, message):
+                step.phase, step.reason, step.finished_at = Phase.SUCCEEDED, "", self.now
+                step.message = message
+                step.outputs = read_outputs(spec, outputs)
+                return True
+            case Failed(reason, message, retryable):
+                return self._fail(step, reason, message, retryable=retryable)
+
+    def _intend(self, step: StepState, effects: Mapping[str, Effect]) -> bool:
+        step.phase, step.message = Phase.RUNNING, step.message
+        for path, effect in effects.items():
+            mark = digest([effect.kind, effect.params])
+            intent = step.intents.get(path)
+            if intent is None:
+                key = f"{self.run.uid or self.run.name}/{step.round}/{step.key}/{path}/{step.attempt}"
+                intent = step.intents[path] = Intent(key=key, kind=effect.kind, digest=mark, at=self.now)
+            elif intent.digest != mark:
+                self.run.failure = "internal"
+                return self._fail(step, "ParametersChanged", f"effect {path} was stored with other parameters", retryable=False)
+            if path not in step.results:
+                self.orders.append(Order(intent.key, step.key, path, effect))
+        return False
+
+    def _wait_at_gate(self, step: StepState, message: str, deadline: datetime | None) -> bool:
+        if step.phase is not Phase.WAITING:
+            step.phase, step.since = Phase.WAITING, step.since or self.now
+            step.message = message
+            return True  # asked again at once: a deadline counts from `since`, and a decision may stand there already
+        step.message = message
+        if deadline is None:
+            return False
+        if self.now >= deadline and self.facts.looked_at is not None and self.facts.looked_at > deadline:
+            self.run.decisions.append(Decision(gate=step.key, verb="continue", value="timer", at=self.now, by="timer"))
+            return True
+        self._wake_at(max(deadline, self.now))
+        return False
+
+    def _fail(self, step: StepState, reason: str, message: str, *, retryable: bool) -> bool:
+        """An attempt grows only on a recorded failure; results that succeeded stay (rule 9a)."""
+        step.reason, step.message = reason, message
+        if retryable and step.attempt + 1 < ATTEMPTS:
+            step.attempt += 1
+            step.retry_at = self.now + timedelta(seconds=min(2.0 ** (step.attempt - 1), _LONGEST_BACKOFF))
+            for path in [path for path, result in step.results.items() if not result.ok]:
+                del step.results[path], step.intents[path]
+            step.phase = Phase.PENDING
+            self._wake_at(step.retry_at)
+            return False
+        step.phase, step.finished_at = Phase.FAILED, self.now
+        self.run.failure = self.run.failure or "user"
+        return True
+
+    # Small things -----------------------------------------------------------------------------------------------------
+
+    def _again_unresolved(self) -> None:
+        """Asks again for what is under way, so that after a crash its result still comes in before the run stops."""
+        for step in self.run.steps:
+            if any(path not in step.results for path in step.intents) and step.key in self.specs:
+                spec = self.specs[step.key]
+                try:
+                    outcome = self._ask(step, spec, gather_inputs(spec, self.run.steps))
+                except Pending:
+                    continue
+                for path, effect in outcome.effects.items() if isinstance(outcome, Do) else ():
+                    if path in step.intents and path not in step.results:
+                        self.orders.append(Order(step.intents[path].key, step.key, path, effect))
+
+    def _wake_at(self, when: datetime | None) -> None:
+        if when is not None and (self.wake is None or when < self.wake):
+            self.wake = when
+
+
+_IMPLICIT = {
+    "workflow-changed": "the new workflow drops or weakens a gate that the promoted revision had",
+    "state-lost": "objects of this application run, but its history is gone: nothing that differs is touched until you continue",
+}
