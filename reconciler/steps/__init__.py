@@ -1,1 +1,5 @@
-"""One file a step type. Pure: a step answers what it wants done (DESIGN part 3)."""
+"""
+Step types, one file each: pure functions from stored results and current answers to what comes next (DESIGN part 3).
+
+They say *what* to apply and *what* to wait for; the engine renders, applies and looks. `catalog.STEP_TYPES` names them all.
+"""

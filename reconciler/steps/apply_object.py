@@ -1,0 +1,56 @@
+"""`apply-object`: any Kubernetes object from the step itself; no wait. KubeVela's built-in of that name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.model.outcome import Call, Do, Done, Effect, Outcome, Query, Result
+from reconciler.steps.compensation import NoCompensation
+from reconciler.steps.sequence import export, failed
+from reconciler.steps.validation import Finding, check_local, check_text, check_type, refuse
+
+PATH = "apply/object"
+
+
+class ApplyObject(NoCompensation):
+    """Its effect is an `apply` with `object` instead of `component`."""
+
+    name = "apply-object"
+    params: Mapping[str, str] = MappingProxyType(
+        {
+            "value": "the object: apiVersion, kind, metadata.name and the rest",
+            "cluster": "where; only the daemon's own cluster is known, so leave it out",
+        }
+    )
+    required: tuple[str, ...] = ("value",)
+
+    def check(self, properties: dict[str, Any]) -> list[Finding]:
+        found = check_type(properties, "value", dict)
+        value = properties.get("value")
+        if isinstance(value, dict):
+            found += _check_object(value)
+        return found + check_local(properties)
+
+    def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
+        wrong = refuse(self.check, call.properties)
+        if wrong is not None:
+            return wrong
+        result = results.get(PATH)
+        if result is None:
+            return Do({PATH: Effect("apply", {"object": call.properties["value"]})})
+        return Done(export(result)) if result.ok else failed(result)
+
+
+def _check_object(value: dict[str, Any]) -> list[Finding]:
+    found = [(f"value.{field}", message) for field, message in check_text(value, "apiVersion", "kind")]
+    found += [(f"value.{field}", "is required") for field in ("apiVersion", "kind") if value.get(field) is None]
+    meta = value.get("metadata")
+    if not isinstance(meta, dict):
+        return [*found, ("value.metadata", "must be a mapping with name")]
+    found += [(f"value.metadata.{field}", message) for field, message in check_text(meta, "name", "namespace")]
+    if meta.get("name") is None:
+        found.append(("value.metadata.name", "is required"))
+    return found

@@ -1,0 +1,29 @@
+"""All step types by name. Dialects map a family's own words to these names; nothing here knows families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from reconciler.model.outcome import StepType
+from reconciler.steps.apply_and_wait import ApplyAndWait
+from reconciler.steps.apply_component import ApplyComponent
+from reconciler.steps.apply_components import ApplyComponents
+from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.deploy import Deploy
+from reconciler.steps.print_message import PrintMessage
+from reconciler.steps.rollout_promotion import RolloutPromotion
+from reconciler.steps.suspend import Suspend
+
+_ALL: tuple[StepType, ...] = (
+    ApplyComponent(),
+    ApplyComponents(),
+    ApplyAndWait(),
+    ApplyObject(),
+    Deploy(),
+    Suspend(),
+    RolloutPromotion(),
+    PrintMessage(),
+)
+
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType({step_type.name: step_type for step_type in _ALL})

@@ -1,0 +1,77 @@
+"""Applying the components of a step one after the other, each healthy before the next (SREWorks' intended order)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.identity import ObjectRef
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result
+from reconciler.steps.health import await_health, deadline_of, refs_of
+
+
+def apply_in_order(
+    call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime, partition: int | str | None = None
+) -> Outcome:
+    """
+    Applies `call.components` in order. Done exports the last component's `{component, objects, connection}`.
+
+    A component that comes second is not touched before the first is healthy.
+    """
+    last = Result()
+    for component in call.components:
+        applied = apply_component(call, component, results, partition)
+        if not isinstance(applied, Result):
+            return applied
+        refs = refs_of(applied)
+        waiting = await_health(_subject(component, refs), refs, seen, deadline_of(call, applied.at), now)
+        if waiting is not None:
+            return waiting
+        last = applied
+    return Done(export(last) if call.components else {})
+
+
+def apply_component(call: Call, component: str, results: Mapping[str, Result], partition: int | str | None = None) -> Result | Do | Failed:
+    """
+    The stored result of applying that component where it succeeded, else the effect that is to do it, or the failure.
+
+    A failure that the cluster calls temporary (`now`, `backoff`, `wait`) is retryable: the machine tries the step again
+    with back-off and within its limit; a step counts no attempts.
+    """
+    path = f"apply/{component}"
+    result = results.get(path)
+    if result is None:
+        return Do({path: Effect("apply", _params(call, component, partition))})
+    return result if result.ok else failed(result)
+
+
+def failed(result: Result) -> Failed:
+    """The outcome of a step one of whose effects failed."""
+    return Failed(result.reason or "EffectFailed", result.error, retryable=result.retry != "terminal")
+
+
+def export(applied: Result) -> dict[str, Any]:
+    """What an apply step exports: `{component, objects: [{apiVersion, kind, namespace, name, uid}], connection: {host, port, secretRef}}`."""
+    objects = []
+    for item in applied.value.get("objects") or []:
+        ref = ObjectRef.unpack(item["ref"])
+        objects.append({"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "uid": item.get("uid", "")})
+    return {"component": applied.value.get("component", ""), "objects": objects, "connection": applied.value.get("connection") or {}}
+
+
+def _params(call: Call, component: str, partition: int | str | None) -> dict[str, Any]:
+    """A restore run ignores `rollout` (rule 7a)."""
+    params: dict[str, Any] = {"component": component}
+    if call.values:
+        params["values"] = dict(call.values)
+    if partition is not None and not call.restore:
+        params["partition"] = partition
+    namespace = call.properties.get("namespace")
+    if namespace:
+        params["namespace"] = namespace
+    return params
+
+
+def _subject(component: str, refs: tuple[ObjectRef, ...]) -> str:
+    return str(refs[0]) if len(refs) == 1 else f"component {component}"
