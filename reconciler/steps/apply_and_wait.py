@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.identity import ObjectRef
-from reconciler.model.outcome import Call, Done, Failed, Live, Outcome, Query, Result, Wait
+from reconciler.model.outcome import Call, Done, Failed, Health, Live, Outcome, Query, Result, Wait
 from reconciler.steps.compensation import NoCompensation
 from reconciler.steps.health import await_health, deadline_of, refs_of
 from reconciler.steps.sequence import apply_component, export
@@ -44,13 +44,8 @@ class ApplyAndWait(NoCompensation):
             if not isinstance(answer, Result):
                 return answer
             applied = answer
-        deadline = deadline_of(call, applied.at)
-        for name in call.properties.get("names") or ():
-            ref = _resource(call, name, refs_of(applied))
-            waiting = _await_resource(ref, seen, deadline, now)
-            if waiting is not None:
-                return waiting
-        return Done(export(applied))
+        refs = [_resource(call, name, refs_of(applied)) for name in call.properties.get("names") or ()]
+        return _await_resources(refs, seen, deadline_of(call, applied.at), now) or Done(export(applied))
 
 
 def _resource(call: Call, name: str, applied: tuple[ObjectRef, ...]) -> ObjectRef:
@@ -65,13 +60,24 @@ def _resource(call: Call, name: str, applied: tuple[ObjectRef, ...]) -> ObjectRe
     return wanted
 
 
+def _await_resources(refs: list[ObjectRef], seen: Mapping[Query, Any], deadline: datetime | None, now: datetime) -> Wait | Failed | None:
+    """All are watched from the start, so that one look answers for all; the message is about the first that is not ready."""
+    watch: tuple[Query, ...] = tuple(query for ref in refs for query in (Live(ref), Health((ref,))))
+    for ref in refs:
+        waiting = _await_resource(ref, seen, deadline, now)
+        if isinstance(waiting, Wait):
+            return Wait(waiting.until, waiting.message, watch)
+        if waiting is not None:
+            return waiting
+    return None
+
+
 def _await_resource(ref: ObjectRef, seen: Mapping[Query, Any], deadline: datetime | None, now: datetime) -> Wait | Failed | None:
-    """The live object first: health of something that is not there is not asked for."""
     query = Live(ref)
-    known = query in seen
-    if known and seen[query] is not None:
+    if query not in seen:
+        return Wait(deadline if deadline is None or now < deadline else None, f"waiting to hear of {ref}")
+    if seen[query] is not None:
         return await_health(str(ref), (ref,), seen, deadline, now)
-    if known and deadline is not None and now >= deadline:
+    if deadline is not None and now >= deadline:
         return Failed("HealthTimeout", f"not there in time: {ref}")
-    until = deadline if deadline is None or now < deadline else None
-    return Wait(until, f"waiting for {ref} to be there" if known else f"waiting to hear of {ref}", (query,))
+    return Wait(deadline, f"waiting for {ref} to be there")
