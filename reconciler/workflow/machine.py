@@ -334,7 +334,7 @@ class _Turn:
             mark = digest([effect.kind, effect.params])
             intent = step.intents.get(path)
             if intent is None:
-                key = f"{self.run.uid or self.run.name}/{step.round}/{step.key}/{path}/{step.attempt}"
+                key = f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{path}/{step.attempt}"
                 intent = step.intents[path] = Intent(key=key, kind=effect.kind, digest=mark, at=self.now)
             elif intent.digest != mark:
                 self.run.failure = "internal"

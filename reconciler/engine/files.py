@@ -1,0 +1,49 @@
+"""The repository at one commit, as dialects and renderers see it: ordinary files only, read from git objects by path."""
+
+from __future__ import annotations
+
+from reconciler.source.protocol import Blob, Source, SourceError, TooLargeError
+
+ORDINARY = (0o100644, 0o100755)
+FILE_LIMIT = 1024 * 1024
+FOLDER_LIMIT = 2000
+
+
+class TreeFiles:
+    """`Files` over a source at a commit. Looks each path up once: many manifests ask for the same few."""
+
+    def __init__(self, source: Source, commit: str) -> None:
+        self._source, self.commit = source, commit
+        self._blobs: dict[str, Blob | None] = {}
+        self._folders: dict[str, dict[str, str]] = {}
+        self._bytes: dict[str, bytes] = {}
+
+    def blob(self, path: str) -> Blob | None:
+        if path not in self._blobs:
+            self._blobs[path] = self._source.blob(self.commit, path)
+        return self._blobs[path]
+
+    def oid(self, path: str) -> str | None:
+        blob = self.blob(path)
+        return blob.oid if blob is not None and blob.mode in ORDINARY else None
+
+    def folder(self, path: str) -> dict[str, str]:
+        if path not in self._folders:
+            found = self._source.tree(self.commit, path.rstrip("/"))
+            if len(found) > FOLDER_LIMIT:
+                raise ValueError(f"{path}: more than {FOLDER_LIMIT} files")
+            self._folders[path] = {name: blob.oid for name, blob in found.items() if blob.mode in ORDINARY}
+        return self._folders[path]
+
+    def read(self, path: str) -> bytes:
+        oid = self.oid(path)
+        if oid is None:
+            raise FileNotFoundError(path)
+        if oid not in self._bytes:
+            try:
+                self._bytes[oid] = self._source.read(oid, FILE_LIMIT)
+            except TooLargeError as error:
+                raise ValueError(f"{path} is larger than {FILE_LIMIT} bytes") from error
+            except SourceError as error:
+                raise FileNotFoundError(path) from error
+        return self._bytes[oid]

@@ -1,0 +1,289 @@
+"""What git declares, file by file and identity by identity, kept up by the difference of two trees (rules 1a, 2, 10).
+
+The index is changed by one look at a time. A look works on a thread and only reads; `Index.take` brings what it found in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from reconciler.dialects.protocol import Dialect
+from reconciler.dialects.registry import compile_file
+from reconciler.dialects.scope import in_scope
+from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
+from reconciler.gates.weakening import is_gate
+from reconciler.model.application import Application
+from reconciler.model.identity import AppKey
+from reconciler.model.names import IGNORE_FILE, SUSPEND, is_ours
+from reconciler.model.problem import Problem
+from reconciler.revisions.digest import git_digest
+from reconciler.source.ignore import Ignore
+from reconciler.source.protocol import Blob, Head, Source, SourceError
+
+
+class Declared(NamedTuple):
+    """One application as a head declares it; small, because there may be ten thousand of them. `annotations`: ours alone.
+
+    `commit`: the head in which this digest was first seen.
+    """
+
+    key: AppKey
+    digest: str
+    path: str
+    position: int
+    line: int
+    oid: str
+    family: str
+    environment: str
+    commit: str
+    annotations: dict[str, str]
+    gates: tuple[str, ...]
+    watched: tuple[str, ...]
+
+    @property
+    def suspended(self) -> str:
+        return self.annotations.get(SUSPEND, "")
+
+
+class File(NamedTuple):
+    """One file in scope. `recognised`: every document in it was read and is known for what it is (rule 1a)."""
+
+    oid: str
+    declared: tuple[Declared, ...]
+    problems: tuple[Problem, ...]
+    recognised: bool
+    foreign: frozenset[str]
+
+
+class Entry(msgspec.Struct):
+    """One identity. `declared`: of the head, or the last good one. `valid`: the head declares it, once and without errors.
+    `missing`: the head does not declare it at all; `doubt`: why that is not yet a removal, empty when it surely is one."""
+
+    declared: Declared
+    valid: bool = True
+    missing: bool = False
+    doubt: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class Look(NamedTuple):
+    """What one look found: the head, when its ref was read, and each changed path with its file now (None: out of scope or gone).
+
+    `compiled`: the applications of those files. `clean`: nothing in scope is left unrecognised.
+    """
+
+    head: Head
+    at: datetime
+    full: bool
+    descends: bool
+    ignore: str
+    files: dict[str, File | None]
+    compiled: dict[AppKey, Application]
+
+
+class Index:
+    """`accepted` is the last commit in which everything was recognised: what removals are measured against."""
+
+    def __init__(self, dialects: list[Dialect]) -> None:
+        self._dialects = dialects
+        self.head: Head | None = None
+        self.looked_at: datetime | None = None
+        self.accepted = ""
+        self.accepted_ignore = ""
+        self.ignore_oid = ""
+        self._ignore = Ignore.parse("")
+        self.files: dict[str, File] = {}
+        self.entries: dict[AppKey, Entry] = {}
+        self._places: dict[AppKey, set[str]] = {}
+        self._watchers: dict[str, set[str]] = {}
+        self._unrecognised: set[str] = set()
+
+    def seed(self, declared: Declared, doubt: str) -> None:
+        """An application known from state whose manifest no look has found yet."""
+        self.entries[declared.key] = Entry(declared, valid=False, missing=True, doubt=doubt)
+
+    # The look: on the source's thread, reads only ---------------------------------------------------------------------
+
+    def look(self, source: Source, now: datetime) -> Look | None:
+        """Reads the ref and what changed since the last look; None where nothing did. Raises SourceError."""
+        head = source.head()
+        before = self.head.id if self.head else ""
+        if head.id == before:
+            return None
+        files = TreeFiles(source, head.id)
+        ignore_oid = files.oid(IGNORE_FILE) or ""
+        full = not before or ignore_oid != self.ignore_oid
+        ignore = self._read_ignore(files) if full else self._ignore
+        changed = {change.path: change.new for change in source.changes("" if full else before, head.id)}
+        paths: dict[str, Blob | None] = dict(changed)
+        for path in self._dependents(changed):
+            paths.setdefault(path, files.blob(path))
+        if full:
+            paths |= {path: None for path in self.files if path not in changed}
+        found: dict[str, File | None] = {}
+        compiled: dict[AppKey, Application] = {}
+        for path, blob in paths.items():
+            if path in self.files or (in_scope(path) and not ignore.matches(path)):
+                found[path] = self._read(source, files, path, None if ignore.matches(path) else blob, compiled)
+        descends = not self.accepted or source.descends(head.id, self.accepted)
+        return Look(head, now, full, descends, ignore_oid, found, compiled)
+
+    def _read_ignore(self, files: TreeFiles) -> Ignore:
+        try:
+            return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace"))
+        except (FileNotFoundError, ValueError):
+            return Ignore.parse("")
+
+    def _dependents(self, changed: Iterable[str]) -> set[str]:
+        """Files whose applications watch one of the changed paths, itself or a folder above it."""
+        found: set[str] = set()
+        for path in changed:
+            found |= self._watchers.get(path, set())
+            slash = path.rfind("/")
+            while slash >= 0:
+                found |= self._watchers.get(path[: slash + 1], set())
+                slash = path.rfind("/", 0, slash)
+        return found
+
+    def _read(self, source: Source, files: TreeFiles, path: str, blob: Blob | None, compiled: dict[AppKey, Application]) -> File | None:
+        if blob is None:
+            return None
+        if blob.mode not in ORDINARY:
+            what = "a symbolic link" if blob.mode == 0o120000 else "no ordinary file"
+            return File(blob.oid, (), (Problem(path, 0, f"{what}: it is not read"),), recognised=False, foreign=frozenset())
+        try:
+            data = source.read(blob.oid, FILE_LIMIT)
+        except SourceError as error:
+            return File(blob.oid, (), (Problem(path, 0, str(error)),), recognised=False, foreign=frozenset())
+        result = compile_file(path, data, files, self._dialects)
+        declared = []
+        for app in result.applications:
+            compiled[app.key] = app
+            declared.append(self._declare(app, blob.oid, files.commit))
+        return File(blob.oid, tuple(declared), tuple(result.problems), result.recognised, frozenset(result.foreign))
+
+    def _declare(self, app: Application, oid: str, commit: str) -> Declared:
+        digest = git_digest(app)
+        before = self.entries.get(app.key)
+        seen = before.declared.commit if before is not None and before.declared.digest == digest else commit
+        return Declared(
+            key=app.key,
+            digest=digest,
+            path=app.path,
+            position=app.index,
+            line=app.line,
+            oid=oid,
+            family=app.family,
+            environment=app.environment.name,
+            commit=seen,
+            annotations={key: value for key, value in app.annotations.items() if is_ours(key)},
+            gates=tuple(step.key for step in app.workflow.steps if is_gate(step)),
+            watched=tuple(app.watched),
+        )
+
+    # Bringing a look in: on the event loop ----------------------------------------------------------------------------
+
+    def take(self, look: Look, source_clean: bool) -> set[AppKey]:
+        """Answers the keys that may have changed. `source_clean`: identity of the source and its paths are those of `accepted`."""
+        touched: set[AppKey] = set()
+        for path, file in look.files.items():
+            touched |= self._replace(path, file)
+        if look.full:
+            self._ignore_changed(look)
+        self.head, self.looked_at = look.head, look.at
+        missing = {key for key, entry in self.entries.items() if entry.missing}
+        for key in touched | missing:
+            self._settle(key, look, source_clean)
+        return touched | missing
+
+    def _ignore_changed(self, look: Look) -> None:
+        self.ignore_oid = look.ignore
+
+    def accept(self) -> bool:
+        """Whether the head may become the accepted commit: everything in scope is recognised."""
+        if self._unrecognised or self.head is None or self.head.id == self.accepted:
+            return False
+        self.accepted, self.accepted_ignore = self.head.id, self.ignore_oid
+        return True
+
+    def _replace(self, path: str, file: File | None) -> set[AppKey]:
+        old = self.files.pop(path, None)
+        touched: set[AppKey] = set()
+        for declared in old.declared if old else ():
+            touched.add(declared.key)
+            self._places.get(declared.key, set()).discard(path)
+            for watched in declared.watched:
+                self._watchers.get(watched, set()).discard(path)
+        self._unrecognised.discard(path)
+        if file is None:
+            return touched | {key for key, entry in self.entries.items() if entry.declared.path == path} if old else touched
+        self.files[path] = file
+        if not file.recognised:
+            self._unrecognised.add(path)
+        for declared in file.declared:
+            touched.add(declared.key)
+            self._places.setdefault(declared.key, set()).add(path)
+            for watched in declared.watched:
+                self._watchers.setdefault(watched, set()).add(path)
+        if file.problems or not file.recognised or (old is not None and (old.problems or not old.recognised)):
+            touched |= {key for key, entry in self.entries.items() if entry.declared.path == path}
+        return touched
+
+    def _settle(self, key: AppKey, look: Look, source_clean: bool) -> None:
+        """Rule 1a for one identity."""
+        places = sorted(self._places.get(key, set()))
+        found = [declared for path in places for declared in self.files[path].declared if declared.key == key]
+        old = self.entries.get(key)
+        if len(found) == 1:
+            problems = tuple(problem for problem in self.files[places[0]].problems if problem.severity == "warning")
+            self.entries[key] = Entry(found[0], problems=problems)
+        elif found:
+            where = " and ".join(f"{declared.path}:{declared.line}" for declared in found[:4])
+            problem = Problem(found[0].path, found[0].line, f"{key} is declared more than once: {where}", f"Application {key.name}", "metadata.name")
+            self.entries[key] = Entry(old.declared if old else found[0], valid=False, problems=(problem,))
+        elif old is not None:
+            file = self.files.get(old.declared.path)
+            if file is not None and (not file.recognised or any(problem.severity == "error" for problem in file.problems)):
+                self.entries[key] = Entry(old.declared, valid=False, problems=file.problems)
+            else:
+                doubt = self._doubt(old.declared, look, source_clean)
+                self.entries[key] = Entry(old.declared, valid=False, missing=True, doubt=doubt)
+
+    def _doubt(self, declared: Declared, look: Look, source_clean: bool) -> str:
+        """Why a missing identity is not surely removed; empty when it is."""
+        if not self.accepted or not source_clean:
+            return "the source, its branch or its paths are not those in which it was last seen"
+        if not look.descends:
+            return "the head does not descend from the last accepted commit (force-push?)"
+        if look.ignore != self.accepted_ignore:
+            return f"{IGNORE_FILE} changed"
+        if self._unrecognised:
+            return f"{min(self._unrecognised)} could not be read or recognised"
+        parts = declared.path.split("/")
+        for end in range(1, len(parts)):
+            if "/".join(parts[:end]) in self.files:
+                return f"{'/'.join(parts[:end])} is no folder any more"
+        last = self.files.get(declared.path)
+        if last is not None and last.foreign:
+            return f"another document stands in its last file {declared.path}"
+        if any(declared.key.name in file.foreign for file in self.files.values() if file.foreign):
+            return "a document of another kind has its name"
+        return ""
+
+    def drop(self, key: AppKey) -> None:
+        """The removal is done: the identity is forgotten."""
+        self.entries.pop(key, None)
+
+    @property
+    def unrecognised(self) -> frozenset[str]:
+        return frozenset(self._unrecognised)
+
+    def problems(self) -> list[Problem]:
+        """All findings of the head, by path and line, duplicates of identity too."""
+        found = {problem for file in self.files.values() for problem in file.problems}
+        found |= {problem for entry in self.entries.values() for problem in entry.problems}
+        return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))

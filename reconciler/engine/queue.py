@@ -1,0 +1,120 @@
+"""The key queue: each key once, one worker a key, timers in a heap, failures with back-off (rules 8a, 8b)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from reconciler.model.clock import Clock
+from reconciler.model.identity import AppKey
+
+_FIRST, _LONGEST = 0.5, 60.0
+
+
+class KeyQueue:
+    """Work is a coroutine function of a key. It is never run twice at once for one key; a hint that comes meanwhile is kept.
+
+    `on_error` is told of every exception; the key comes again after a growing pause, and no other key notices.
+    """
+
+    def __init__(
+        self, work: Callable[[AppKey], Awaitable[None]], clock: Clock, on_error: Callable[[AppKey, Exception], None], width: int = 8
+    ) -> None:
+        self._work, self._clock, self._on_error, self._width = work, clock, on_error, width
+        self._urgent: deque[AppKey] = deque()
+        self._ready: deque[AppKey] = deque()
+        self._queued: set[AppKey] = set()
+        self._busy: set[AppKey] = set()
+        self._again: set[AppKey] = set()
+        self._timers: list[tuple[float, int, AppKey]] = []
+        self._due: dict[AppKey, float] = {}
+        self._failures: dict[AppKey, int] = {}
+        self._count = 0
+        self._wake = asyncio.Event()
+        self.heartbeat = clock.monotonic()
+
+    @property
+    def depth(self) -> int:
+        return len(self._ready) + len(self._urgent)
+
+    def add(self, key: AppKey, *, urgent: bool = False) -> None:
+        """A hint: look at this key again. `urgent`: a person waits for it."""
+        if key in self._busy:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            (self._urgent if urgent else self._ready).append(key)
+            self._wake.set()
+
+    def add_at(self, key: AppKey, when: datetime) -> None:
+        """A hint for later. The earliest one of a key counts; a timer that has passed is harmless."""
+        self.add_after(key, max(0.0, (when - self._clock.now()).total_seconds()))
+
+    def add_after(self, key: AppKey, seconds: float) -> None:
+        due = self._clock.monotonic() + seconds
+        if key in self._due and self._due[key] <= due:
+            return
+        self._due[key] = due
+        self._count += 1
+        heapq.heappush(self._timers, (due, self._count, key))
+        self._wake.set()
+
+    def forget(self, key: AppKey) -> None:
+        self._failures.pop(key, None)
+        self._due.pop(key, None)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        slots = asyncio.Semaphore(self._width)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self.heartbeat = self._clock.monotonic()
+                self._fire_timers()
+                while self._urgent or self._ready:
+                    await slots.acquire()
+                    if not (self._urgent or self._ready):
+                        slots.release()
+                        break
+                    key = (self._urgent or self._ready).popleft()
+                    self._queued.discard(key)
+                    self._busy.add(key)
+                    group.create_task(self._one(key, slots))
+                    self._fire_timers()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        self._wake.clear()
+        pause = self._timers[0][0] - self._clock.monotonic() if self._timers else 3600.0
+        try:
+            async with asyncio.timeout(max(0.0, min(pause, 5.0))):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _fire_timers(self) -> None:
+        now = self._clock.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            due, _, key = heapq.heappop(self._timers)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
+
+    async def _one(self, key: AppKey, slots: asyncio.Semaphore) -> None:
+        try:
+            await self._work(key)
+            self._failures.pop(key, None)
+        except Exception as error:  # noqa: BLE001  # rule 8b: whatever one key does, it is quarantined alone
+            count = self._failures[key] = self._failures.get(key, 0) + 1
+            self._on_error(key, error)
+            self.add_after(key, min(_FIRST * 2 ** (count - 1), _LONGEST) * random.uniform(0.9, 1.1))  # noqa: S311  # jitter
+        finally:
+            self._busy.discard(key)
+            slots.release()
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+            self._wake.set()

@@ -1,0 +1,113 @@
+"""What is stored of an application beside its revisions and runs: the mirror's status (rules 3a, 1e)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.application import Application
+from reconciler.model.condition import Condition
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.status import HealthStatus, RevisionView, Sync
+
+
+class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One object that we applied. `digest`: of what was applied; `fields`: of our own managedFields entry after it (10a).
+
+    `revision`, `component`, `partition`, `content`: where the applied object can be read again (7g). `run`: the run that first
+    created it, empty where it was there before (1b). `uid` empty: an apply was intended and its answer is not known.
+    """
+
+    ref: str
+    uid: str = ""
+    digest: str = ""
+    fields: str = ""
+    revision: str = ""
+    component: str = ""
+    partition: str = ""
+    content: str = ""
+    run: str = ""
+
+    @property
+    def object(self) -> ObjectRef:
+        return ObjectRef.unpack(self.ref)
+
+
+class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`."""
+
+    number: int
+    name: str
+    digest: str
+    commit: str
+    revision_digest: str = ""
+    digest_version: int = 1
+    uid: str = ""
+    created_at: datetime | None = None
+    parts: list[str] = []
+
+
+class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """`state`: InDoubt (waits for approval of `approval`), Budget (the same, for the whole look), Deleting."""
+
+    state: Literal["InDoubt", "Budget", "Deleting"]
+    reason: str
+    approval: str = ""
+
+
+class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """The mirror of an application. `promoted`: revision numbers, the running one last. `rejected`: a git digest (7b).
+
+    `dirty`: something of a revision that is not the running one may be applied.
+    """
+
+    namespace: str
+    name: str
+    uid: str = ""
+    version: str = ""
+    path: str = ""
+    line: int = 0
+    family: str = ""
+    environment: str = ""
+    desired: RevisionView | None = None
+    running: RevisionView | None = None
+    promoted: list[int] = []
+    rejected: str = ""
+    inventory: list[InventoryItem] = []
+    orphans: list[str] = []
+    removal: Removal | None = None
+    superseded: list[str] = []
+    conditions: list[Condition] = []
+    sync: Sync = "Unknown"
+    health: HealthStatus = "Unknown"
+    phase: str = ""
+    since: datetime | None = None
+    pruned_for: str = ""
+    handled_at: str = ""
+    state_version: int = 1
+
+    @property
+    def key(self) -> AppKey:
+        return AppKey(self.namespace, self.name)
+
+
+class Content(msgspec.Struct):
+    """What a revision needs to be run again without git, network or renderer (3b): the compiled application and the rendered
+    objects of each component that needs no inputs."""
+
+    application: Application
+    rendered: dict[str, list[JsonObject]]
+
+
+class SourceRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """What rule 1a compares and rule 1d counts, for one source. `removed`: times of removals in the last hour."""
+
+    identity: str
+    accepted: str = ""
+    ignore: str = ""
+    observed: str = ""
+    removals: list[datetime] = []
+    known: int = 0
+    version: str = ""

@@ -1,0 +1,281 @@
+"""State as objects (rule 3). Every write is a compare-and-swap; names are created, never upserted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from reconciler.cluster.protocol import AlreadyExistsError, Cluster, NotFoundError
+from reconciler.engine.content import ContentError, Packed, part_object, part_text, unpack
+from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRecord
+from reconciler.model.canonical import canonical
+from reconciler.model.clock import Clock
+from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
+from reconciler.model.names import API_VERSION, GROUP
+from reconciler.model.outcome import Result
+from reconciler.model.run import Run
+
+STATE_VERSION = 1
+RUN_LIMIT = 256 * 1024
+RESULT_LIMIT = 32 * 1024
+
+
+class StateError(Exception):
+    """State that this version can't work with: newer than it, or larger than allowed (rules 3e, 3g)."""
+
+
+def _gvk(kind: str) -> GVK:
+    return GVK(GROUP, "v1alpha1", kind)
+
+
+class Store:
+    """State objects in one namespace of one cluster. Holds nothing in memory."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, namespace: str) -> None:
+        self._cluster, self._clock, self.namespace = cluster, clock, namespace
+
+    def _ref(self, kind: str, name: str) -> ObjectRef:
+        return ObjectRef(API_VERSION, kind, self.namespace, name)
+
+    def _object(self, kind: str, name: str, **parts: Any) -> JsonObject:
+        return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"namespace": self.namespace, "name": name}, **parts}
+
+    async def _all(self, kind: str) -> AsyncIterator[JsonObject]:
+        page = ""
+        while True:
+            found = await self._cluster.list(_gvk(kind), self.namespace, page=page)
+            for item in found.items:
+                yield item
+            page = found.next
+            if not page:
+                return
+            await asyncio.sleep(0)
+
+    # Cluster id and source ------------------------------------------------------------------------------------------
+
+    async def cluster_id(self) -> str:
+        """Made once with the state, so that it is new when state is created anew (rule 3f)."""
+        ref = ObjectRef("v1", "ConfigMap", self.namespace, "reconciler-state")
+        try:
+            data = (await self._cluster.get(ref))["data"]
+        except NotFoundError:
+            data = {"clusterId": uuid.uuid4().hex, "stateVersion": str(STATE_VERSION)}
+            meta = {"namespace": self.namespace, "name": ref.name}
+            try:
+                await self._cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+            except AlreadyExistsError:
+                return await self.cluster_id()
+        if int(data.get("stateVersion", "0")) > STATE_VERSION:
+            raise StateError(f"the state is of version {data['stateVersion']}, newer than this program's {STATE_VERSION}: upgrade it (rule 3g)")
+        return str(data["clusterId"])
+
+    def _source_ref(self, identity: str) -> ObjectRef:
+        mark = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return ObjectRef("v1", "ConfigMap", self.namespace, f"reconciler-source-{mark}")
+
+    async def source(self, identity: str) -> SourceRecord:
+        """The record of that source; a fresh one where there is none."""
+        try:
+            obj = await self._cluster.get(self._source_ref(identity))
+        except NotFoundError:
+            return SourceRecord(identity=identity)
+        record = msgspec.json.decode(obj["data"]["record"], type=SourceRecord)
+        record.version = obj["metadata"]["resourceVersion"]
+        return record
+
+    async def save_source(self, record: SourceRecord) -> None:
+        ref = self._source_ref(record.identity)
+        meta: JsonObject = {"namespace": ref.namespace, "name": ref.name}
+        plain = msgspec.structs.replace(record, version="")
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"record": msgspec.json.encode(plain).decode()}}
+        if record.version:
+            meta["resourceVersion"] = record.version
+            stored = await self._cluster.replace(obj)
+        else:
+            stored = await self._cluster.create(obj)
+        record.version = stored["metadata"]["resourceVersion"]
+
+    # Mirrors --------------------------------------------------------------------------------------------------------
+
+    async def mirrors(self) -> list[Mirror]:
+        return [_mirror(obj) async for obj in self._all("Application")]
+
+    async def create_mirror(self, mirror: Mirror) -> None:
+        """Gives it its uid. The 409 of one that is there already is the caller's: state was read before."""
+        spec = {"application": mirror.name, "namespace": mirror.namespace, "family": mirror.family}
+        obj = await self._cluster.create(self._object("Application", mirror.key.object_name, spec=spec))
+        mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+
+    async def save_mirror(self, mirror: Mirror) -> None:
+        """Its status, by compare-and-swap. Raises ConflictError."""
+        obj = self._object("Application", mirror.key.object_name)
+        obj["metadata"] |= {"resourceVersion": mirror.version, "uid": mirror.uid}
+        status = msgspec.to_builtins(mirror)
+        status.pop("uid", None), status.pop("version", None)
+        stored = await self._cluster.replace_status(obj | {"status": status})
+        mirror.version = stored["metadata"]["resourceVersion"]
+
+    async def delete_mirror(self, mirror: Mirror) -> None:
+        """The last act of a removal. Revisions, runs and parts are owned by it and go with it."""
+        await self._cluster.delete(self._ref("Application", mirror.key.object_name), uid=mirror.uid)
+
+    # Revisions ------------------------------------------------------------------------------------------------------
+
+    async def revisions(self) -> list[tuple[AppKey, RevisionRecord]]:
+        return [(AppKey(obj["spec"]["namespace"], obj["spec"]["application"]), _record(obj)) async for obj in self._all("ApplicationRevision")]
+
+    async def create_revision(self, mirror: Mirror, record: RevisionRecord, packed: Packed) -> RevisionRecord:
+        """Parts first (named by content, so that a crash leaves nothing half), then the revision. Raises AlreadyExistsError."""
+        inline = len(packed.chunks) == 1 and not packed.secret
+        if not inline:
+            record.parts = await self.save_parts(mirror, packed)
+        spec = {
+            "application": mirror.name,
+            "namespace": mirror.namespace,
+            "record": msgspec.to_builtins(record),
+            "contentDigest": packed.digest,
+            "secret": packed.secret,
+        }
+        obj = self._object("ApplicationRevision", f"{mirror.namespace}.{record.name}", spec=spec | ({"content": packed.chunks[0]} if inline else {}))
+        obj["metadata"]["ownerReferences"] = [_owner(mirror)]
+        stored = await self._cluster.create(obj)
+        return _record(stored)
+
+    async def save_parts(self, mirror: Mirror, packed: Packed) -> list[str]:
+        """Immutable, named by what they hold; one that is there already is right."""
+        names = []
+        for position, chunk in enumerate(packed.chunks):
+            name = f"{mirror.key.object_name[:200]}-{packed.digest[:16]}-{position}"
+            names.append(name)
+            try:
+                await self._cluster.create(part_object(self.namespace, name, chunk, _owner(mirror), secret=packed.secret))
+            except AlreadyExistsError:
+                continue
+        return names
+
+    async def content(self, key: AppKey, revision: str) -> Content:
+        """Raises ContentError where it is gone or not what its digest says."""
+        try:
+            spec = (await self._cluster.get(self._ref("ApplicationRevision", f"{key.namespace}.{revision}")))["spec"]
+            chunks = [spec["content"]] if "content" in spec else await self._parts(spec["record"].get("parts") or [], secret=bool(spec.get("secret")))
+        except NotFoundError as error:
+            raise ContentError(f"revision {revision} or a part of it is gone") from error
+        return unpack(spec["contentDigest"], chunks)
+
+    async def _parts(self, names: list[str], *, secret: bool) -> list[str]:
+        kind = "Secret" if secret else "ConfigMap"
+        return [part_text(await self._cluster.get(ObjectRef("v1", kind, self.namespace, name))) for name in names]
+
+    async def delete_revision(self, key: AppKey, record: RevisionRecord) -> None:
+        await self._forget(self._ref("ApplicationRevision", f"{key.namespace}.{record.name}"))
+        for name in record.parts:
+            await self._forget(ObjectRef("v1", "ConfigMap", self.namespace, name))
+            await self._forget(ObjectRef("v1", "Secret", self.namespace, name))
+
+    async def _forget(self, ref: ObjectRef) -> None:
+        try:
+            await self._cluster.delete(ref)
+        except NotFoundError:
+            return
+
+    # Runs -----------------------------------------------------------------------------------------------------------
+
+    async def runs(self) -> AsyncIterator[Run]:
+        async for obj in self._all("WorkflowRun"):
+            yield await self._run(obj)
+
+    async def create_run(self, mirror: Mirror, run: Run) -> Run:
+        """Raises AlreadyExistsError. The first intents are already in it (rule 3d)."""
+        obj = self._run_object(run, await self._spill(mirror, run))
+        obj["metadata"]["ownerReferences"] = [_owner(mirror)]
+        stored = await self._cluster.create(obj)
+        run.uid, run.version = stored["metadata"]["uid"], stored["metadata"]["resourceVersion"]
+        return run
+
+    async def save(self, mirror: Mirror, run: Run) -> Run:
+        """Raises ConflictError: somebody else wrote; a stale reader loses before it acts."""
+        obj = self._run_object(run, await self._spill(mirror, run))
+        obj["metadata"] |= {"resourceVersion": run.version, "uid": run.uid, "ownerReferences": [_owner(mirror)]}
+        stored = await self._cluster.replace(obj)
+        run.version = stored["metadata"]["resourceVersion"]
+        return run
+
+    async def delete_run(self, key: AppKey, run: str) -> None:
+        await self._forget(self._ref("WorkflowRun", f"{key.namespace}.{run}"))
+
+    def _run_object(self, run: Run, state: JsonObject) -> JsonObject:
+        key = AppKey.parse(run.app)
+        spec = {"application": key.name, "namespace": key.namespace, "revision": run.revision, "digest": run.digest}
+        obj = self._object("WorkflowRun", f"{key.namespace}.{run.name}", spec=spec, status=state)
+        size = len(canonical(obj))
+        if size > RUN_LIMIT:
+            raise StateError(f"run {run.name} would be {size} bytes; a run holds at most {RUN_LIMIT} (rule 3e): split the application")
+        return obj
+
+    async def _spill(self, mirror: Mirror, run: Run) -> JsonObject:
+        """The run as plain data, with outputs and large results in objects of their own (rule 3e)."""
+        state: JsonObject = msgspec.to_builtins(run)
+        state.pop("version", None), state.pop("uid", None)
+        for step in state.get("steps", []):
+            if step.get("outputs"):
+                step["outputs"] = {"secret": await self._side(mirror, step["outputs"], secret=True)}
+            for result in (step.get("results") or {}).values():
+                if len(canonical(result.get("value") or {})) > RESULT_LIMIT:
+                    result["value"] = {"part": await self._side(mirror, result["value"], secret=False)}
+        return state
+
+    async def _side(self, mirror: Mirror, value: JsonObject, *, secret: bool) -> str:
+        data = msgspec.json.encode(value)
+        name = f"{mirror.key.object_name[:200]}-{hashlib.sha256(data).hexdigest()[:16]}-s"
+        try:
+            await self._cluster.create(part_object(self.namespace, name, data.decode(), _owner(mirror), secret=secret))
+        except AlreadyExistsError:
+            return name
+        return name
+
+    async def _run(self, obj: JsonObject) -> Run:
+        state = obj["status"]
+        for step in state.get("steps", []):
+            if step.get("outputs"):
+                step["outputs"] = await self._read_side(step["outputs"]["secret"], secret=True)
+            for result in (step.get("results") or {}).values():
+                if set(result.get("value") or {}) == {"part"}:
+                    result["value"] = await self._read_side(result["value"]["part"], secret=False)
+        run = msgspec.convert(state, Run)
+        run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+        return run
+
+    async def _read_side(self, name: str, *, secret: bool) -> JsonObject:
+        try:
+            [text] = await self._parts([name], secret=secret)
+        except NotFoundError as error:
+            raise ContentError(f"part {name} of a run is gone") from error
+        value: JsonObject = msgspec.json.decode(text)
+        return value
+
+
+def result_of(error: Exception, retry: str, reason: str, clock: Clock) -> Result:
+    """A failed result from an adapter's error."""
+    return Result(error=str(error)[:1024] or type(error).__name__, reason=reason, retry=retry, at=clock.now())  # type: ignore[arg-type]  # the adapters' class attributes are Retry
+
+
+def _owner(mirror: Mirror) -> JsonObject:
+    return {"apiVersion": API_VERSION, "kind": "Application", "name": mirror.key.object_name, "uid": mirror.uid, "controller": True}
+
+
+def _mirror(obj: JsonObject) -> Mirror:
+    spec, status = obj["spec"], obj.get("status") or {}
+    mirror = msgspec.convert({"namespace": spec["namespace"], "name": spec["application"], "family": spec.get("family", ""), **status}, Mirror)
+    mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+    return mirror
+
+
+def _record(obj: JsonObject) -> RevisionRecord:
+    record = msgspec.convert(obj["spec"]["record"], RevisionRecord)
+    record.uid = obj["metadata"]["uid"]
+    return record
