@@ -1,1 +1,1 @@
-"""Digests, desired against promoted, diffs, rollback targets. Pure."""
+"""Revisions: digest, desired against promoted, diff, rollback target. Pure."""

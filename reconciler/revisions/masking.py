@@ -1,0 +1,41 @@
+"""Objects without what must not be seen (rules 12, 13c)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from reconciler.model.identity import JsonObject
+
+MASK: Final = "***"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_USERINFO = re.compile(r"://[^/?#\s]*@")
+_DEEPEST = 64
+
+
+def mask_object(obj: JsonObject) -> JsonObject:
+    """A copy with secret values replaced: `data` and `stringData` of a Secret, last-applied annotations, user parts of URLs."""
+    return {key: mask_at(obj, (key,), value) for key, value in obj.items()}
+
+
+def mask_at(obj: JsonObject, path: tuple[Any, ...], value: Any) -> Any:
+    """`value`, which stands at `path` of `obj`, as it may be shown. The shape stays; of a secret value neither length nor hash shows."""
+    secret = is_secret(obj)
+    return _mask(value, tuple(str(part) for part in path), secret)
+
+
+def is_secret(obj: JsonObject) -> bool:
+    return obj.get("kind") == "Secret" and str(obj.get("apiVersion", "")).rpartition("/")[0] == ""
+
+
+def _mask(value: Any, path: tuple[str, ...], secret: bool) -> Any:
+    hidden = (secret and path[:1] in (("data",), ("stringData",)) and len(path) > 1) or path[-1:] == (LAST_APPLIED,)
+    if hidden or len(path) > _DEEPEST:
+        return MASK
+    if isinstance(value, dict):
+        return {key: _mask(item, (*path, str(key)), secret) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask(item, (*path, str(index)), secret) for index, item in enumerate(value)]
+    if secret and path in (("data",), ("stringData",)) and value is not None:
+        return MASK
+    return _USERINFO.sub(f"://{MASK}@", value) if isinstance(value, str) else value
