@@ -115,6 +115,13 @@ class Reader(Protocol):
         """
         ...
 
+    async def revisions(self, key: AppKey) -> list[JsonObject] | None:
+        """The kept revisions, newest first, or None where the application is unknown.
+
+        `{revision, digest, promoted, rejected, commit, spec}`: `digest` is the git digest, `spec` as it was written.
+        """
+        ...
+
     async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:
         """Objects of the cluster, secrets masked. `kind` as people write it: `deployment`, `Deployment`, `deployments.apps`, `deploy`.
 

@@ -1,0 +1,107 @@
+"""The read API as the commands use it. Whatever goes wrong becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+import msgspec
+
+from reconciler.cli.errors import CommandError, NotFoundError, RefusedError, UnreachableError, UsageError
+from reconciler.model.identity import AppKey
+from reconciler.model.status import ApplicationStatus
+from reconciler.model.text import nearest
+from reconciler.settings import DEFAULT_LISTEN
+
+DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
+TIMEOUT: Final = 30.0
+LARGEST_ANSWER: Final = 256 << 20
+
+
+class RevisionRecord(msgspec.Struct):
+    """A kept revision, as `/v1/applications/NAMESPACE/NAME/revisions` lists them, newest first."""
+
+    revision: str
+    digest: str
+    promoted: bool
+    rejected: bool
+    commit: str
+    spec: dict[str, Any]
+
+
+class Client:
+    """One daemon. Raises `CommandError`s."""
+
+    def __init__(self, server: str) -> None:
+        if urlsplit(server).scheme not in ("http", "https") or not urlsplit(server).hostname:
+            raise UsageError(f"--server {server!r} is not an http:// or https:// address, as in {DEFAULT_SERVER}")
+        self.server = server.rstrip("/")
+        # Never through a proxy: what the environment says of the internet does not hold for a daemon on this machine.
+        self._opener: OpenerDirector = build_opener(ProxyHandler({}))
+
+    def get(self, path: str, **params: str) -> bytes:
+        """The body of a successful answer. `path` segments are already quoted."""
+        query = urlencode({name: value for name, value in params.items() if value})
+        url = f"{self.server}{path}" + (f"?{query}" if query else "")
+        try:
+            with self._opener.open(Request(url, headers={"Accept": "application/json"}), timeout=TIMEOUT) as answer:  # noqa: S310  # http(s) only, above
+                body: bytes = answer.read(LARGEST_ANSWER + 1)
+        except HTTPError as error:
+            with error:
+                raise self._explain(error) from None
+        except (URLError, OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise UnreachableError(
+                f"no daemon answers at {self.server} ({reason}): start one with `reconciler run`, or name it with --server or RECONCILER_SERVER"
+            ) from None
+        if len(body) > LARGEST_ANSWER:
+            raise UnreachableError(f"the answer of {self.server} is too large")
+        return body
+
+    def decode(self, path: str, shape: Any, **params: str) -> Any:
+        """The answer as a value of that type."""
+        body = self.get(path, **params)
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except msgspec.DecodeError as error:
+            raise UnreachableError(f"what answers at {self.server} is not a reconciler of this version ({error})") from None
+
+    def applications(self, name: str = "") -> list[ApplicationStatus]:
+        found: list[ApplicationStatus] = self.decode("/v1/applications", list[ApplicationStatus], name=name)
+        return found
+
+    def find(self, text: str) -> ApplicationStatus:
+        """The application called NAME, where that is unique, or NAMESPACE/NAME."""
+        if "/" in text:
+            status: ApplicationStatus = self.decode(self.locate(AppKey.parse(text)), ApplicationStatus)
+            return status
+        found = self.applications(text)
+        if not found:
+            close = nearest(text, sorted({status.application for status in self.applications()}))
+            raise NotFoundError(f"no application is called {text!r}" + (f"; did you mean {close}?" if close else ""))
+        if len(found) > 1:
+            names = ", ".join(str(status.key) for status in found)
+            raise UsageError(f"{text!r} is the name of several applications: say which of {names}")
+        return found[0]
+
+    def revisions(self, key: AppKey) -> list[RevisionRecord]:
+        found: list[RevisionRecord] = self.decode(self.locate(key, "revisions"), list[RevisionRecord])
+        return found
+
+    @staticmethod
+    def locate(key: AppKey, view: str = "") -> str:
+        """The path of an application, or of a view of it, below the server."""
+        path = f"/v1/applications/{quote(key.namespace, safe='')}/{quote(key.name, safe='')}"
+        return f"{path}/{view}" if view else path
+
+    def _explain(self, error: HTTPError) -> CommandError:
+        try:
+            message = str(json.loads(error.read(1 << 16))["error"]["message"])
+        except (ValueError, KeyError, TypeError, OSError):
+            return UnreachableError(f"what answers at {self.server} is not a reconciler (HTTP {error.code})")
+        if error.code == 404:
+            return NotFoundError(message)
+        return RefusedError(message) if error.code < 500 else UnreachableError(message)

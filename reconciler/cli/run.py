@@ -1,0 +1,54 @@
+"""`reconciler run`: the daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.errors import UsageError
+from reconciler.cli.main import Serve
+from reconciler.settings import Setting, SettingsError, describe_settings, load_settings
+
+
+def _describe_option(setting: Setting) -> click.Option:
+    """The flag of a setting. Values stay text here: `load_settings` checks them, wherever they come from."""
+    default = "" if setting.default in ("", []) else f"  [default: {'on' if setting.switch else setting.default}]"
+    words = "on|off" if setting.switch else "|".join(setting.choices)
+    return click.Option(
+        [setting.flag, setting.field],
+        multiple=setting.many,
+        metavar=words or ("NUMBER" if isinstance(setting.default, float) else "TEXT"),
+        help=setting.description + default,
+    )
+
+
+def run(config: Path | None, repo: str | None, **flags: Any) -> int:
+    """
+    Watch REPO, the top of a git repository, and run what it declares until Ctrl-C or SIGTERM.
+
+    Each flag is also a variable (--write-back: RECONCILER_WRITE_BACK) and a key of the file of --config (writeBack).
+    """
+    given = {name: (list(value) or None) if isinstance(value, tuple) else value for name, value in flags.items()}
+    try:
+        settings = load_settings({**given, "repo": repo}, os.environ, config)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    if not settings.repo:
+        raise UsageError("no repository: name the top of one, as in `reconciler run path/to/repository`")
+    serve: Serve = click.get_current_context().obj
+    return serve(settings)
+
+
+command = click.Command(
+    "run",
+    callback=run,
+    help=run.__doc__,
+    params=[
+        click.Argument(["repo"], required=False, metavar="REPO"),
+        click.Option(["--config"], type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings; docs/settings.md lists its keys."),
+        *(_describe_option(setting) for setting in describe_settings() if setting.flag.startswith("--")),
+    ],
+)

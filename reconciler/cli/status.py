@@ -1,0 +1,84 @@
+"""`reconciler status`: every application in a line, and what waits for a decision."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import click
+
+from reconciler.cli.client import Client
+from reconciler.cli.output import output_option, print_json, print_line, print_table, server_option
+from reconciler.model.duration import format_duration
+from reconciler.model.status import ApplicationStatus
+
+COLUMNS = ("APPLICATION", "ENVIRONMENT", "SYNC", "HEALTH", "RUNNING", "DESIRED", "RUN", "GATE", "NOTES")
+WATCH_SECONDS = 1.0
+
+
+@click.command()
+@click.argument("application", metavar="[APP]", required=False)
+@click.option("--watch", is_flag=True, help="Print again whenever something changes, until Ctrl-C.")
+@output_option
+@server_option
+def command(application: str | None, watch: bool, output: str, server: str) -> None:
+    """Show where every application stands, or the one that APP names."""
+    client = Client(server)
+    last: list[ApplicationStatus] | None = None
+    while True:
+        found = [client.find(application)] if application else client.applications()
+        if found != last:
+            if watch and output == "human":
+                click.clear()
+            _print(found, output)
+            last = found
+        if not watch:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def _print(found: list[ApplicationStatus], output: str) -> None:
+    if output == "json":
+        print_json(found)
+        return
+    now = datetime.now(UTC)
+    print_table(COLUMNS, [_describe(status, now) for status in found], "No applications: nothing in the repository declares one.")
+    for status in found:
+        for gate in status.gates:
+            print_line(f"{status.key} waits at gate {gate.step} of {gate.revision}. To let it go on, commit in {status.path}:")
+            print_line(f'    {gate.key}: "{gate.continue_}"')
+
+
+def _describe(status: ApplicationStatus, now: datetime) -> tuple[str, ...]:
+    run, gate = status.run, status.gate
+    notes = [condition.reason or condition.type for condition in status.conditions if condition.status == "True" and condition.type in _NOTED]
+    if status.suspended:
+        notes.insert(0, f"suspended: {status.suspended}")
+    return (
+        str(status.key),
+        status.environment or "-",
+        status.sync,
+        status.health,
+        status.running.revision if status.running else "-",
+        (status.desired.revision or status.desired.commit[:12]) if status.desired else "-",
+        run.phase if run else "-",
+        f"{gate.step} ({format_duration(now - gate.since)})" if gate else "-",
+        ", ".join(notes) or "-",
+    )
+
+
+_NOTED = frozenset(
+    {
+        "Stalled",
+        "Rejected",
+        "RemovalInDoubt",
+        "StateLost",
+        "GitDiffers",
+        "ManifestInvalid",
+        "DecisionIgnored",
+        "NamespaceMissing",
+        "PruneBlocked",
+        "PruneFailed",
+        "DriftFought",
+    }
+)

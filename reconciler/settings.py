@@ -1,0 +1,288 @@
+"""
+What an operator may set. Flags win over `RECONCILER_*` variables, those over the file of `--config`, that over the defaults.
+
+One definition: flags, variables, keys of the file and docs/settings.md all follow from the fields below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from reconciler.model.text import nearest, one_line
+
+DEFAULT_LISTEN: Final = "127.0.0.1:7373"
+DAEMON_NAMESPACE: Final = "reconciler-system"
+
+# A Service named `reconciler` in the daemon's namespace makes Kubernetes set such variables in the pod: they are nobody's mistake.
+_SERVICE_LINK: Final = re.compile(r"RECONCILER_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
+_CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG")
+_EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
+_WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used. The message names where it was given and what would be right."""
+
+
+class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """
+    What the manifests below one folder of the repository may do (rule 13a). The longest `path` that holds a manifest decides.
+
+    Empty `namespaces` or `kinds`: as without a mapping. `denyKinds` wins over `kinds`.
+    """
+
+    path: Annotated[str, Meta(description="Folder of the repository, relative to its top; empty for all of it.")] = ""
+    namespaces: Annotated[list[str], Meta(description="Namespaces that objects may go to.")] = []
+    kinds: Annotated[list[str], Meta(description="Kinds that may be applied, as `Deployment` or `Deployment.apps`.")] = []
+    deny_kinds: Annotated[list[str], Meta(description="Kinds that may not be applied, whatever `kinds` says.")] = []
+    service_account: Annotated[str, Meta(description="Service account (`namespace:name`) in whose name objects are applied.")] = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """All settings, checked. `create_namespaces` is never empty here; paths are as given, relative to the working folder."""
+
+    repo: Annotated[str, Meta(description="The git repository: the top of a work tree, or a bare repository.", extra={"flag": "REPO"})] = ""
+    branch: Annotated[
+        str, Meta(description="Branch, tag or commit to follow; empty: what the repository's HEAD names.", extra={"flag": "--branch"})
+    ] = ""
+    paths: Annotated[list[str], Meta(description="Folders to read, relative to the top; none: all of it.", extra={"flag": "--path"})] = []
+    cluster: Annotated[
+        Literal["embedded", "kubernetes"],
+        Meta(description="Where to apply: the simulated cluster inside the daemon, or Kubernetes.", extra={"flag": "--cluster"}),
+    ] = "embedded"
+    state: Annotated[
+        str,
+        Meta(description="File that holds the embedded cluster; empty: one file for each repository and branch.", extra={"flag": "--state"}),
+    ] = ""
+    listen: Annotated[
+        str,
+        Meta(description="HOST:PORT of the read API; port 0 takes a free one. The bound address is printed.", extra={"flag": "--listen"}),
+    ] = DEFAULT_LISTEN
+    write_back: Annotated[bool, Meta(description="Whether a rollback owes its commit to git: on or off.", extra={"flag": "--write-back"})] = True
+    create_namespaces: Annotated[
+        Literal["", "all", "asked", "none"],
+        Meta(
+            description="Which missing namespaces are created: all, those of applications that ask, or none. "
+            "Not set: all on the embedded cluster, else none.",
+            extra={"flag": "--create-namespaces"},
+        ),
+    ] = ""
+    allow_egress: Annotated[
+        list[str],
+        Meta(description="HOST[:PORT] that may be reached although its address is private or loopback.", extra={"flag": "--allow-egress"}),
+    ] = []
+    allow_cluster_scoped: Annotated[
+        list[str], Meta(description="Cluster-scoped kinds that manifests may apply.", extra={"flag": "--allow-cluster-scoped"})
+    ] = []
+    poll_interval: Annotated[
+        float,
+        Meta(gt=0, le=86400, description="Seconds between two looks at the repository, jittered.", extra={"flag": "--poll-interval"}),
+    ] = 30.0
+    speed: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000, description="How many times faster than a clock the embedded cluster moves.", extra={"flag": "--speed"}),
+    ] = 1.0
+    log_format: Annotated[
+        Literal["auto", "human", "json"], Meta(description="Lines of the log; auto: human in a terminal, else JSON.", extra={"flag": "--log-format"})
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe line to log.", extra={"flag": "--log-level"})
+    ] = "info"
+    namespace: Annotated[str, Meta(description="The daemon's own namespace, where its state objects are.", extra={"flag": "--namespace"})] = (
+        DAEMON_NAMESPACE
+    )
+    access: Annotated[list[Access], Meta(description="What the manifests below each folder may do (only in the file).", extra={"flag": ""})] = []
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`; the host without brackets."""
+        return split_address(self.listen)
+
+
+class Setting(NamedTuple):
+    """
+    One setting as it is named everywhere. `flag` and `variable` are empty where it stands in the file alone;
+    `flag` of the repository is its argument, REPO. `choices` are the words that it takes, if it takes only some.
+    """
+
+    field: str
+    key: str
+    flag: str
+    variable: str
+    default: Any
+    description: str
+    many: bool
+    switch: bool
+    choices: tuple[str, ...]
+
+
+def describe_settings(struct: type[msgspec.Struct] = Settings) -> list[Setting]:
+    """Every setting (or key of an access rule), in the order of the fields."""
+    hints = get_type_hints(struct, include_extras=True)
+    found = []
+    for info in msgspec.structs.fields(struct):
+        base, meta = get_args(hints[info.name])
+        flag = (meta.extra or {}).get("flag", "")
+        variable = "RECONCILER_" + flag.lstrip("-").replace("-", "_").upper() if flag else ""
+        default = info.default_factory() if info.default is msgspec.NODEFAULT else info.default
+        choices = tuple(word for word in get_args(base) if word) if get_origin(base) is Literal else ()
+        found.append(
+            Setting(info.name, info.encode_name, flag, variable, default, meta.description, get_origin(base) is list, base is bool, choices),
+        )
+    return found
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """
+    Merges and checks. `flags`: values by field name, None where not given. Raises SettingsError.
+
+    `file` falls back to the variable RECONCILER_CONFIG.
+    """
+    known = describe_settings()
+    path = file or (Path(environ["RECONCILER_CONFIG"]) if environ.get("RECONCILER_CONFIG") else None)
+    settings = Settings()
+    if path is not None:
+        settings = _merge(settings, _read_file(path, known), f"{path}: ")
+    settings = _merge(settings, _read_environ(environ, known), "")
+    for setting in known:
+        if flags.get(setting.field) is not None:
+            settings = _merge(settings, {setting.field: (flags[setting.field], setting.flag)}, "")
+    if settings.cluster == "kubernetes":
+        raise SettingsError("the kubernetes cluster is not available yet: use --cluster embedded")
+    policy = settings.create_namespaces or ("all" if settings.cluster == "embedded" else "none")
+    return msgspec.structs.replace(settings, create_namespaces=policy)
+
+
+def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """
+    Where the state is kept: `--state`, or one file for each repository and branch in the user's state folder.
+
+    `branch`: the full name of the ref that is followed, so that naming the default branch and leaving it out is one state.
+    """
+    if settings.state:
+        return Path(settings.state)
+    repository = Path(settings.repo).resolve()
+    # The XDG Base Directory specification: a relative value is to be ignored.
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    folder = base if base.is_absolute() else Path.home() / ".local" / "state"
+    mark = hashlib.sha256(f"{repository}\0{branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", repository.name.removesuffix(".git")).strip("-.") or "repository"
+    return folder / "reconciler" / f"{name[:60]}-{mark}.db"
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Reads HOST:PORT, the host of an IPv6 address in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed) or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535:
+        raise ValueError(f"not HOST:PORT: {one_line(text, 80)!r} (write for example 127.0.0.1:7373)")
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def _merge(settings: Settings, given: Mapping[str, tuple[Any, str]], prefix: str) -> Settings:
+    """`settings` with the given values, each with the name by which it was given."""
+    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    kinds = {setting.field: setting for setting in describe_settings()}
+    for field, (value, name) in given.items():
+        try:
+            values[field] = _check(kinds[field], value)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise SettingsError(f"{prefix}{name}: {str(error).replace(' - at `$', f' - at `{kinds[field].key}')}") from None
+    return Settings(**values)
+
+
+def _check(setting: Setting, value: Any) -> Any:
+    if setting.switch:
+        value = _read_switch(value)
+    if setting.choices and value not in setting.choices:
+        close = nearest(str(value), setting.choices)
+        hint = f"; did you mean {close}?" if close else ""
+        raise ValueError(f"{one_line(value, 80)!r} is not one of {', '.join(setting.choices)}{hint}")
+    hint = get_type_hints(Settings, include_extras=True)[setting.field]
+    checked = msgspec.convert(value, hint, strict=not isinstance(value, str))
+    if setting.field == "listen":
+        split_address(checked)
+    if setting.field == "allow_egress":
+        _check_egress(checked)
+    return checked
+
+
+def _check_egress(targets: Iterable[str]) -> None:
+    for target in targets:
+        match = _EGRESS.fullmatch(target)
+        if match is None or (match[1] and not 0 < int(match[1]) < 65536):
+            raise ValueError(f"not HOST[:PORT]: {one_line(target, 80)!r} (no scheme, no path)")
+
+
+def _read_switch(value: Any) -> bool:
+    """On and off; also the booleans that YAML makes of the bare words."""
+    word = _WORDS.get(str(value).lower())
+    if word is None:
+        raise ValueError(f"{one_line(value, 80)!r} is neither on nor off")
+    return word
+
+
+def _read_environ(environ: Mapping[str, str], known: list[Setting]) -> dict[str, tuple[Any, str]]:
+    variables = {setting.variable: setting for setting in known if setting.variable}
+    given: dict[str, tuple[Any, str]] = {}
+    for name in sorted(environ):
+        if not name.startswith("RECONCILER_") or name in _CLIENT_VARIABLES:
+            continue
+        setting = variables.get(name)
+        if setting is not None:
+            text = environ[name]
+            given[setting.field] = ([item.strip() for item in text.split(",") if item.strip()] if setting.many else text, name)
+        elif not _SERVICE_LINK.fullmatch(name):
+            raise SettingsError(_unknown("environment variable", name, [*variables, *_CLIENT_VARIABLES]))
+    return given
+
+
+def _read_file(path: Path, known: list[Setting]) -> dict[str, tuple[Any, str]]:
+    # Imported here: only `run` reads a file, and the other commands must start fast.
+    from reconciler.dialects.documents import MAX_BYTES, parse
+
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    documents, problems = parse(str(path), data)
+    if problems:
+        raise SettingsError(str(problems[0]))
+    if not documents and any(line.strip() not in (b"", b"---") and not line.lstrip().startswith(b"#") for line in data.splitlines()):
+        raise SettingsError(f"{path}: a mapping of settings is expected")
+    if len(documents) > 1:
+        raise SettingsError(f"{path}:{documents[1].line}: one document is expected, not {len(documents)}")
+    content = documents[0].content if documents else {}
+    keys = {setting.key: setting for setting in known}
+    given: dict[str, tuple[Any, str]] = {}
+    for key, value in content.items():
+        setting = keys.get(key)
+        if setting is None:
+            raise SettingsError(f"{path}: {_unknown('key', key, keys)}")
+        if setting.key == "access":
+            _check_access(value, path)
+        given[setting.field] = (value, setting.key)
+    return given
+
+
+def _check_access(rules: Any, path: Path) -> None:
+    """Unknown keys of access rules, with the nearest known one: a rule that is not read must not look as if it were."""
+    keys = [setting.key for setting in describe_settings(Access)]
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        for key in rule if isinstance(rule, dict) else ():
+            if key not in keys:
+                raise SettingsError(f"{path}: access[{index}]: {_unknown('key', str(key), keys)}")
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    close = nearest(name, known)
+    return f"unknown {what} {one_line(name, 80)}" + (f"; did you mean {close}?" if close else "")

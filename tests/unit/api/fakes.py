@@ -1,0 +1,116 @@
+"""A Reader that answers from values, and an application in a state of one's choice."""
+
+from datetime import UTC, datetime
+
+from reconciler.model.condition import Condition
+from reconciler.model.identity import AppKey
+from reconciler.model.status import ApplicationStatus, DecisionView, GateView, RevisionView, RunView, StepView
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SINCE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+def revision(number, app="web"):
+    return RevisionView(revision=f"{app}-v{number}", digest=f"{number:064x}", commit=f"{number:040x}")
+
+
+def condition(kind, reason="Because", message="", status="True"):
+    return Condition(type=kind, status=status, reason=reason, message=message, since=SINCE)
+
+
+def gate(step="approve", code="0123456789ab", **fields):
+    return GateView(
+        step=step,
+        revision="web-v2",
+        since=SINCE,
+        key=f"gates.reconciler.dev/{step}",
+        continue_=f"continue@{code}",
+        rollback=f"rollback@{code}",
+        end=f"end@{code}",
+        **fields,
+    )
+
+
+def step(name="apply", type="apply-component", phase="Running", message=""):
+    return StepView(name=name, type=type, phase=phase, message=message, key=name)
+
+
+def run(phase="Running", steps=(), **fields):
+    return RunView(**{"id": "web-v2-1", "revision": "web-v2", "phase": phase, "steps": list(steps), **fields})
+
+
+def decision(verb="rollback", **fields):
+    return DecisionView(
+        **{"step": "approve", "verb": verb, "commit": "c" * 40, "author": "Ann <ann@example.com>", "message": "no", "at": NOW, **fields}
+    )
+
+
+def application(name="web", namespace="default", **fields):
+    gates = fields.pop("gates", [])
+    values = {
+        "environment": "dev",
+        "desired": revision(1),
+        "running": revision(1),
+        "sync": "Synced",
+        "health": "Healthy",
+        "run": None,
+        "conditions": [],
+        "path": "apps/web.yaml",
+        "line": 1,
+        "family": "kubevela",
+        **fields,
+    }
+    return ApplicationStatus(application=name, namespace=namespace, gates=gates, gate=gates[0] if gates else None, **values)
+
+
+def waiting(name="web", namespace="default", **fields):
+    """At v1, not v2: a gate waits."""
+    steps = [step("apply", phase="Succeeded"), step("approve", "suspend", "Waiting")]
+    values = {"desired": revision(2, name), "sync": "OutOfSync", "run": run("Waiting", steps), "gates": [gate()], **fields}
+    return application(name, namespace, **values)
+
+
+class FakeReader:
+    """Implements `reconciler.model.status.Reader` over lists that a test may change."""
+
+    def __init__(self, *statuses):
+        self.statuses = list(statuses)
+        self.diffs = {}
+        self.kept = {}
+        self.cluster = []
+        self.kinds = {"deployment": "Deployment", "event": "Event", "secret": "Secret"}
+        self.readiness = (True, "")
+        self.liveness = (True, "")
+        self.findings = []
+
+    def applications(self):
+        return sorted(self.statuses, key=lambda status: status.key)
+
+    def application(self, key: AppKey):
+        return next((status for status in self.statuses if status.key == key), None)
+
+    async def diff(self, key):
+        return self.diffs.get(key)
+
+    async def revisions(self, key):
+        return self.kept.get(key)
+
+    async def objects(self, kind, namespace, name):
+        if kind.lower() not in self.kinds:
+            raise LookupError(f"no kind is called {kind}")
+        return [
+            obj
+            for obj in self.cluster
+            if obj["kind"] == self.kinds[kind.lower()]
+            and namespace in ("", obj["metadata"].get("namespace"))
+            and name in ("", obj["metadata"]["name"])
+        ]
+
+    def ready(self):
+        return self.readiness
+
+    def alive(self):
+        return self.liveness
+
+    def problems(self):
+        return self.findings
