@@ -1,1 +1,1 @@
-"""The read API, health endpoints and metrics over HTTP, on loopback by default."""
+"""The read API: what the engine knows, as JSON over HTTP. It changes nothing: every change is a commit."""

@@ -31,8 +31,8 @@ def gate(step="approve", code="0123456789ab", **fields):
     )
 
 
-def step(name="apply", type="apply-component", phase="Running", message=""):
-    return StepView(name=name, type=type, phase=phase, message=message, key=name)
+def step(name="apply", kind="apply-component", phase="Running", message=""):
+    return StepView(name=name, type=kind, phase=phase, message=message, key=name)
 
 
 def run(phase="Running", steps=(), **fields):

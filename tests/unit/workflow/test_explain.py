@@ -27,8 +27,10 @@ STATES = {
     "after superseded ones": (application(run=run(steps=[step()]), superseded=["web-v2", "web-v3"], **OUT), "after 2 superseded in a row"),
     "waiting": (
         waiting(),
-        "default/web is at web-v1, not web-v2, because gate approve of web-v2 waits for a decision since 2026-03-01T09:30:00Z (2h30m); "
-        f"to let it go on, commit in apps/web.yaml the annotation {LINE}.",
+        (
+            "default/web is at web-v1, not web-v2, because gate approve of web-v2 waits for a decision since 2026-03-01T09:30:00Z (2h30m); "
+            f"to let it go on, commit in apps/web.yaml the annotation {LINE}."
+        ),
     ),
     "waiting, with its purpose": (waiting(gates=[gate(message="Look at the graphs.")]), "waits for a decision (Look at the graphs) since"),
     "waiting, though someone decided": (
@@ -54,8 +56,10 @@ STATES = {
     ),
     "git differs": (
         application(run=run("RolledBack"), conditions=[condition("GitDiffers", "BranchCheckedOut", "--- a\n+++ b"), condition("Rejected")], **OUT),
-        "because it was rolled back and git could not be set right: a work tree has the branch checked out; "
-        "make the commit with `reconciler rollback default/web --push`.",
+        (
+            "because it was rolled back and git could not be set right: a work tree has the branch checked out; "
+            "make the commit with `reconciler rollback default/web --push`."
+        ),
     ),
     "failed": (
         application(run=run("Failed", [step(phase="Failed", message="Deployment web: image is missing.")]), **OUT),
@@ -76,13 +80,17 @@ STATES = {
     "superseded": (application(run=run("Superseded"), **OUT), "because run web-v2-1 was superseded by a newer revision, whose turn is next."),
     "removal in doubt": (
         application(desired=None, sync="Unknown", conditions=[condition("RemovalInDoubt", message="its last file has a syntax error")]),
-        "default/web is at web-v1 and is kept, because it is not sure that git removed it: its last file has a syntax error; "
-        "put the manifest back, or approve the removal in .reconciler/prune.yaml.",
+        (
+            "default/web is at web-v1 and is kept, because it is not sure that git removed it: its last file has a syntax error; "
+            "put the manifest back, or approve the removal in .reconciler/prune.yaml."
+        ),
     ),
     "state lost": (
         waiting(gates=[gate("state-lost", "ffffffffffff")], conditions=[condition("StateLost", message="rollback@abc stands in git")]),
-        "because the state of the daemon was lost or is older than the cluster: rollback@abc stands in git; to let it go on, commit in apps/web.yaml "
-        'the annotation gates.reconciler.dev/state-lost: "continue@ffffffffffff".',
+        (
+            "because the state of the daemon was lost or is older than the cluster: rollback@abc stands in git; to let it go on, commit in apps/web.yaml "
+            'the annotation gates.reconciler.dev/state-lost: "continue@ffffffffffff".'
+        ),
     ),
     "manifest broken": (
         application(sync="Unknown", conditions=[condition("ManifestInvalid", message="apps/web.yaml:4: unknown field spec.componets")]),

@@ -1,0 +1,53 @@
+"""The HTTP server of the read API, in the event loop that is already running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from reconciler.api.guard import guard
+from reconciler.api.routes import Routes
+from reconciler.model.status import Reader
+
+# Well within the five seconds in which the whole daemon must end.
+SHUTDOWN_SECONDS: Final = 2.0
+KEEPALIVE_SECONDS: Final = 75.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(reader: Reader, render_metrics: Callable[[], bytes], now: Callable[[], datetime] = _utc_now) -> web.Application:
+    """The application with all its routes. It may be served by any aiohttp runner."""
+    app = web.Application(middlewares=[guard], client_max_size=1024)
+    for path, handler in Routes(reader, render_metrics, now).table().items():
+        app.router.add_get(path, handler)
+    return app
+
+
+class Server:
+    """Serves one application. `start` and `stop` once each, in that order, in one event loop."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=KEEPALIVE_SECONDS
+        )
+
+    async def start(self, host: str, port: int) -> str:
+        """Binds and answers the URL, with the port that was taken where `port` is 0. Raises OSError where it cannot bind."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        bound = self._runner.addresses[0]
+        return f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
+
+    async def stop(self) -> None:
+        """Accepts nothing more and closes within `SHUTDOWN_SECONDS`, whatever clients hold open."""
+        await self._runner.cleanup()
