@@ -1,1 +1,1 @@
-"""Components to objects. One file for each kind of component or group of traits."""
+"""Components to objects. Pure and deterministic; `engine.PythonRenderer` is the way in, `catalog` names what it can render."""

@@ -1,0 +1,31 @@
+"""The renderer for component types that are written in Python."""
+
+from __future__ import annotations
+
+from reconciler.model.application import Component
+from reconciler.model.identity import JsonObject
+from reconciler.model.text import nearest, one_line
+from reconciler.render.catalog import COMPONENT_TYPES
+from reconciler.render.placement import check_objects, place
+from reconciler.render.protocol import Files, RenderContext, RenderError
+from reconciler.render.traits import apply_traits
+
+
+class PythonRenderer:
+    """Pure: equal arguments give equal objects, and no argument is changed."""
+
+    def render(self, component: Component, context: RenderContext, files: Files) -> list[JsonObject]:
+        """
+        Objects in the order they are to be applied. Those without a namespace go to the component's, else the context's.
+
+        Raises RenderError, and nothing else for what a component or a file holds.
+        """
+        known = COMPONENT_TYPES.get(component.type)
+        if known is None:
+            guess = nearest(component.type, COMPONENT_TYPES)
+            hint = f"; did you mean {guess}?" if guess else ""
+            raise RenderError(f"component {one_line(component.name, 80)}: there is no component type {one_line(component.type, 60)}{hint}")
+        objects = known.render(component, context, files)
+        check_objects(component.name, objects)
+        apply_traits(component, objects)
+        return place(component.name, component.namespace or context.namespace, objects)

@@ -1,0 +1,115 @@
+"""Traits: what changes the objects that a component rendered. KubeVela's `scaler`, `env`, `labels` and `annotations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from reconciler.model.application import Component
+from reconciler.model.identity import JsonObject
+from reconciler.render.fields import Fields
+
+_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
+
+
+class TraitType(NamedTuple):
+    """`params` None: any key, all of them texts. `change` works on the objects in place; it may raise RenderError."""
+
+    change: Callable[[Fields, Mapping[str, Any], list[JsonObject]], None]
+    params: Mapping[str, str] | None
+
+
+def apply_traits(component: Component, objects: list[JsonObject]) -> None:
+    """All traits of the component, in order, on its objects in place. Raises RenderError."""
+    for index, trait in enumerate(component.traits):
+        fields = Fields(component.name, trait.properties, f"traits[{index}].properties")
+        known = TRAIT_TYPES.get(trait.type)
+        if known is None:
+            raise Fields(component.name, {}, f"traits[{index}]").error("type", f"there is no trait type {trait.type:.60}")
+        known.change(fields, trait.properties, objects)
+
+
+def _scale(fields: Fields, _: Mapping[str, Any], objects: list[JsonObject]) -> None:
+    replicas = fields.whole("replicas", 0, 100_000, 1)
+    workloads = [obj for obj in objects if obj.get("kind") in _SCALED and isinstance(obj.get("spec"), dict)]
+    if not workloads:
+        raise fields.error("", "the component has nothing that can be scaled")
+    for obj in workloads:
+        obj["spec"]["replicas"] = replicas
+
+
+def _set_env(fields: Fields, _: Mapping[str, Any], objects: list[JsonObject]) -> None:
+    """Variables by name: given ones replace or are added, those in `unset` go. Of each pod: the named container, else the first."""
+    wanted, unset, name = fields.below("env"), set(fields.texts("unset")), fields.text("containerName")
+    new = {key: wanted.scalar(key) for key in sorted(fields.mapping("env"))}
+    found = False
+    for template in _templates(objects):
+        containers = (template.get("spec") or {}).get("containers") or []
+        for container in [item for item in containers if isinstance(item, dict) and (not name or item.get("name") == name)][:1]:
+            found = True
+            kept = [item for item in container.get("env") or [] if item.get("name") not in unset and item.get("name") not in new]
+            container["env"] = kept + [{"name": key, "value": value} for key, value in new.items() if key not in unset]
+    if not found:
+        raise fields.error("containerName" if name else "", "the component has no such container")
+
+
+def _set_labels(fields: Fields, given: Mapping[str, Any], objects: list[JsonObject]) -> None:
+    _set_entries("labels", fields, given, objects)
+
+
+def _set_annotations(fields: Fields, given: Mapping[str, Any], objects: list[JsonObject]) -> None:
+    _set_entries("annotations", fields, given, objects)
+
+
+def _set_entries(entry: str, fields: Fields, given: Mapping[str, Any], objects: list[JsonObject]) -> None:
+    """On every object and every pod template; null takes an entry away. A label that a selector needs is not to be touched."""
+    new = {str(key): None if given[key] is None else fields.scalar(str(key)) for key in sorted(given, key=str)}
+    for obj in objects:
+        _merge(obj.setdefault("metadata", {}), entry, new)
+    for obj in objects:
+        for template in _templates([obj]):
+            if entry == "labels":
+                _guard_selector(fields, obj, new)
+            _merge(template.setdefault("metadata", {}), entry, new)
+
+
+def _guard_selector(fields: Fields, obj: JsonObject, new: Mapping[str, str | None]) -> None:
+    selector = obj["spec"].get("selector")
+    matched = selector.get("matchLabels") if isinstance(selector, dict) else None
+    for key, value in new.items():
+        if isinstance(matched, dict) and key in matched and matched[key] != value:
+            raise fields.error(key, f"the selector of {obj.get('kind')} needs this label as it is")
+
+
+def _merge(meta: Any, entry: str, new: Mapping[str, str | None]) -> None:
+    if not isinstance(meta, dict):
+        return
+    entries = {**(meta.get(entry) or {}), **new}
+    meta[entry] = {key: value for key, value in entries.items() if value is not None}
+
+
+def _templates(objects: list[JsonObject]) -> list[dict[str, Any]]:
+    """Pod templates of workloads and of the jobs that a CronJob makes."""
+    found = []
+    for obj in objects:
+        spec = obj.get("spec")
+        if obj.get("kind") == "CronJob" and isinstance(spec, dict):
+            spec = (spec.get("jobTemplate") or {}).get("spec")
+        template = spec.get("template") if isinstance(spec, dict) else None
+        if isinstance(template, dict):
+            found.append(template)
+    return found
+
+
+TRAIT_TYPES: Mapping[str, TraitType] = MappingProxyType(
+    {
+        "scaler": TraitType(_scale, MappingProxyType({"replicas": "how many pods; 1 unless given"})),
+        "env": TraitType(
+            _set_env,
+            MappingProxyType({"containerName": "which container; the first unless given", "env": "variables by name", "unset": "names to take away"}),
+        ),
+        "labels": TraitType(_set_labels, None),
+        "annotations": TraitType(_set_annotations, None),
+    }
+)
