@@ -121,7 +121,9 @@ class Cluster(Protocol):
         """A live read. Raises NotFoundError, KindUnknownError."""
         ...
 
-    async def list(self, kind: GVK, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500) -> Page:
+    async def list(
+        self, kind: GVK | None, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500
+    ) -> Page:
         """`labels`: key to value; None asks only that the label exists. Empty namespace: all of them."""
         ...
 
