@@ -20,12 +20,12 @@ class PythonRenderer:
 
         Raises RenderError, and nothing else for what a component or a file holds.
         """
-        known = COMPONENT_TYPES.get(component.type)
-        if known is None:
+        render = COMPONENT_TYPES.get(component.type)
+        if render is None:
             guess = nearest(component.type, COMPONENT_TYPES)
             hint = f"; did you mean {guess}?" if guess else ""
             raise RenderError(f"component {one_line(component.name, 80)}: there is no component type {one_line(component.type, 60)}{hint}")
-        objects = known.render(component, context, files)
+        objects = render(component, context, files)
         check_objects(component.name, objects)
         apply_traits(component, objects)
         return place(component.name, component.namespace or context.namespace, objects)

@@ -59,6 +59,13 @@ class Fields:
             raise self._wrong(field, f"a whole number from {low} to {high}", value)
         return value
 
+    def count(self, field: str) -> int:
+        """A number of pods, which families also write as a text (seed 003)."""
+        text = self.text(field)
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise self.error(field, "must be a number of pods")
+        return int(text)
+
     def flag(self, field: str, default: bool) -> bool:
         value = self._values.get(field)
         if value is not None and not isinstance(value, bool):

@@ -1,11 +1,8 @@
-"""What is known of built-in kinds without a cluster: which have no namespace, and which versions are served no more."""
+"""Built-in kinds without a namespace, for rendering without a cluster."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Final
-
-from reconciler.model.identity import GVK
 
 CLUSTER_SCOPED: Final = frozenset(
     {
@@ -35,31 +32,3 @@ CLUSTER_SCOPED: Final = frozenset(
     }
 )
 """(group, kind). Every other built-in kind lives in a namespace."""
-
-_WORKLOADS = ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
-_RBAC = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-
-# Removed versions whose objects are valid in the served one as they stand (Kubernetes' deprecated API migration guide).
-# Ingress v1beta1 is not among them: its fields moved.
-_SERVED = MappingProxyType(
-    {
-        GVK(group, version, kind): "apps/v1"
-        for group, version in (("apps", "v1beta1"), ("apps", "v1beta2"), ("extensions", "v1beta1"))
-        for kind in _WORKLOADS
-    }
-    | {GVK("rbac.authorization.k8s.io", version, kind): "rbac.authorization.k8s.io/v1" for version in ("v1alpha1", "v1beta1") for kind in _RBAC}
-    | {
-        GVK("batch", "v1beta1", "CronJob"): "batch/v1",
-        GVK("extensions", "v1beta1", "NetworkPolicy"): "networking.k8s.io/v1",
-        GVK("networking.k8s.io", "v1beta1", "IngressClass"): "networking.k8s.io/v1",
-        GVK("policy", "v1beta1", "PodDisruptionBudget"): "policy/v1",
-        GVK("scheduling.k8s.io", "v1beta1", "PriorityClass"): "scheduling.k8s.io/v1",
-        GVK("storage.k8s.io", "v1beta1", "StorageClass"): "storage.k8s.io/v1",
-        GVK("coordination.k8s.io", "v1beta1", "Lease"): "coordination.k8s.io/v1",
-    }
-)
-
-
-def served_version(gvk: GVK) -> str:
-    """The apiVersion to send for a kind: the served one where the given one was removed, else the given one."""
-    return _SERVED.get(gvk, gvk.api_version)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from types import MappingProxyType
 
 from reconciler.dialects.documents import parse
 from reconciler.model.application import Component
@@ -13,7 +12,6 @@ from reconciler.render.fields import Fields
 from reconciler.render.placement import flatten_lists
 from reconciler.render.protocol import Files, RenderContext, RenderError
 
-PARAMS = MappingProxyType({"path": "folder in the repository; all YAML and JSON files below it, in order of their paths"})
 _ENDINGS = (".yaml", ".yml", ".json")
 MOST_FILES = 2000
 MOST_BYTES = 16 * 1024 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.application import Component
@@ -13,15 +12,6 @@ from reconciler.render.pods import COMPONENT_LABEL, NAME_LABEL, container_ports,
 from reconciler.render.protocol import Files, RenderContext
 from reconciler.render.services import service
 
-PARAMS = MappingProxyType(
-    {
-        "name": "name of the objects; the component's own name unless given",
-        "values": "{image: {repository, tag}, replicaCount, resources, deployNamespace, env, ports}",
-        "rollout": "{type: partition, properties: {partition}}",
-        "ignoreCreateNamespace": "accepted: the daemon's own setting decides whether a missing namespace is created",
-        "base64Kubeconfig": "must be left out or empty: this cluster",
-    }
-)
 _INSTANCE_LABEL = "app.kubernetes.io/instance"
 _DEFAULT_PORT = {"port": 80, "target": 80, "name": "port-80", "protocol": "TCP", "expose": True, "nodePort": 0}
 
@@ -80,8 +70,5 @@ def _ports(values: Fields) -> list[dict[str, Any]]:
 def _partition(rollout: Fields) -> int | None:
     """The manifest's own partition; `apply-components` sets it as well, later (`partition.with_partition`)."""
     if rollout.choice("type", ("partition",)):
-        text = rollout.below("properties").text("partition")
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise rollout.error("properties.partition", "must be a whole number")
-        return int(text)
+        return rollout.below("properties").count("partition")
     return None

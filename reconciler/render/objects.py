@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
 from reconciler.render.fields import Fields
 from reconciler.render.placement import flatten_lists
 from reconciler.render.protocol import Files, RenderContext
-
-PARAMS = MappingProxyType({"objects": "list of Kubernetes objects"})
 
 
 def render_objects(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:  # noqa: ARG001 - the shape of every kind

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from reconciler.dialects.served import served_version
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.text import one_line
-from reconciler.render.kinds import CLUSTER_SCOPED, served_version
+from reconciler.render.kinds import CLUSTER_SCOPED
 from reconciler.render.protocol import RenderError
 
 _API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9a-z]+", re.ASCII)
@@ -104,8 +105,8 @@ def _is_name(gvk: GVK, name: str) -> bool:
 
 def _update_version(obj: JsonObject) -> None:
     """A removed version becomes the served one; the selector, which old workload versions left out, is what they defaulted it to."""
-    served = served_version(GVK.of(obj))
-    if served == obj["apiVersion"]:
+    served = served_version(obj["apiVersion"], obj["kind"])
+    if served is None:
         return
     obj["apiVersion"] = served
     spec = obj.get("spec")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
@@ -13,21 +13,17 @@ from reconciler.render.fields import Fields
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
 
 
-class TraitType(NamedTuple):
-    """`params` None: any key, all of them texts. `change` works on the objects in place; it may raise RenderError."""
-
-    change: Callable[[Fields, Mapping[str, Any], list[JsonObject]], None]
-    params: Mapping[str, str] | None
+Change = Callable[[Fields, Mapping[str, Any], list[JsonObject]], None]
 
 
 def apply_traits(component: Component, objects: list[JsonObject]) -> None:
     """All traits of the component, in order, on its objects in place. Raises RenderError."""
     for index, trait in enumerate(component.traits):
         fields = Fields(component.name, trait.properties, f"traits[{index}].properties")
-        known = TRAIT_TYPES.get(trait.type)
-        if known is None:
+        change = TRAIT_TYPES.get(trait.type)
+        if change is None:
             raise Fields(component.name, {}, f"traits[{index}]").error("type", f"there is no trait type {trait.type:.60}")
-        known.change(fields, trait.properties, objects)
+        change(fields, trait.properties, objects)
 
 
 def _scale(fields: Fields, _: Mapping[str, Any], objects: list[JsonObject]) -> None:
@@ -102,14 +98,5 @@ def _templates(objects: list[JsonObject]) -> list[dict[str, Any]]:
     return found
 
 
-TRAIT_TYPES: Mapping[str, TraitType] = MappingProxyType(
-    {
-        "scaler": TraitType(_scale, MappingProxyType({"replicas": "how many pods; 1 unless given"})),
-        "env": TraitType(
-            _set_env,
-            MappingProxyType({"containerName": "which container; the first unless given", "env": "variables by name", "unset": "names to take away"}),
-        ),
-        "labels": TraitType(_set_labels, None),
-        "annotations": TraitType(_set_annotations, None),
-    }
-)
+TRAIT_TYPES: Mapping[str, Change] = MappingProxyType({"scaler": _scale, "env": _set_env, "labels": _set_labels, "annotations": _set_annotations})
+"""Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""
