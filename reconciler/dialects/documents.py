@@ -25,12 +25,11 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.scalars import SCALAR_TAGS, construct, resolve
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
-
-FieldPath = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 20
 MAX_DOCUMENTS = 1000

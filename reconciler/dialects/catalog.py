@@ -1,0 +1,130 @@
+"""Component types and traits of the KubeVela family, with the shape of their properties."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from reconciler.dialects.shapes import Anything, ListOf, MapOf, Partition, PortName, Quantity, Record, Shape, Text, Truth, Whole
+
+DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+
+_TEXTS = ListOf(Text(empty=True))
+_PORT = Whole(1, 65535)
+_KEY_OF = Record({"name": Text(), "key": Text()}, required=("name", "key"))
+_ENV = Record(
+    {
+        "name": Text(),
+        "value": Text(empty=True),
+        "valueFrom": Record({"secretKeyRef": _KEY_OF, "configMapKeyRef": _KEY_OF}, one_of=("secretKeyRef", "configMapKeyRef")),
+    },
+    required=("name",),
+)
+_SERVICE_PORT = Record(
+    {
+        "port": _PORT,
+        "containerPort": _PORT,
+        "name": Text(pattern=re.compile(r"(?=.{1,15}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII), meaning="a port name (at most 15 of a-z, 0-9 and -)"),
+        "protocol": Text(choices=("TCP", "UDP", "SCTP")),
+        "expose": Truth(),
+        "nodePort": _PORT,
+    },
+    required=("port",),
+)
+_KEYS = ListOf(Record({"key": Text(), "path": Text(), "mode": Whole(0, 0o777)}, required=("key", "path")))
+_MOUNT: dict[str, Shape] = {"name": Text(), "mountPath": Text(), "subPath": Text()}
+_VOLUMES = Record(
+    {
+        "pvc": ListOf(Record({**_MOUNT, "claimName": Text()}, required=("name", "mountPath", "claimName"))),
+        "configMap": ListOf(
+            Record({**_MOUNT, "cmName": Text(), "defaultMode": Whole(0, 0o777), "items": _KEYS}, required=("name", "mountPath", "cmName"))
+        ),
+        "secret": ListOf(
+            Record({**_MOUNT, "secretName": Text(), "defaultMode": Whole(0, 0o777), "items": _KEYS}, required=("name", "mountPath", "secretName"))
+        ),
+        "emptyDir": ListOf(Record({**_MOUNT, "medium": Text(choices=("", "Memory"), empty=True)}, required=("name", "mountPath"))),
+        "hostPath": ListOf(Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path"))),
+    }
+)
+_PROBE = Record(
+    {
+        "exec": Record({"command": ListOf(Text(empty=True), least=1)}, required=("command",)),
+        "httpGet": Record(
+            {
+                "path": Text(),
+                "port": PortName(),
+                "host": Text(),
+                "scheme": Text(choices=("HTTP", "HTTPS")),
+                "httpHeaders": ListOf(Record({"name": Text(), "value": Text(empty=True)}, required=("name", "value"))),
+            },
+            required=("port",),
+        ),
+        "tcpSocket": Record({"port": PortName()}, required=("port",)),
+        "initialDelaySeconds": Whole(),
+        "periodSeconds": Whole(1),
+        "timeoutSeconds": Whole(1),
+        "successThreshold": Whole(1),
+        "failureThreshold": Whole(1),
+    },
+    one_of=("exec", "httpGet", "tcpSocket"),
+)
+_WORKER: dict[str, Shape] = {
+    "image": Text(),
+    "imagePullPolicy": Text(choices=("Always", "Never", "IfNotPresent")),
+    "imagePullSecrets": ListOf(Text()),
+    "cmd": _TEXTS,
+    "args": _TEXTS,
+    "env": ListOf(_ENV),
+    "cpu": Quantity(),
+    "memory": Quantity(),
+    "limit": Record({"cpu": Quantity(), "memory": Quantity()}),
+    "volumeMounts": _VOLUMES,
+    "livenessProbe": _PROBE,
+    "readinessProbe": _PROBE,
+    "hostAliases": ListOf(Record({"ip": Text(), "hostnames": ListOf(Text(), least=1)}, required=("ip", "hostnames"))),
+    "labels": MapOf(Text(empty=True)),
+    "annotations": MapOf(Text(empty=True)),
+    "addRevisionLabel": Truth(),
+}
+_WEBSERVICE: dict[str, Shape] = {
+    **_WORKER,
+    "port": _PORT,
+    "ports": ListOf(_SERVICE_PORT),
+    "exposeType": Text(choices=("ClusterIP", "NodePort", "LoadBalancer")),
+}
+_STATEFULSET: dict[str, Shape] = {
+    **_WEBSERVICE,
+    "partition": Partition(),
+    "serviceName": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -)"),
+}
+
+COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
+    {
+        "webservice": Record(_WEBSERVICE, required=("image",)),
+        "worker": Record(_WORKER, required=("image",)),
+        "statefulset": Record(_STATEFULSET, required=("image",)),
+        "k8s-objects": Record({"objects": ListOf(Anything(), least=1)}, required=("objects",)),
+        "manifests": Record({"path": Text()}, required=("path",)),
+    }
+)
+LATER_COMPONENT_TYPES = frozenset({"helm", "kustomize"})
+
+TRAITS: Mapping[str, Shape] = MappingProxyType(
+    {
+        "scaler": Record({"replicas": Whole(0, 100_000)}, required=("replicas",)),
+        "env": Record({"containerName": Text(), "env": MapOf(Text(empty=True)), "unset": ListOf(Text())}),
+        "labels": MapOf(Text(empty=True)),
+        "annotations": MapOf(Text(empty=True)),
+    }
+)
+
+LATER_STEP_TYPES = frozenset(
+    {
+        *("apply-deployment", "apply-terraform-config", "apply-terraform-provider", "build-push-image", "check-metrics", "clean-jobs"),
+        *("collect-service-endpoints", "create-config", "delete-config", "read-config", "list-config", "depends-on-app"),
+        *("deploy-cloud-resource", "deploy2env", "export-data", "export-service", "export2config", "export2secret"),
+        *("generate-jdbc-connection", "notification", "read-object", "request", "restart-workflow", "share-cloud-resource"),
+        *("step-group", "vela-cli", "webhook"),
+    }
+)

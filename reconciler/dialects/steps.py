@@ -1,0 +1,245 @@
+"""The workflow of both families with components and steps: names and keys, properties, data between steps, order."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from reconciler.dialects.fieldpath import FieldPath, parse_path
+from reconciler.dialects.findings import Findings, suggest
+from reconciler.dialects.header import is_gate_name
+from reconciler.dialects.ordering import find_cycle
+from reconciler.dialects.shapes import ListOf, Record, Text
+from reconciler.model.application import Input, Mode, Output, Step
+from reconciler.model.names import RESERVED_STEPS
+from reconciler.model.outcome import StepType
+from reconciler.model.text import one_line
+
+MAX_STEPS = 200
+EXPORTS = ("component", "objects", "connection")
+
+INPUTS = ListOf(Record({"from": Text(), "parameterKey": Text()}, required=("from", "parameterKey")))
+OUTPUTS = ListOf(Record({"name": Text(), "valueFrom": Text(), "exportKey": Text()}, required=("name",), one_of=("valueFrom", "exportKey")))
+
+
+class Family(NamedTuple):
+    """
+    What a family says about steps. `types`: the step types it has, by its own words; `later`: words known but not available
+    yet; `unnamed`: the name of a step without one, from type and index; `resolve`: the ids of the components that a step
+    applies, from type, key, properties and the place of the properties; `target`: an input's parameterKey as a full path.
+    """
+
+    types: Mapping[str, StepType]
+    later: frozenset[str]
+    unnamed: Callable[[str, int], str]
+    resolve: Callable[[str, str, dict[str, Any], FieldPath], list[str]]
+    target: Callable[[str, str], str]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A step on its way, with where each of its parts stands in the document."""
+
+    step: Step
+    at: FieldPath
+    index: int
+    inputs: list[tuple[Input, FieldPath]] = field(default_factory=list)
+    outputs: list[tuple[Output, FieldPath]] = field(default_factory=list)
+
+    def finish(self) -> Step:
+        step = self.step
+        return Step(
+            name=step.name,
+            type=step.type,
+            key=step.key,
+            given=step.given,
+            properties=step.properties,
+            components=step.components,
+            depends_on=step.depends_on,
+            inputs=[item for item, _ in self.inputs],
+            outputs=[item for item, _ in self.outputs],
+        )
+
+
+def gate_key(name: str) -> str:
+    """Rule 4f: the name where it is valid as an annotation's name, else a slug and 8 hex digits of its SHA-256."""
+    if is_gate_name(name):
+        return name
+    return hashed_key(name)
+
+
+def hashed_key(name: str) -> str:
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", name[:200], flags=re.ASCII).strip("-_.")[:54].rstrip("-_.")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{slug}-{digest}" if slug else digest
+
+
+def mappings(value: Any, at: FieldPath) -> Iterator[tuple[FieldPath, dict[str, Any]]]:
+    """The mappings of a list with their places; what else is in it was complained of by its shape."""
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        if isinstance(item, dict):
+            yield (*at, index), item
+
+
+def texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def read_steps(items: list[Any], at: FieldPath, family: Family, findings: Findings) -> list[Draft]:
+    """One draft for each step; errors are added to `findings`, and a draft with errors holds what could be read."""
+    if len(items) > MAX_STEPS:
+        findings.error(at, f"more than {MAX_STEPS} steps")
+        return []
+    drafts: list[Draft] = []
+    names: dict[str, int] = {}
+    keys: dict[str, int] = {}
+    for place, item in mappings(items, at):
+        index = int(place[-1])
+        type_name = item["type"] if isinstance(item.get("type"), str) else ""
+        given = isinstance(item.get("name"), str) and item["name"] != ""
+        name = item["name"] if given else family.unnamed(type_name, index)
+        key = gate_key(name)
+        where = (*place, "name") if given else place
+        if name in RESERVED_STEPS:
+            findings.error(where, f"{name} is a reserved name (known: {', '.join(sorted(RESERVED_STEPS))}); give the step another")
+        if name in names:
+            findings.error(where, f"duplicate step name {one_line(name, 80)} (steps[{names[name]}] has it)")
+        elif key in keys:
+            findings.error(where, f"the gate key {key} of this step is also that of steps[{keys[key]}]; give it another name")
+        names.setdefault(name, index)
+        keys.setdefault(key, index)
+        drafts.append(_read_step(item, place, Step(name, type_name, key, given), family, findings, index))
+    return drafts
+
+
+def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, findings: Findings, index: int) -> Draft:
+    properties = item["properties"] if isinstance(item.get("properties"), dict) else {}
+    place = (*at, "properties")
+    step_type = family.types.get(step.type)
+    components: list[str] = []
+    if step_type is not None:
+        components = family.resolve(step.type, step.key, properties, place)
+    elif step.type in family.later:
+        findings.error((*at, "type"), f"step type {step.type} is not available yet{suggest('', family.types)}")
+    elif step.type:
+        findings.unknown((*at, "type"), "step type", step.type, family.types)
+    inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings)
+    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings)
+    if step_type is not None:
+        supplied = set() if components else {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs}
+        _check_properties(step_type, properties, supplied, place, findings)
+        if outputs and not components:
+            findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
+    step = Step(step.name, step.type, step.key, step.given, properties, components, texts(item.get("dependsOn")))
+    return Draft(step, at, index, inputs, outputs)
+
+
+def _check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:
+    """`supplied`: names of properties that inputs fill later."""
+    for name in properties:
+        if name not in step_type.params:
+            findings.unknown((*at, name), "field", name, step_type.params)
+    for name in step_type.required:
+        if properties.get(name) is None and name not in supplied:
+            findings.error(at, f"{name} is required")
+    for where, message in step_type.check(properties):
+        try:
+            path = parse_path(where)
+        except ValueError:
+            path = (where,)
+        if path[0] not in supplied:
+            findings.error((*at, *path), message)
+
+
+def read_inputs(value: Any, at: FieldPath, target: Callable[[str], str], findings: Findings) -> list[tuple[Input, FieldPath]]:
+    found = []
+    for place, item in mappings(value, at):
+        source, key = item.get("from"), item.get("parameterKey")
+        if not isinstance(source, str) or not isinstance(key, str) or not source or not key:
+            continue
+        try:
+            parse_path(key)
+        except ValueError as error:
+            findings.error((*place, "parameterKey"), str(error))
+            continue
+        found.append((Input(source, target(key)), place))
+    return found
+
+
+def read_outputs(value: Any, at: FieldPath, findings: Findings) -> list[tuple[Output, FieldPath]]:
+    """A `valueFrom` must be a path into what steps export; an `exportKey` that is none is `connection` (seed 001), with a warning."""
+    found = []
+    for place, item in mappings(value, at):
+        name = item.get("name")
+        field_name = "exportKey" if item.get("exportKey") is not None else "valueFrom"
+        path = item.get(field_name)
+        if not isinstance(name, str) or not isinstance(path, str) or not name or not path:
+            continue
+        if re.split(r"[.\[]", path, maxsplit=1)[0] not in EXPORTS:
+            if field_name == "exportKey":
+                findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
+                path = "connection"
+            else:
+                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(EXPORTS)}")
+                continue
+        try:
+            parse_path(path)
+        except ValueError as error:
+            findings.error((*place, field_name), str(error))
+            continue
+        found.append((Output(name, path), place))
+    return found
+
+
+def check_order(drafts: list[Draft], mode: Mode, at: FieldPath, findings: Findings) -> None:
+    """Duplicate outputs, inputs without a producer, unknown names in `dependsOn`, and steps that would wait for ever."""
+    producers = _producers(drafts, findings)
+    indexes = {draft.step.name: draft.index for draft in drafts}
+    waits: dict[str, list[str]] = {draft.step.name: [] for draft in drafts}
+    for draft in drafts:
+        for place, other in _needs(draft, producers, indexes, findings):
+            if mode == "DAG":
+                waits[draft.step.name].append(other)
+            elif indexes[other] >= draft.index:
+                findings.error(place, f"it waits for the step {one_line(other, 80)}, which comes no earlier; steps run in the order written")
+    cycle = find_cycle(waits)
+    if cycle:
+        findings.error(at, f"these steps wait for each other: {_chain(cycle)}")
+
+
+def describe_cycle(before: Mapping[str, Iterable[str]]) -> str:
+    cycle = find_cycle(before)
+    return _chain(cycle) if cycle else ""
+
+
+def _chain(names: list[str]) -> str:
+    shown = names if len(names) <= 10 else [*names[:9], "…", names[-1]]
+    return " → ".join(one_line(name, 60) for name in shown)
+
+
+def _producers(drafts: list[Draft], findings: Findings) -> dict[str, str]:
+    producers: dict[str, str] = {}
+    for draft in drafts:
+        for output, place in draft.outputs:
+            if output.name in producers:
+                findings.error((*place, "name"), f"the step {one_line(producers[output.name], 80)} has an output {one_line(output.name, 80)} already")
+            producers.setdefault(output.name, draft.step.name)
+    return producers
+
+
+def _needs(draft: Draft, producers: dict[str, str], indexes: dict[str, int], findings: Findings) -> Iterator[tuple[FieldPath, str]]:
+    for position, name in enumerate(draft.step.depends_on):
+        place = (*draft.at, "dependsOn", position)
+        if name in indexes:
+            yield place, name
+        else:
+            findings.unknown(place, "step", name, indexes)
+    for item, place in draft.inputs:
+        producer = producers.get(item.source) or producers.get(item.source.partition(".")[0])
+        if producer is not None:
+            yield (*place, "from"), producer
+        elif not findings.full:
+            findings.error((*place, "from"), f"no step has an output {one_line(item.source, 80)}{suggest(item.source, producers)}")
