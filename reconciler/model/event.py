@@ -21,7 +21,7 @@ KINDS = (
     "reconciled",  # result, seconds
     "look",  # commit, seconds, applications, problems
     "look-failed",  # reason
-    "application",  # the new mirror status in short: revision, sync, health, phase, lag, gates
+    "application",  # status: the ApplicationStatus, whenever it became another one
     "application-gone",
     "run",  # run, revision, from, to, seconds
     "step",  # run, step, type, from, to, seconds
@@ -30,6 +30,7 @@ KINDS = (
     "effect",  # kind, result, seconds
     "drift-healed",  # object
     "queue",  # depth
+    "heartbeat",  # loop: one that shows so that it moves
 )
 
 

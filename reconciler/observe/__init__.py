@@ -1,1 +1,1 @@
-"""Metrics, logs and streams: what the events feed."""
+"""Metrics and logs: what becomes of events. Nothing here is ever read back to decide anything."""
