@@ -27,7 +27,8 @@ class Deploy(NoCompensation):
 
     def check(self, properties: dict[str, Any]) -> list[Finding]:
         found = check_type(properties, "auto", bool) + check_texts(properties, "policies") + check_type(properties, "parallelism", int)
-        if not found and (properties.get("parallelism") or 1) < 1:
+        parallelism = properties.get("parallelism")
+        if not found and parallelism is not None and parallelism < 1:
             found.append(("parallelism", "must be at least 1"))
         return found + check_duration(properties, "timeout")
 

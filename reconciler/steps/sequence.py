@@ -21,7 +21,7 @@ def apply_in_order(
     last is not asked again.
     """
     last = Result()
-    for component, following in zip(call.components, (*call.components[1:], ""), strict=True):
+    for component, following in zip(call.components, (*call.components, "")[1:], strict=True):
         applied = apply_component(call, component, results, partition)
         if not isinstance(applied, Result):
             return applied

@@ -1,0 +1,155 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.model.identity import AppKey, ObjectRef
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Gate, Health, Live, Result, Wait
+from reconciler.steps.catalog import STEP_TYPES
+
+NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
+DB = ObjectRef("apps/v1", "StatefulSet", "shop", "db")
+WEB = ObjectRef("apps/v1", "Deployment", "shop", "web")
+CONNECTION = {"host": "db.shop.svc", "port": 5432, "secretRef": None}
+HEALTHY = {"status": "Healthy", "message": ""}
+
+
+def call(kind, components=("db",), **more):
+    return Call(AppKey("shop", "shop"), "step", kind, more.pop("properties", {}), components=components, since=NOW, **more)
+
+
+def applied(ref, at=NOW):
+    return Result({"component": ref.name, "objects": [{"ref": ref.pack(), "uid": f"uid-{ref.name}"}], "connection": CONNECTION}, at=at)
+
+
+def ask(kind, results=None, seen=None, now=NOW, **more):
+    return STEP_TYPES[kind].next(call(kind, **more), results or {}, seen or {}, now)
+
+
+@pytest.mark.parametrize("kind", ["apply-component", "apply-components", "deploy"])
+def test_the_first_component_is_applied_first_and_alone(kind):
+    assert ask(kind, components=("db", "web")) == Do({"apply/db": Effect("apply", {"component": "db"})})
+
+
+@pytest.mark.parametrize("kind", ["apply-component", "apply-components", "deploy"])
+def test_the_second_component_is_not_touched_before_the_first_is_healthy(kind):
+    results, query = {"apply/db": applied(DB)}, Health((DB,))
+    waiting = ask(kind, results, {query: {"status": "Progressing", "message": "1 of 3 ready"}}, components=("db", "web"))
+    assert waiting == Wait(NOW + timedelta(minutes=10), "waiting for StatefulSet shop/db: 1 of 3 ready", (query,))
+    assert ask(kind, results, {query: HEALTHY}, components=("db", "web")) == Do({"apply/web": Effect("apply", {"component": "web"})})
+
+
+def test_health_of_the_first_is_not_asked_again_once_the_second_was_applied():
+    results = {"apply/db": applied(DB), "apply/web": applied(WEB)}
+    assert ask("deploy", results, {Health((WEB,)): HEALTHY}, components=("db", "web")).outputs["component"] == "web"
+
+
+@pytest.mark.parametrize("status", ["Progressing", "Missing", "Unknown", "Degraded"])
+def test_only_healthy_ends_the_wait(status):
+    query = Health((DB,))
+    outcome = ask("apply-component", {"apply/db": applied(DB)}, {query: {"status": status, "message": "why"}})
+    assert isinstance(outcome, Wait)
+    assert outcome.watch == (query,)
+    assert ("degraded" in outcome.message) == (status == "Degraded")
+
+
+def test_an_answer_that_names_the_object_is_not_prefixed_with_it_again():
+    seen = {Health((DB,)): {"status": "Progressing", "message": "StatefulSet shop/db: 1 of 3 ready"}}
+    assert ask("apply-component", {"apply/db": applied(DB)}, seen).message == "waiting for StatefulSet shop/db: 1 of 3 ready"
+
+
+def test_rule_6c_health_has_ten_minutes_unless_the_step_says_otherwise():
+    results, seen = {"apply/db": applied(DB)}, {Health((DB,)): {"status": "Degraded", "message": "1 of 3 ready"}}
+    assert isinstance(ask("apply-component", results, seen, NOW + timedelta(seconds=599)), Wait)
+    late = ask("apply-component", results, seen, NOW + timedelta(seconds=600))
+    assert late == Failed("HealthTimeout", "not healthy in time: StatefulSet shop/db: 1 of 3 ready")
+    assert isinstance(ask("apply-component", results, seen, NOW + timedelta(seconds=601), properties={"timeout": "1h"}), Wait)
+
+
+def test_rule_6a_the_health_deadline_stands_still_while_the_application_is_suspended():
+    results, seen = {"apply/db": applied(DB)}, {Health((DB,)): {"status": "Progressing", "message": "x"}}
+    outcome = ask("apply-component", results, seen, NOW + timedelta(minutes=15), paused=timedelta(minutes=10))
+    assert outcome.until == NOW + timedelta(minutes=20)
+
+
+def test_rule_2_without_an_answer_nothing_is_concluded_even_after_the_deadline():
+    outcome = ask("apply-component", {"apply/db": applied(DB)}, {}, NOW + timedelta(hours=5))
+    assert outcome == Wait(None, "waiting to hear of StatefulSet shop/db", (Health((DB,)),))
+
+
+def test_an_apply_step_exports_component_objects_and_connection():
+    outcome = ask("apply-component", {"apply/db": applied(DB)}, {Health((DB,)): HEALTHY})
+    objects = [{"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": "shop", "name": "db", "uid": "uid-db"}]
+    assert outcome == Done({"component": "db", "objects": objects, "connection": CONNECTION})
+
+
+@pytest.mark.parametrize(("retry", "retryable"), [("terminal", False), ("now", True), ("backoff", True), ("wait", True)])
+def test_a_failed_apply_fails_the_step_and_says_whether_to_try_again(retry, retryable):
+    result = Result(error="no namespace shop", reason="NamespaceMissing", retry=retry)
+    assert ask("apply-component", {"apply/db": result}) == Failed("NamespaceMissing", "no namespace shop", retryable)
+
+
+def test_inputs_and_namespace_go_into_the_effect():
+    outcome = ask("apply-component", values={"properties.image": "x:2"}, properties={"component": "db", "namespace": "other"})
+    assert outcome.effects["apply/db"].params == {"component": "db", "values": {"properties.image": "x:2"}, "namespace": "other"}
+
+
+ROLLOUT = {"rollout": {"type": "partition", "properties": {"partition": "1", "name": "abmRolloutPartition"}}}
+
+
+def test_a_rollout_puts_its_partition_into_the_effect_as_a_number():
+    assert ask("apply-components", properties=ROLLOUT).effects["apply/db"].params == {"component": "db", "partition": 1}
+    percent = {"rollout": {"type": "partition", "properties": {"partition": "25%"}}}
+    assert ask("apply-components", properties=percent).effects["apply/db"].params["partition"] == "25%"
+
+
+def test_rule_7a_a_restore_run_ignores_rollout_and_passes_every_gate():
+    assert ask("apply-components", properties=ROLLOUT, restore=True).effects["apply/db"].params == {"component": "db"}
+    assert isinstance(ask("deploy", properties={"auto": False}, restore=True), Do)
+    assert ask("suspend", components=(), properties={"duration": "1h"}, restore=True) == Done()
+    assert ask("rollout-promotion", components=(), restore=True) == Done()
+
+
+def test_apply_components_without_any_component_is_done():
+    assert ask("apply-components", components=()) == Done({})
+
+
+def test_a_deploy_that_is_not_automatic_waits_for_a_decision_first():
+    assert ask("deploy", properties={"auto": False}) == Gate('Waiting approval to the deploy step "step"')
+    assert isinstance(ask("deploy", properties={"auto": False}, decision="continue"), Do)
+    assert isinstance(ask("deploy", {"apply/db": applied(DB)}, properties={"auto": False}), Wait)
+
+
+SEED = {"component": "db", "resourceType": "StatefulSet", "resourceAPIVersion": "apps/v1beta2", "names": ["db", "mysql"]}
+
+
+def test_apply_and_wait_waits_for_each_named_resource_and_one_that_is_missing():
+    mysql = ObjectRef("apps/v1beta2", "StatefulSet", "shop", "mysql")
+    results = {"apply/db": applied(DB)}
+    watch = (Live(DB), Health((DB,)), Live(mysql), Health((mysql,)))
+    outcome = ask("apply-and-wait", results, {}, properties=SEED)
+    assert outcome == Wait(NOW + timedelta(minutes=10), "waiting to hear of StatefulSet shop/db", watch)
+    seen = {Live(DB): {"kind": "StatefulSet"}, Health((DB,)): HEALTHY, Live(mysql): None, Health((mysql,)): {"status": "Missing"}}
+    assert ask("apply-and-wait", results, seen, properties=SEED).message == "waiting for StatefulSet shop/mysql to be there"
+    late = ask("apply-and-wait", results, seen, NOW + timedelta(minutes=11), properties=SEED)
+    assert late == Failed("HealthTimeout", "not there in time: StatefulSet shop/mysql")
+    seen |= {Live(mysql): {"kind": "StatefulSet"}, Health((mysql,)): HEALTHY}
+    assert ask("apply-and-wait", results, seen, properties=SEED).outputs["connection"] == CONNECTION
+
+
+def test_apply_object_applies_and_does_not_wait():
+    value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    assert ask("apply-object", components=(), properties={"value": value}) == Do({"apply/object": Effect("apply", {"object": value})})
+    assert isinstance(ask("apply-object", {"apply/object": applied(DB)}, components=(), properties={"value": value}), Done)
+    failed = {"apply/object": Result(error="refused", reason="Invalid")}
+    assert ask("apply-object", failed, components=(), properties={"value": value}) == Failed("Invalid", "refused")
+
+
+def test_inputs_that_make_properties_wrong_fail_the_step_instead_of_breaking_it():
+    outcome = ask("apply-and-wait", properties={**SEED, "names": "db"})
+    assert outcome == Failed("InvalidProperties", "names: must be a list, not 'db'")
+
+
+@pytest.mark.parametrize("kind", sorted(STEP_TYPES))
+def test_a_step_that_applies_never_claims_to_be_undone(kind):
+    outcome = STEP_TYPES[kind].undo(call(kind), {"apply/db": applied(DB)}, {}, NOW)
+    assert outcome == Done() if kind in ("suspend", "rollout-promotion", "print-message-in-status") else outcome.reason == "NoCompensation"

@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.validation import parse_partition
+
+VALID = {
+    "apply-component": {"component": "web", "cluster": "", "namespace": "x", "timeout": "5m"},
+    "apply-components": {
+        "components": [{"type": "K8S_MICROSERVICE", "name": "web"}],
+        "policies": ["p"],
+        "rollout": {"type": "partition", "properties": {"partition": 0, "name": "n"}},
+    },
+    "apply-and-wait": {"component": "web", "resourceType": "Deployment", "resourceAPIVersion": "apps/v1", "names": ["web"]},
+    "apply-object": {"value": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "d"}}},
+    "deploy": {"auto": False, "policies": ["p"], "parallelism": 5},
+    "suspend": {"duration": "1min", "message": "m"},
+    "rollout-promotion": {},
+    "print-message-in-status": {"message": "m"},
+}
+WRONG = [
+    ("apply-component", {"component": 3}, "component"),
+    ("apply-component", {"component": ""}, "component"),
+    ("apply-component", {"cluster": "other"}, "cluster"),
+    ("apply-component", {"timeout": "soon"}, "timeout"),
+    ("apply-components", {"components": []}, "components"),
+    ("apply-components", {"components": ["web"]}, "components[0]"),
+    ("apply-components", {"components": [{"type": "X"}]}, "components[0].name"),
+    ("apply-components", {"components": [{"type": "X", "name": "a", "more": 1}]}, "components[0].more"),
+    ("apply-components", {"policies": [1]}, "policies[0]"),
+    ("apply-components", {"rollout": {"type": "canary", "properties": {"partition": 1}}}, "rollout.type"),
+    ("apply-components", {"rollout": {"type": "partition"}}, "rollout.properties"),
+    ("apply-components", {"rollout": {"type": "partition", "properties": {}}}, "rollout.properties.partition"),
+    ("apply-components", {"rollout": {"type": "partition", "properties": {"partition": "-1"}}}, "rollout.properties.partition"),
+    ("apply-components", {"rollout": {"type": "partition", "properties": {"partition": "101%"}}}, "rollout.properties.partition"),
+    ("apply-components", {"rollout": {"type": "partition", "properties": {"partition": True}}}, "rollout.properties.partition"),
+    ("apply-components", {"rollout": {"type": "partition", "properties": {"partition": 1, "weight": 2}}}, "rollout.properties.weight"),
+    ("apply-and-wait", {"names": []}, "names"),
+    ("apply-object", {"value": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}}, "value.metadata.name"),
+    ("apply-object", {"value": {"kind": "ConfigMap", "metadata": {"name": "c"}}}, "value.apiVersion"),
+    ("apply-object", {"value": {"apiVersion": "v1", "kind": "ConfigMap"}}, "value.metadata"),
+    ("deploy", {"auto": "false"}, "auto"),
+    ("deploy", {"parallelism": 0}, "parallelism"),
+    ("deploy", {"parallelism": True}, "parallelism"),
+    ("suspend", {"duration": "0s"}, "duration"),
+    ("suspend", {"duration": "9e99h"}, "duration"),
+    ("suspend", {"duration": 30}, "duration"),
+    ("suspend", {"message": []}, "message"),
+    ("print-message-in-status", {"message": {}}, "message"),
+]
+
+
+@pytest.mark.parametrize("kind", sorted(STEP_TYPES))
+def test_valid_properties_are_all_known_and_found_right(kind):
+    assert STEP_TYPES[kind].check(VALID[kind]) == []
+    assert set(VALID[kind]) <= set(STEP_TYPES[kind].params)
+
+
+@pytest.mark.parametrize(("kind", "properties", "field"), WRONG)
+def test_a_wrong_property_is_named_by_its_path(kind, properties, field):
+    assert [where for where, _ in STEP_TYPES[kind].check(properties)] == [field]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(kind=st.sampled_from(sorted(STEP_TYPES)), data=st.data())
+def test_checks_are_total(kind, data):
+    fields = st.sampled_from([*STEP_TYPES[kind].params, "other"])
+    found = STEP_TYPES[kind].check(data.draw(st.dictionaries(fields, JSON)))
+    assert all(isinstance(where, str) and message for where, message in found)
+
+
+@pytest.mark.parametrize(("value", "parsed"), [(3, 3), ("3", 3), ("007", 7), ("25%", "25%"), ("100%", "100%")])
+def test_a_partition_is_a_number_or_a_percentage(value, parsed):
+    assert parse_partition(value) == parsed
+
+
+@pytest.mark.parametrize("value", [None, "", "1.5", 1.5, "٣", -1, True, "1 ", "%", [], "1" * 50])
+def test_anything_else_is_no_partition(value):
+    with pytest.raises(ValueError, match="must be a whole number from 0"):
+        parse_partition(value)
