@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.shapes import Anything, ListOf, MapOf, Partition, PortName, Quantity, Record, Shape, Text, Truth, Whole
+from reconciler.dialects.shapes import Anything, ListOf, MapOf, Partition, PortName, PortOr, Quantity, Record, Shape, Text, Truth, Whole
 
 DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 _TEXTS = ListOf(Text(empty=True))
 _PORT = Whole(1, 65535)
+_PULL = ("Always", "Never", "IfNotPresent")
 _KEY_OF = Record({"name": Text(), "key": Text()}, required=("name", "key"))
 _ENV = Record(
     {
@@ -71,7 +72,7 @@ _PROBE = Record(
 )
 _WORKER: dict[str, Shape] = {
     "image": Text(),
-    "imagePullPolicy": Text(choices=("Always", "Never", "IfNotPresent")),
+    "imagePullPolicy": Text(choices=_PULL),
     "imagePullSecrets": ListOf(Text()),
     "cmd": _TEXTS,
     "args": _TEXTS,
@@ -118,6 +119,35 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
         "annotations": MapOf(Text(empty=True)),
     }
 )
+
+# The effective spec of SREWorks' microservice: defaults, parameterValues and dataInputs are in it.
+MICROSERVICE = Record(
+    {
+        "name": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
+        "values": Record(
+            {
+                "image": Record({"repository": Text(), "tag": Text(), "pullPolicy": Text(choices=_PULL)}, required=("repository",)),
+                "replicaCount": Whole(0, 100_000),
+                "resources": Record({"limits": MapOf(Quantity()), "requests": MapOf(Quantity())}),
+                "deployNamespace": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
+                "env": ListOf(_ENV),
+                "ports": ListOf(PortOr(_SERVICE_PORT)),
+            },
+            required=("image",),
+        ),
+        "rollout": Record(
+            {
+                "type": Text(choices=("partition",)),
+                "properties": Record({"partition": Partition(percent=False), "name": Text()}, required=("partition",)),
+            },
+            required=("type", "properties"),
+        ),
+        "ignoreCreateNamespace": Truth(),
+        "base64Kubeconfig": Text(empty=True),
+    },
+    required=("values",),
+)
+REVISION_TYPES: Mapping[str, Record] = MappingProxyType({"K8S_MICROSERVICE": MICROSERVICE})
 
 LATER_STEP_TYPES = frozenset(
     {

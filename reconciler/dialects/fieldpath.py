@@ -51,11 +51,11 @@ def with_value(target: Any, path: FieldPath, value: Any) -> Any:
     """
     `target` with `value` at `path`; nothing given is changed, only containers along the path are copied.
 
-    Missing mappings and lists come to be; a list grows by one item at most. Raises ValueError where a part of the path is
+    A mapping is merged into the mapping that stands there, anything else takes its place. Missing mappings and lists come to be; a list grows by one item at most. Raises ValueError where a part of the path is
     something else already.
     """
     if not path:
-        return value
+        return merged(target, value)
     key, rest = path[0], path[1:]
     if isinstance(key, int):
         items = list(target) if isinstance(target, list) else []
@@ -71,3 +71,10 @@ def with_value(target: Any, path: FieldPath, value: Any) -> Any:
     copy = dict(target or {})
     copy[key] = with_value(copy.get(key), rest, value)
     return copy
+
+
+def merged(old: Any, new: Any) -> Any:
+    """`new` over `old`: mappings key by key and level by level, everything else as `new` has it."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return old | {key: merged(old.get(key), value) for key, value in new.items()}

@@ -20,7 +20,7 @@ from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, hashed_key, mappings, read_steps
 from reconciler.model.application import Application, Mode, Step, Workflow
-from reconciler.model.names import CONTINUE_ROLLOUT, RESERVED_STEPS, ROLLBACK
+from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Run
 
@@ -101,7 +101,6 @@ class KubeVela:
             line=document.line,
             labels=header.labels,
             annotations=header.annotations,
-            read_annotations=[name for name in (CONTINUE_ROLLOUT, ROLLBACK) if name in header.annotations],
             environment=header.environment,
             components=components.compiled(workflow),
             workflow=workflow,

@@ -114,7 +114,6 @@ class Components:
             return
         if name in self.declared:
             self._findings.error((*at, "name"), f"duplicate component name {one_line(name, 80)}")
-            return
         own = read_inputs(item.get("inputs"), (*at, "inputs"), full_target, self._findings)
         outputs = read_outputs(item.get("outputs"), (*at, "outputs"), self._findings)
         self._data[name] = (own, outputs)

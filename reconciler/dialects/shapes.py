@@ -104,6 +104,16 @@ class PortName:
 
 
 @dataclass(frozen=True, slots=True)
+class PortOr:
+    """A port by number, or spelled out as `other`."""
+
+    other: Shape
+
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        (self.other if isinstance(value, dict) else Whole(1, 65535)).check(value, at, findings)
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf:
     item: Shape
     least: int = 0

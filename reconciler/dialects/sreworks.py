@@ -1,32 +1,168 @@
-"""SREWorks: `core.oam.dev/v1alpha2` ApplicationConfiguration (seed 003)."""
+"""SREWorks: `core.oam.dev/v1alpha2` ApplicationConfiguration (seed 003), in full or as its bare `components`/`workflow` body."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from reconciler.dialects import words
+from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
-from reconciler.dialects.header import subject_of
+from reconciler.dialects.globals import Globals
+from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.scope import SREWORKS, is_fragment
+from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
+from reconciler.dialects.sreworks_components import RevisionComponents
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, mappings, read_steps
+from reconciler.model.application import Application, Step, Workflow
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Run
+
+_LATER: Final = "not available yet"
+_KIND: Final = "ApplicationConfiguration"
+_STEP_TYPES: Final = ("apply-components", "deploy", "suspend", "rollout-promotion")
+_LATER_STEP_TYPES: Final = frozenset({"remoteDeploy"})
+_READ: Final = ("appId", "appInstanceName")
+
+_PROPERTIES = MapOf(Anything())
+_PATHS = ListOf(Text(), least=1)
+_SOURCE = Record({"dataOutputName": Text()}, required=("dataOutputName",), refused={"component": _LATER})
+_DATA_INPUTS = ListOf(Record({"valueFrom": _SOURCE, "toFieldPaths": _PATHS}, required=("valueFrom", "toFieldPaths")))
+_PARAMETERS = ListOf(Record({"name": Text(), "value": Anything(), "toFieldPaths": _PATHS}, required=("name", "toFieldPaths")))
+_SCOPE_REF = Record(
+    {"apiVersion": Text(), "kind": Text(choices=("Namespace", "Cluster", "Stage")), "name": Text(empty=True), "spec": Anything()},
+    required=("kind",),
+)
+_SCOPES = ListOf(Record({"scopeRef": _SCOPE_REF}, required=("scopeRef",)))
+_COMPONENT = Record(
+    {"revisionName": Text(), "scopes": _SCOPES, "dataInputs": _DATA_INPUTS, "parameterValues": _PARAMETERS},
+    required=("revisionName",),
+    refused=dict.fromkeys(("traits", "dataOutputs", "dependencies"), _LATER),
+)
+_OVERRIDE = Record(
+    {"revisionName": Text(), "dataInputs": _DATA_INPUTS, "parameterValues": _PARAMETERS},
+    required=("revisionName",),
+    refused=dict.fromkeys(("traits", "dataOutputs", "dependencies"), _LATER),
+)
+_POLICIES: Mapping[object, Record] = {
+    "topology": Record({"cluster": Text(empty=True), "namespace": Text(empty=True), "stage": Text(empty=True)}),
+    "override": Record({"components": ListOf(_OVERRIDE, least=1)}, required=("components",)),
+}
+_POLICY_NAME = Text(pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII), meaning="at most 63 of A-Z, a-z, 0-9, - _ and .")
+_POLICY = Record({"name": _POLICY_NAME, "type": Text(), "properties": _PROPERTIES}, required=("name", "type"))
+_STEP = Record(
+    {
+        "type": Text(),
+        "name": Text(),
+        "stage": Text(choices=("pre-render", "post-render", "post-deploy")),
+        "properties": _PROPERTIES,
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+    },
+    required=("type",),
+)
+_SPEC = Record(
+    {
+        "parameterValues": ListOf(Record({"name": Text(), "value": Anything()}, required=("name",))),
+        "components": ListOf(_COMPONENT, least=1),
+        "policies": ListOf(_POLICY),
+        "workflow": Record({"steps": ListOf(_STEP)}),
+    },
+    required=("components",),
+)
+_FRAGMENT = Record({**_SPEC.fields, "metadata": Anything()}, required=("components",))
+_DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "spec": _SPEC, "status": Anything()}, required=("spec",))
 
 
 class SREWorks:
     family = "sreworks"
 
     def __init__(self, steps: Mapping[str, StepType]) -> None:
-        self._steps = steps
+        self._steps = {name: steps[name] for name in _STEP_TYPES if name in steps}
 
     def recognises(self, document: Document) -> bool:
         return (document.content.get("apiVersion"), document.content.get("kind")) == SREWORKS or is_fragment(document.content)
 
-    def compile(self, document: Document, files: Files) -> Compiled:  # noqa: ARG002
-        findings = Findings(document, subject_of(document, "ApplicationConfiguration"))
-        findings.error((), "ApplicationConfiguration is not available yet")
-        return Compiled(None, findings.problems())
+    def compile(self, document: Document, files: Files) -> Compiled:
+        findings = Findings(document, subject_of(document, _KIND))
+        header = read_header(document, files, findings)
+        fragment = is_fragment(document.content)
+        (_FRAGMENT if fragment else _DOCUMENT).check(document.content, (), findings)
+        at: FieldPath = () if fragment else ("spec",)
+        written = document.content if fragment else document.content.get("spec")
+        if not isinstance(written, dict):
+            return Compiled(None, findings.problems())
+        spec = {field: value for field, value in written.items() if not (fragment and field == "metadata")}
+        _check_policies(spec, at, findings)
+        values = Globals({**header.environment.values, **_parameters(spec, at)}, findings)
+        components = RevisionComponents(spec, at, values, files, findings)
+        workflow = self._compile_workflow(spec, at, components, findings)
+        application = _assemble(document, header, spec, components, workflow)
+        problems = findings.problems()
+        return Compiled(None if findings.failed else application, problems)
 
     def words(self, run: Run) -> dict[str, Any]:
         return words.sreworks(run)
+
+    def _compile_workflow(self, spec: dict[str, Any], at: FieldPath, components: RevisionComponents, findings: Findings) -> Workflow:
+        written = spec.get("workflow")
+        items = written.get("steps") if isinstance(written, dict) else None
+        place = (*at, "workflow", "steps")
+        if isinstance(items, list) and items:
+            family = Family(
+                self._steps,
+                _LATER_STEP_TYPES,
+                lambda step_type, index: f"{step_type}-{index}",
+                lambda step_type, _, properties, where: components.resolve(step_type, properties, where),
+                lambda _, key: _target(key),
+            )
+            drafts = read_steps(items, place, family, findings)
+        else:
+            step = Step("deploy-0", "deploy", "deploy-0", given=False, components=components.deploy_all())
+            drafts = [Draft(step, at, 0)]
+        check_order(drafts, "StepByStep", place, findings)
+        return Workflow("StepByStep", [draft.finish() for draft in drafts])
+
+
+def _assemble(document: Document, header: Header, spec: dict[str, Any], components: RevisionComponents, workflow: Workflow) -> Application:
+    return Application(
+        namespace=header.namespace,
+        name=header.name,
+        family=SREWorks.family,
+        spec=spec,
+        path=document.path,
+        index=document.position,
+        line=document.line,
+        kind=_KIND,
+        labels=header.labels,
+        annotations=header.annotations,
+        read_annotations=[name for name in _READ if name in header.annotations],
+        environment=header.environment,
+        components=components.compiled(workflow),
+        workflow=workflow,
+        references=components.references,
+        watched=[*header.watched, *components.watched],
+    )
+
+
+def _check_policies(spec: dict[str, Any], at: FieldPath, findings: Findings) -> None:
+    for place, policy in mappings(spec.get("policies"), (*at, "policies")):
+        kind = policy.get("type")
+        shape = _POLICIES.get(kind) if isinstance(kind, str) else None
+        if shape is not None:
+            shape.check(policy.get("properties") or {}, (*place, "properties"), findings)
+
+
+def _parameters(spec: dict[str, Any], at: FieldPath) -> dict[str, Any]:
+    """The document's own parameterValues: globals that win over the environment's."""
+    entries = mappings(spec.get("parameterValues"), (*at, "parameterValues"))
+    return {entry["name"]: entry.get("value") for _, entry in entries if isinstance(entry.get("name"), str)}
+
+
+def _target(parameter_key: str) -> str:
+    """Inputs go into the components that the step applies; upstream's `spec.` is a component's properties here."""
+    if parameter_key.startswith("properties."):
+        return parameter_key
+    return f"properties.{parameter_key.removeprefix('spec.')}"
