@@ -117,6 +117,14 @@ class Cluster(Protocol):
         """Raises KindUnknownError. `apps/v1beta2 StatefulSet` answers with `served` = `apps/v1`."""
         ...
 
+    async def kinds(self) -> list[Kind]:
+        """All kinds that are served now, each in its preferred version."""
+        ...
+
+    async def lookup(self, word: str) -> Kind:
+        """The kind that people mean by `deployment`, `Deployment`, `deploy` or `deployments.apps`. Raises LookupError."""
+        ...
+
     async def get(self, ref: ObjectRef) -> JsonObject:
         """A live read. Raises NotFoundError, KindUnknownError."""
         ...

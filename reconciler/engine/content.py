@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from typing import Any
 
 import msgspec
 
-from reconciler.engine.records import Content
-from reconciler.model.identity import JsonObject
+from reconciler.model.identity import AppKey, JsonObject
 
 _PART = 700_000
 _LARGEST = 64 * 1024 * 1024
@@ -20,29 +20,32 @@ class ContentError(Exception):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """`digest`: SHA-256 of the bytes before compression. `secret`: a Secret is among the objects."""
+    """`digest`: SHA-256 of the bytes before compression. `secret`: a Secret is in it, so that it goes into Secrets."""
 
     digest: str
     secret: bool
     chunks: list[str]
 
-
-def holds_secret(content: Content) -> bool:
-    """Whether a Secret is rendered, or written in a component's properties."""
-    if any(obj.get("kind") == "Secret" for objects in content.rendered.values() for obj in objects):
-        return True
-    return any('"kind":"Secret"' in msgspec.json.encode(component.properties).decode() for component in content.application.components)
+    @property
+    def mark(self) -> str:
+        """By which the parts are found again: `digest/count/kind`."""
+        return f"{self.digest}/{len(self.chunks)}/{'Secret' if self.secret else 'ConfigMap'}"
 
 
-def pack(content: Content) -> Packed:
-    data = msgspec.json.encode(content)
+def holds_secret(value: Any) -> bool:
+    """Whether a Secret stands anywhere in plain data: rendered, or written in a component's properties."""
+    return b'"kind":"Secret"' in msgspec.json.encode(value)
+
+
+def pack(value: Any) -> Packed:
+    data = msgspec.json.encode(value)
     text = base64.b64encode(zlib.compress(data, 6)).decode("ascii")
     chunks = [text[start : start + _PART] for start in range(0, len(text), _PART)]
-    return Packed(hashlib.sha256(data).hexdigest(), holds_secret(content), chunks)
+    return Packed(hashlib.sha256(data).hexdigest(), holds_secret(value), chunks)
 
 
-def unpack(digest: str, chunks: list[str]) -> Content:
-    """Raises ContentError; the digest is verified at each read."""
+def unpack(digest: str, chunks: list[str]) -> bytes:
+    """The JSON that was packed. Raises ContentError; the digest is verified at each read."""
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode("".join(chunks), validate=True), _LARGEST)
@@ -50,7 +53,13 @@ def unpack(digest: str, chunks: list[str]) -> Content:
         raise ContentError("the stored revision cannot be read") from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise ContentError("the stored revision does not have its digest")
-    return msgspec.json.decode(data, type=Content)
+    return data
+
+
+def part_names(key: AppKey, mark: str) -> tuple[str, list[str]]:
+    """(kind, names) of the parts of a mark, in order."""
+    digest, count, kind = mark.split("/")
+    return kind, [f"{key.object_name[:200]}-{digest[:16]}-{position}" for position in range(int(count))]
 
 
 def part_object(namespace: str, name: str, text: str, owner: JsonObject | None, *, secret: bool) -> JsonObject:

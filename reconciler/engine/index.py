@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from reconciler.dialects.documents import parse
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.dialects.scope import in_scope
@@ -18,7 +19,7 @@ from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
 from reconciler.model.identity import AppKey
-from reconciler.model.names import IGNORE_FILE, SUSPEND, is_ours
+from reconciler.model.names import IGNORE_FILE, PRUNE_FILE, SUSPEND, is_ours
 from reconciler.model.problem import Problem
 from reconciler.revisions.digest import git_digest
 from reconciler.source.ignore import Ignore
@@ -73,7 +74,8 @@ class Entry(msgspec.Struct):
 class Look(NamedTuple):
     """What one look found: the head, when its ref was read, and each changed path with its file now (None: out of scope or gone).
 
-    `compiled`: the applications of those files. `clean`: nothing in scope is left unrecognised.
+    `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
+    digests in `.reconciler/prune.yaml`.
     """
 
     head: Head
@@ -81,19 +83,23 @@ class Look(NamedTuple):
     full: bool
     descends: bool
     ignore: str
+    patterns: Ignore
     files: dict[str, File | None]
     compiled: dict[AppKey, Application]
+    existed: frozenset[AppKey]
+    approved: frozenset[str]
 
 
 class Index:
     """`accepted` is the last commit in which everything was recognised: what removals are measured against."""
 
     def __init__(self, dialects: list[Dialect]) -> None:
-        self._dialects = dialects
+        self.dialects = dialects
         self.head: Head | None = None
         self.looked_at: datetime | None = None
         self.accepted = ""
         self.accepted_ignore = ""
+        self._accepted_keys: frozenset[AppKey] | None = None
         self.ignore_oid = ""
         self._ignore = Ignore.parse("")
         self.files: dict[str, File] = {}
@@ -130,7 +136,23 @@ class Index:
             if path in self.files or (in_scope(path) and not ignore.matches(path)):
                 found[path] = self._read(source, files, path, None if ignore.matches(path) else blob, compiled)
         descends = not self.accepted or source.descends(head.id, self.accepted)
-        return Look(head, now, full, descends, ignore_oid, found, compiled)
+        existed = self._existed(source, found, compiled)
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, _read_approvals(files))
+
+    def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
+        """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
+        missing = [key for key, entry in self.entries.items() if key not in compiled and (entry.missing or entry.declared.path in found)]
+        if self._accepted_keys is not None:
+            return self._accepted_keys.intersection(missing)
+        files = TreeFiles(source, self.accepted) if self.accepted and source.has(self.accepted) else None
+        return frozenset(key for key in missing if files is not None and self._declares(files, self.entries[key].declared))
+
+    def _declares(self, files: TreeFiles, declared: Declared) -> bool:
+        try:
+            result = compile_file(declared.path, files.read(declared.path), files, self.dialects)
+        except (FileNotFoundError, ValueError):
+            return False
+        return any(app.key == declared.key for app in result.applications)
 
     def _read_ignore(self, files: TreeFiles) -> Ignore:
         try:
@@ -159,7 +181,7 @@ class Index:
             data = source.read(blob.oid, FILE_LIMIT)
         except SourceError as error:
             return File(blob.oid, (), (Problem(path, 0, str(error)),), recognised=False, foreign=frozenset())
-        result = compile_file(path, data, files, self._dialects)
+        result = compile_file(path, data, files, self.dialects)
         declared = []
         for app in result.applications:
             compiled[app.key] = app
@@ -193,21 +215,19 @@ class Index:
         for path, file in look.files.items():
             touched |= self._replace(path, file)
         if look.full:
-            self._ignore_changed(look)
+            self._ignore, self.ignore_oid = look.patterns, look.ignore
         self.head, self.looked_at = look.head, look.at
         missing = {key for key, entry in self.entries.items() if entry.missing}
         for key in touched | missing:
             self._settle(key, look, source_clean)
         return touched | missing
 
-    def _ignore_changed(self, look: Look) -> None:
-        self.ignore_oid = look.ignore
-
     def accept(self) -> bool:
         """Whether the head may become the accepted commit: everything in scope is recognised."""
         if self._unrecognised or self.head is None or self.head.id == self.accepted:
             return False
         self.accepted, self.accepted_ignore = self.head.id, self.ignore_oid
+        self._accepted_keys = frozenset(key for key, entry in self.entries.items() if not entry.missing)
         return True
 
     def _replace(self, path: str, file: File | None) -> set[AppKey]:
@@ -255,6 +275,8 @@ class Index:
 
     def _doubt(self, declared: Declared, look: Look, source_clean: bool) -> str:
         """Why a missing identity is not surely removed; empty when it is."""
+        if declared.key not in look.existed:
+            return "it was not declared in the last accepted commit"
         if not self.accepted or not source_clean:
             return "the source, its branch or its paths are not those in which it was last seen"
         if not look.descends:
@@ -274,6 +296,25 @@ class Index:
             return "a document of another kind has its name"
         return ""
 
+    def digests_at(self, source: Source, commit: str, paths: list[str]) -> dict[AppKey, str]:
+        """What another commit, differing from the head in those paths alone, gives for every application that they touch.
+
+        On the source's thread. An application with errors there has an empty digest.
+        """
+        files = TreeFiles(source, commit)
+        found: dict[AppKey, str] = {}
+        for path in {*paths, *self._dependents(paths)}:
+            old = self.files.get(path)
+            if old is None:
+                continue
+            found |= {declared.key: "" for declared in old.declared}
+            try:
+                result = compile_file(path, files.read(path), files, self.dialects)
+            except (FileNotFoundError, ValueError):
+                continue
+            found |= {app.key: git_digest(app) for app in result.applications}
+        return found
+
     def drop(self, key: AppKey) -> None:
         """The removal is done: the identity is forgotten."""
         self.entries.pop(key, None)
@@ -287,3 +328,25 @@ class Index:
         found = {problem for file in self.files.values() for problem in file.problems}
         found |= {problem for entry in self.entries.values() for problem in entry.problems}
         return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))
+
+
+def _read_approvals(files: TreeFiles) -> frozenset[str]:
+    """`approved` of `.reconciler/prune.yaml` (rule 1d): a list of digests; anything else approves nothing."""
+    try:
+        documents, _ = parse(PRUNE_FILE, files.read(PRUNE_FILE))
+    except (FileNotFoundError, ValueError):
+        return frozenset()
+    listed = [item for document in documents for item in document.content.get("approved") or [] if isinstance(document.content.get("approved"), list)]
+    return frozenset(str(item) for item in listed)
+
+
+def compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Application:
+    """The application of an entry, compiled again at the commit at which its digest was first seen. Raises SourceError."""
+    try:
+        result = compile_file(declared.path, files.read(declared.path), files, dialects)
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(f"{declared.path} at {files.commit[:12]}: {error}") from error
+    for app in result.applications:
+        if app.key == declared.key and git_digest(app) == declared.digest:
+            return app
+    raise SourceError(f"{declared.path} at {files.commit[:12]} does not declare {declared.key} any more")

@@ -36,7 +36,7 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 
 
 class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`."""
+    """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares."""
 
     number: int
     name: str
@@ -47,6 +47,7 @@ class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     uid: str = ""
     created_at: datetime | None = None
     parts: list[str] = []
+    objects: list[str] = []
 
 
 class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -60,7 +61,9 @@ class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):
 class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     """The mirror of an application. `promoted`: revision numbers, the running one last. `rejected`: a git digest (7b).
 
-    `dirty`: something of a revision that is not the running one may be applied.
+    `held`: the digest of a run that ended badly, not tried again by itself (6c). `settled`: runs whose outcome is in here.
+    `dirty`: something of a revision that is not the running one may be applied. `superseded_row`: runs superseded in a row (6b).
+    `doomed`: objects that are to be pruned, by packed ref and uid (1b).
     """
 
     namespace: str
@@ -75,8 +78,12 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     running: RevisionView | None = None
     promoted: list[int] = []
     rejected: str = ""
+    held: str = ""
+    dirty: bool = False
+    settled: list[str] = []
+    superseded_row: int = 0
     inventory: list[InventoryItem] = []
-    orphans: list[str] = []
+    doomed: list[str] = []
     removal: Removal | None = None
     superseded: list[str] = []
     conditions: list[Condition] = []
@@ -84,8 +91,6 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     health: HealthStatus = "Unknown"
     phase: str = ""
     since: datetime | None = None
-    pruned_for: str = ""
-    handled_at: str = ""
     state_version: int = 1
 
     @property

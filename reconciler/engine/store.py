@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from reconciler.cluster.protocol import AlreadyExistsError, Cluster, NotFoundError
-from reconciler.engine.content import ContentError, Packed, part_object, part_text, unpack
+from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRecord
 from reconciler.model.canonical import canonical
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.names import API_VERSION, GROUP
-from reconciler.model.outcome import Result
 from reconciler.model.run import Run
 
 STATE_VERSION = 1
@@ -134,24 +133,16 @@ class Store:
         inline = len(packed.chunks) == 1 and not packed.secret
         if not inline:
             record.parts = await self.save_parts(mirror, packed)
-        spec = {
-            "application": mirror.name,
-            "namespace": mirror.namespace,
-            "record": msgspec.to_builtins(record),
-            "contentDigest": packed.digest,
-            "secret": packed.secret,
-        }
-        obj = self._object("ApplicationRevision", f"{mirror.namespace}.{record.name}", spec=spec | ({"content": packed.chunks[0]} if inline else {}))
+        spec = {"application": mirror.name, "namespace": mirror.namespace, "record": msgspec.to_builtins(record), "content": packed.mark}
+        obj = self._object("ApplicationRevision", f"{mirror.namespace}.{record.name}", spec=spec | ({"inline": packed.chunks[0]} if inline else {}))
         obj["metadata"]["ownerReferences"] = [_owner(mirror)]
         stored = await self._cluster.create(obj)
         return _record(stored)
 
     async def save_parts(self, mirror: Mirror, packed: Packed) -> list[str]:
         """Immutable, named by what they hold; one that is there already is right."""
-        names = []
-        for position, chunk in enumerate(packed.chunks):
-            name = f"{mirror.key.object_name[:200]}-{packed.digest[:16]}-{position}"
-            names.append(name)
+        _, names = part_names(mirror.key, packed.mark)
+        for name, chunk in zip(names, packed.chunks, strict=True):
             try:
                 await self._cluster.create(part_object(self.namespace, name, chunk, _owner(mirror), secret=packed.secret))
             except AlreadyExistsError:
@@ -162,14 +153,22 @@ class Store:
         """Raises ContentError where it is gone or not what its digest says."""
         try:
             spec = (await self._cluster.get(self._ref("ApplicationRevision", f"{key.namespace}.{revision}")))["spec"]
-            chunks = [spec["content"]] if "content" in spec else await self._parts(spec["record"].get("parts") or [], secret=bool(spec.get("secret")))
         except NotFoundError as error:
-            raise ContentError(f"revision {revision} or a part of it is gone") from error
-        return unpack(spec["contentDigest"], chunks)
+            raise ContentError(f"revision {revision} is gone") from error
+        mark = str(spec["content"])
+        data = unpack(mark.split("/", maxsplit=1)[0], [spec["inline"]]) if "inline" in spec else await self.read_parts(key, mark)
+        return msgspec.json.decode(data, type=Content)
 
-    async def _parts(self, names: list[str], *, secret: bool) -> list[str]:
-        kind = "Secret" if secret else "ConfigMap"
-        return [part_text(await self._cluster.get(ObjectRef("v1", kind, self.namespace, name))) for name in names]
+    async def read_parts(self, key: AppKey, mark: str) -> bytes:
+        """What was packed under that mark. Raises ContentError."""
+        kind, names = part_names(key, mark)
+        return unpack(mark.split("/", maxsplit=1)[0], await self._parts(kind, names))
+
+    async def _parts(self, kind: str, names: list[str]) -> list[str]:
+        try:
+            return [part_text(await self._cluster.get(ObjectRef("v1", kind, self.namespace, name))) for name in names]
+        except NotFoundError as error:
+            raise ContentError("a part of what was stored is gone") from error
 
     async def delete_revision(self, key: AppKey, record: RevisionRecord) -> None:
         await self._forget(self._ref("ApplicationRevision", f"{key.namespace}.{record.name}"))
@@ -251,17 +250,9 @@ class Store:
         return run
 
     async def _read_side(self, name: str, *, secret: bool) -> JsonObject:
-        try:
-            [text] = await self._parts([name], secret=secret)
-        except NotFoundError as error:
-            raise ContentError(f"part {name} of a run is gone") from error
+        [text] = await self._parts("Secret" if secret else "ConfigMap", [name])
         value: JsonObject = msgspec.json.decode(text)
         return value
-
-
-def result_of(error: Exception, retry: str, reason: str, clock: Clock) -> Result:
-    """A failed result from an adapter's error."""
-    return Result(error=str(error)[:1024] or type(error).__name__, reason=reason, retry=retry, at=clock.now())  # type: ignore[arg-type]  # the adapters' class attributes are Retry
 
 
 def _owner(mirror: Mirror) -> JsonObject:

@@ -20,7 +20,7 @@ from reconciler.model.run import Decision, Intent, Phase, Run, StepState, Verb, 
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.pairs import pairs
 
-ATTEMPTS = 10
+ATTEMPTS = 15  # with the back-off below about nine minutes, just under the health deadline (rule 6c)
 _LONGEST_BACKOFF = 60.0
 _STRENGTH: dict[Verb, int] = {"rollback": 3, "end": 2, "continue": 1}
 IMPLICIT_GATE = "suspend"

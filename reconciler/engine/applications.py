@@ -1,0 +1,129 @@
+"""What the daemon holds in memory of one application: its state as stored, and what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from reconciler.engine.observations import Identity
+from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
+from reconciler.gates.annotations import Remark
+from reconciler.model.identity import AppKey, ObjectRef
+from reconciler.model.outcome import Result
+from reconciler.model.problem import Problem
+from reconciler.model.run import Phase, Run, WriteBack
+from reconciler.model.status import ApplicationStatus, GateView
+from reconciler.revisions.record import Record
+
+
+class Application:
+    """`records` and `runs` from oldest to newest. `items`: the inventory with what open runs applied or intend folded in.
+
+    `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key.
+    """
+
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self.records: list[RevisionRecord] = []
+        self.runs: list[Run] = []
+        self.items: dict[Identity, InventoryItem] = {item.object.identity: item for item in mirror.inventory}
+        self.results: dict[str, Result] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.write_backs: dict[str, WriteBack] = {}
+        self.remarks: list[Remark] = []
+        self.gates: list[GateView] = []
+        self.look_again = False
+        self.prune_note: tuple[str, str] = ("", "")
+        self.render_problem: tuple[str, Problem | None] = ("", None)
+        self.stalled = ""
+        self.heals: dict[Identity, int] = {}
+        self.heal_pause = 0.0
+        self.status: ApplicationStatus | None = None
+        self.saved = b""
+        self.unsaved = False
+        self.lost = False
+
+    @property
+    def key(self) -> AppKey:
+        return self.mirror.key
+
+    @property
+    def newest(self) -> Run | None:
+        return self.runs[-1] if self.runs else None
+
+    def open_run(self) -> Run | None:
+        """The run to drive: the newest that is not final; a restore run comes before the one that it undoes."""
+        return next((run for run in reversed(self.runs) if not run.phase.final), None)
+
+    def unsettled(self) -> list[Run]:
+        """Final runs whose outcome is not yet in the mirror."""
+        return [run for run in self.runs if run.phase.final and run.name not in self.mirror.settled]
+
+    def record(self, name: str) -> RevisionRecord | None:
+        return next((record for record in self.records if record.name == name), None)
+
+    def short_records(self) -> list[Record]:
+        """The kept revisions as the pure core wants them; `rejected` by the digest that is rejected now (7b)."""
+        promoted = set(self.mirror.promoted)
+        return [
+            Record(
+                number=record.number,
+                digest=record.digest,
+                promoted=record.number in promoted,
+                rejected=bool(self.mirror.rejected) and record.digest == self.mirror.rejected,
+                version=record.digest_version,
+            )
+            for record in self.records
+        ]
+
+    def running_record(self) -> RevisionRecord | None:
+        return self.record(self.mirror.running.revision) if self.mirror.running else None
+
+    def put_run(self, run: Run) -> None:
+        """Takes the newer version of a run, or a new run."""
+        for position, other in enumerate(self.runs):
+            if other.name == run.name:
+                self.runs[position] = run
+                return
+        self.runs.append(run)
+
+    def fold_results(self, run: Run) -> None:
+        """Brings what a run applied, or intended to apply, into `items` (rules 1e, 3d)."""
+        for step in run.steps:
+            for path, intent in step.intents.items():
+                result = step.results.get(path)
+                value = result.value if result is not None else {}
+                told = {item["ref"]: item for item in value.get("objects") or []}
+                for packed in intent.refs:
+                    self._fold(run, packed, told.get(packed), value)
+
+    def _fold(self, run: Run, packed: str, told: dict[str, str] | None, value: dict[str, object]) -> None:
+        identity = ObjectRef.unpack(packed).identity
+        before = self.items.get(identity)
+        if told is None:
+            if before is None:
+                self.items[identity] = InventoryItem(ref=packed, revision=run.revision, run=run.name)
+            return
+        self.items[identity] = InventoryItem(
+            ref=packed,
+            uid=told["uid"],
+            digest=told["digest"],
+            fields=told["fields"],
+            revision=run.revision,
+            component=str(value.get("component_id", "")),
+            partition=str(value.get("partition", "")),
+            content=str(value.get("content", "")),
+            run=run.name if told.get("created") else before.run if before is not None else "",
+        )
+
+    def refs(self) -> list[ObjectRef]:
+        return [item.object for item in self.items.values()]
+
+
+def applied_something(run: Run) -> bool:
+    """Whether a run may have changed the cluster."""
+    return any(intent.refs for step in run.steps for intent in step.intents.values())
+
+
+def ended_badly(run: Run) -> bool:
+    """Rule 6c: such a run is not tried again by itself."""
+    return run.phase in (Phase.FAILED, Phase.ROLLED_BACK) or (run.phase is Phase.TERMINATED and run.reason != "Removed")

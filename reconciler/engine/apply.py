@@ -1,0 +1,177 @@
+"""The executor of `apply` effects: stored objects of one component, one after the other, server-side (rules 1e, 7g, 10a, 13a)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+import msgspec
+
+from reconciler.cluster.protocol import Cluster, ClusterError, KindUnknownError, NamespaceMissingError, NotFoundError
+from reconciler.engine.access import Access, Claims
+from reconciler.engine.applications import Application
+from reconciler.engine.content import ContentError, pack
+from reconciler.engine.contents import Contents
+from reconciler.engine.namespaces import Namespaces
+from reconciler.engine.observations import Observations, app_labels
+from reconciler.model.canonical import digest
+from reconciler.model.clock import Clock
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
+from reconciler.model.outcome import Effect, Result
+from reconciler.model.run import Run
+from reconciler.render.connection import connection
+from reconciler.render.partition import with_partition
+from reconciler.render.protocol import RenderError
+
+_SECONDS = 60.0
+
+
+class Prepared(NamedTuple):
+    """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it."""
+
+    component: str
+    source: dict[str, str]
+    objects: list[JsonObject]
+    refs: list[ObjectRef]
+
+
+class Applier:
+    """`prepare` reads and checks and changes nothing; `execute` applies. Both answer a failed Result instead of raising."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        contents: Contents,
+        observations: Observations,
+        access: Access,
+        claims: Claims,
+        namespaces: Namespaces,
+        clock: Clock,
+    ) -> None:
+        self._cluster, self._contents, self._observations = cluster, contents, observations
+        self._access, self._claims, self._namespaces, self._clock = access, claims, namespaces, clock
+
+    async def prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
+        """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
+        component = str(effect.params["component"])
+        partition = str(effect.params.get("partition", ""))
+        values: dict[str, Any] = effect.params.get("values") or {}
+        source = {"component_id": component, "partition": partition, "content": ""}
+        try:
+            objects = await self._contents.objects(app.key, run.revision, component)
+            if values:
+                objects = await self._contents.render_with(app.key, run.revision, component, values)
+                packed = pack({component: objects})
+                await self._contents.store.save_parts(app.mirror, packed)
+                source["content"] = packed.mark
+            decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
+            refs = [await self._served(ref) for ref in map(ObjectRef.of, decorated)]
+        except RenderError as error:
+            return self._failed("RenderFailed", str(error))
+        except ContentError as error:
+            return self._failed("ContentLost", str(error))
+        except KindUnknownError as error:
+            return self._failed(error.reason, str(error), retry="wait")
+        for ref in refs:
+            objection = self._access.objection(app.mirror.path, ref)
+            if objection:
+                return self._failed("NotAllowed", f"{ref}: {objection}")
+        collision = self._collision(app.key, refs)
+        if collision is not None:
+            return collision
+        for ref in refs:
+            self._claims.claim(ref, app.key)
+        name = (await self._contents.get(app.key, run.revision)).application.component(component).name
+        return Prepared(name, source, decorated, refs)
+
+    async def _served(self, ref: ObjectRef) -> ObjectRef:
+        kind = await self._cluster.kind(ref.gvk)
+        namespace = ref.namespace if kind.namespaced else ""
+        return ObjectRef(kind.served.api_version, ref.kind, namespace, ref.name)
+
+    def _collision(self, key: AppKey, refs: list[ObjectRef]) -> Result | None:
+        """An object that another living application declares is an error that names it (1e)."""
+        for ref in refs:
+            owner = self._claims.owner(ref)
+            if owner is None or owner == key:
+                continue
+            declares = self._contents.declares_now(owner, ref)
+            if declares is None:
+                return self._failed("OwnerUnsettled", f"{ref} belongs to {owner}, which is not looked at yet", retry="wait")
+            if declares:
+                return self._failed("OwnedByOther", f"{ref} is declared by {owner} too; an object belongs to one application")
+        return None
+
+    async def execute(self, app: Application, prepared: Prepared) -> Result:
+        """Applies what differs, in order; the first failure ends it, and what was applied before is in the result."""
+        done: list[dict[str, Any]] = []
+        value: dict[str, Any] = {"component": prepared.component, **prepared.source, "objects": done}
+        ref = None
+        try:
+            async with asyncio.timeout(_SECONDS):
+                for ref, obj in zip(prepared.refs, prepared.objects, strict=True):
+                    done.append(await self.apply_one(app, ref, obj, always=app.lost))
+        except ClusterError as error:
+            return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
+        except TimeoutError:
+            return Result(value=value, error=f"{ref}: no answer in {_SECONDS:.0f} s", reason="Timeout", retry="backoff", at=self._clock.now())
+        value["connection"] = connection(prepared.objects)
+        return Result(value=value, at=self._clock.now())
+
+    async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False) -> dict[str, Any]:
+        """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a)."""
+        mark = content_digest(obj)
+        item, seen = app.items.get(ref.identity), self._observations.get(ref)
+        if (
+            not always
+            and item is not None
+            and seen is not None
+            and item.digest == mark
+            and item.fields == seen.fields
+            and seen.owner == app.mirror.uid
+        ):
+            return {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields}
+        created = item is None and seen is None and not await self._exists(ref)
+        sent = {**obj, "apiVersion": ref.api_version}
+        try:
+            live = await self._cluster.apply(sent, FIELD_MANAGER, force=True)
+        except NamespaceMissingError:
+            if not await self._namespaces.create(app, ref.namespace):
+                raise
+            live = await self._cluster.apply(sent, FIELD_MANAGER, force=True)
+        observed = self._observations.note(live)
+        told: dict[str, Any] = {"ref": ref.pack(), "uid": observed.uid, "digest": mark, "fields": observed.fields}
+        return told | {"created": True} if created else told
+
+    async def _exists(self, ref: ObjectRef) -> bool:
+        try:
+            await self._cluster.get(ref)
+        except NotFoundError:
+            return False
+        return True
+
+    def _failed(self, reason: str, message: str, retry: str = "terminal") -> Result:
+        return msgspec.convert({"error": message[:1024], "reason": reason, "retry": retry, "at": self._clock.now()}, Result)
+
+
+def decorate(objects: list[JsonObject], uid: str, key: AppKey, revision: str, partition: str) -> list[JsonObject]:
+    """Copies with our owner labels, the revision they were made by, and the partition. Raises RenderError."""
+    if partition:
+        objects = with_partition(objects, int(partition) if partition.isdigit() else partition)
+    labels = app_labels(key, uid)
+    decorated = []
+    for obj in objects:
+        meta = dict(obj["metadata"])
+        meta["labels"] = {**(meta.get("labels") or {}), **labels}
+        meta["annotations"] = {**(meta.get("annotations") or {}), ANNOTATION_REVISION: revision}
+        decorated.append({**obj, "metadata": meta})
+    return decorated
+
+
+def content_digest(obj: JsonObject) -> str:
+    """The digest of an object as we apply it, without the revision that it names: an object that stays the same stays untouched."""
+    meta = dict(obj["metadata"])
+    meta["annotations"] = {name: value for name, value in meta["annotations"].items() if name != ANNOTATION_REVISION}
+    meta["labels"] = {name: value for name, value in meta["labels"].items() if name != LABEL_UID}
+    return digest({**obj, "metadata": meta})[:32]

@@ -1,0 +1,90 @@
+"""Contents of revisions, made once and read again: a small cache over the store, and what an application declares now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from reconciler.engine.applications import Application
+from reconciler.engine.index import Index
+from reconciler.engine.records import Content
+from reconciler.engine.store import Store
+from reconciler.model.application import Application as Compiled
+from reconciler.model.application import Component
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
+from reconciler.render.values import with_values
+
+_KEPT = 256
+
+
+class NoFiles:
+    """Where a component is rendered again with inputs, the repository is not at hand: what needs files has no inputs."""
+
+    def folder(self, path: str) -> dict[str, str]:
+        raise RenderError(f"{path}: a component that takes inputs can't read files of the repository")
+
+    def read(self, path: str) -> bytes:
+        raise RenderError(f"{path}: a component that takes inputs can't read files of the repository")
+
+
+class Contents:
+    """A bounded cache. What it holds is immutable: nobody may change an object that it answers."""
+
+    def __init__(self, store: Store, renderer: Renderer, index: Index, known: Callable[[AppKey], Application | None]) -> None:
+        self.store, self._renderer, self._index, self._known = store, renderer, index, known
+        self._cache: OrderedDict[tuple[AppKey, str], Content] = OrderedDict()
+
+    async def get(self, key: AppKey, revision: str) -> Content:
+        """Raises ContentError."""
+        found = self._cache.get((key, revision))
+        if found is None:
+            found = await self.store.content(key, revision)
+            self.put(key, revision, found)
+        else:
+            self._cache.move_to_end((key, revision))
+        return found
+
+    def put(self, key: AppKey, revision: str, content: Content) -> None:
+        self._cache[key, revision] = content
+        while len(self._cache) > _KEPT:
+            self._cache.popitem(last=False)
+
+    async def objects(self, key: AppKey, revision: str, component: str) -> list[JsonObject]:
+        """The stored objects of a component; empty for one that takes inputs and was never rendered."""
+        return (await self.get(key, revision)).rendered.get(component, [])
+
+    async def applied_objects(self, key: AppKey, revision: str, component: str, mark: str) -> list[JsonObject]:
+        """The same as they were applied: `mark` names the parts of a component that took inputs. Raises ContentError."""
+        if not mark:
+            return await self.objects(key, revision, component)
+        found: dict[str, list[JsonObject]] = msgspec.json.decode(await self.store.read_parts(key, mark))
+        return found.get(component, [])
+
+    async def render_with(self, key: AppKey, revision: str, component: str, values: Mapping[str, Any]) -> list[JsonObject]:
+        """Renders with inputs, off the loop. Raises RenderError."""
+        app = (await self.get(key, revision)).application
+        return await asyncio.to_thread(self._render, with_values(app.component(component), values), app, NoFiles())
+
+    def render_all(self, app: Compiled, files: Files) -> dict[str, list[JsonObject]]:
+        """All components that take no inputs, rendered at the commit of the revision. Raises RenderError."""
+        with_inputs = {component for step in app.workflow.steps if step.inputs for component in step.components}
+        return {component.id: self._render(component, app, files) for component in app.components if component.id not in with_inputs}
+
+    def _render(self, component: Component, app: Compiled, files: Files) -> list[JsonObject]:
+        context = RenderContext(app.name, component.namespace or app.namespace, app.environment.name, app.environment.values)
+        return self._renderer.render(component, context, files)
+
+    def declares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
+        """Whether an application's head declares that object; None while its head has no revision yet (it comes soon)."""
+        entry, app = self._index.entries.get(key), self._known(key)
+        if entry is None or app is None or (entry.missing and not entry.doubt):
+            return False
+        record = next((record for record in reversed(app.records) if record.digest == entry.declared.digest), None)
+        if record is None:
+            return None
+        return any(ObjectRef.unpack(packed).identity == ref.identity for packed in record.objects)

@@ -1,0 +1,68 @@
+"""What the parts of the engine share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reconciler.cluster.protocol import Cluster
+from reconciler.engine.access import Claims
+from reconciler.engine.applications import Application
+from reconciler.engine.apply import Applier
+from reconciler.engine.contents import Contents
+from reconciler.engine.index import Index
+from reconciler.engine.observations import Observations
+from reconciler.engine.store import Store
+from reconciler.model.application import Application as Compiled
+from reconciler.model.clock import Clock
+from reconciler.model.event import Sink
+from reconciler.model.identity import AppKey
+from reconciler.source.protocol import Source
+from reconciler.workflow.machine import Machine
+
+T = TypeVar("T")
+
+
+class SourceThread:
+    """The one thread on which a source is used: its methods block, and git objects are not shared between threads."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="source")
+
+    async def call(self, work: Callable[[Source], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, self.source)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class Context:
+    """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
+    key, `hint_at` later; `look` asks for a look at git. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
+    whose head has changed and that were not looked at since: until then nobody knows which objects they declare."""
+
+    cluster: Cluster
+    cluster_id: str
+    store: Store
+    clock: Clock
+    sink: Sink
+    index: Index
+    thread: SourceThread
+    contents: Contents
+    observations: Observations
+    applier: Applier
+    claims: Claims
+    machine: Machine
+    apps: dict[AppKey, Application]
+    compiled: dict[AppKey, Compiled]
+    write_back: bool
+    hint: Callable[[AppKey], None]
+    hint_after: Callable[[AppKey, float], None]
+    look: Callable[[], None]
+    approved: frozenset[str] = frozenset()
+    unplanned: set[AppKey] = field(default_factory=set)

@@ -1,0 +1,287 @@
+"""The loops: look at git, watch the cluster, give keys their turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from reconciler.cluster.protocol import Cluster, ClusterError
+from reconciler.dialects.protocol import Dialect
+from reconciler.engine.access import Access, Claims
+from reconciler.engine.applications import Application
+from reconciler.engine.apply import Applier
+from reconciler.engine.contents import Contents
+from reconciler.engine.context import Context, SourceThread
+from reconciler.engine.index import Declared, Index, Look
+from reconciler.engine.namespaces import Creation, Namespaces
+from reconciler.engine.observations import Observations
+from reconciler.engine.queue import KeyQueue
+from reconciler.engine.reader import EngineReader
+from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.records import Mirror, SourceRecord
+from reconciler.engine.store import Store
+from reconciler.model.clock import Clock
+from reconciler.model.event import Event, Sink
+from reconciler.model.identity import AppKey
+from reconciler.model.names import CREATE_NAMESPACE
+from reconciler.model.outcome import StepType
+from reconciler.render.protocol import Renderer
+from reconciler.source.protocol import Source, SourceError
+from reconciler.workflow.machine import Machine
+
+_log = structlog.get_logger("reconciler.engine")
+_AGAIN = 2.0
+_BEAT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator decided. `namespace`: the daemon's own."""
+
+    namespace: str
+    access: Access
+    create_namespaces: Creation = "none"
+    write_back: bool = True
+
+
+class Engine:
+    """Everything that it needs is handed in; `daemon.py` does so, and tests do."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        source: Source,
+        dialects: list[Dialect],
+        types: Mapping[str, StepType],
+        renderer: Renderer,
+        clock: Clock,
+        sink: Sink,
+        options: Options,
+    ) -> None:
+        self._clock, self._sink, self._source = clock, sink, source
+        self._queue = KeyQueue(self._work, clock, self._quarantine)
+        self._look_wanted = asyncio.Event()
+        self._awaiting_look: set[AppKey] = set()
+        apps: dict[AppKey, Application] = {}
+        index = Index(dialects)
+        store = Store(cluster, clock, options.namespace)
+        self._by_uid: dict[str, AppKey] = {}
+        observations = Observations(cluster, clock, self._on_change)
+        contents = Contents(store, renderer, index, apps.get)
+        claims = Claims()
+        namespaces = Namespaces(cluster, options.create_namespaces, lambda key: self._asks_for_namespace(key))
+        self._context = Context(
+            cluster=cluster,
+            cluster_id="",
+            store=store,
+            clock=clock,
+            sink=sink,
+            index=index,
+            thread=SourceThread(source),
+            contents=contents,
+            observations=observations,
+            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock),
+            claims=claims,
+            machine=Machine(types),
+            apps=apps,
+            compiled={},
+            write_back=options.write_back,
+            hint=lambda key: self._queue.add(key, urgent=True),
+            hint_after=self._queue.add_after,
+            look=self.look,
+        )
+        self._reconciler = Reconciler(self._context, dialects)
+        self.reader = EngineReader(self._context, self._reconciler.planner)
+        self._record = SourceRecord(identity=source.identity)
+
+    # Life ---------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Loads state, looks, and works until cancelled. Raises StateError where the state can't be worked with."""
+        await self._load()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._context.observations.watch())
+                group.create_task(self._look_loop())
+                group.create_task(self._queue.run())
+                group.create_task(self._beat_loop())
+        finally:
+            for app in self._context.apps.values():
+                for task in list(app.tasks.values()):
+                    task.cancel()
+            self._context.thread.close()
+
+    def look(self) -> None:
+        """A hint: look at git. Many hints are one look."""
+        self._look_wanted.set()
+
+    async def _load(self) -> None:
+        context, store = self._context, self._context.store
+        context.cluster_id = await store.cluster_id()
+        self._record = await store.source(self._source.identity)
+        context.index.accepted, context.index.accepted_ignore = self._record.accepted, self._record.ignore
+        for mirror in await store.mirrors():
+            context.apps[mirror.key] = Application(mirror)
+            self._by_uid[mirror.uid] = mirror.key
+        for key, record in await store.revisions():
+            if key in context.apps:
+                context.apps[key].records.append(record)
+        async for run in store.runs():
+            app = context.apps.get(AppKey.parse(run.app))
+            if app is not None:
+                app.runs.append(run)
+        self._reconciler.traces = await context.observations.load()
+        for app in context.apps.values():
+            self._restore(app)
+
+    def _restore(self, app: Application) -> None:
+        """An application as it was stored: open runs folded in, objects claimed, identity known to the index."""
+        context, mirror = self._context, app.mirror
+        app.records.sort(key=lambda record: record.number)
+        app.runs.sort(key=lambda run: (str(run.created_at), run.name))
+        for run in app.runs:
+            if run.name not in mirror.settled:
+                app.fold_results(run)
+        for ref in app.refs():
+            context.claims.claim(ref, app.key)
+        app.lost = self._reconciler.lost(app)
+        context.index.seed(_declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
+
+    # Loops --------------------------------------------------------------------------------------------------------------
+
+    async def _look_loop(self) -> None:
+        """A look whenever one is wanted. A failed one keeps everything as it was (rules 1a, 2)."""
+        self._look_wanted.set()
+        while True:
+            await self._look_wanted.wait()
+            self._look_wanted.clear()
+            start, now = self._clock.monotonic(), self._clock.now()
+            try:
+                look = await self._context.thread.call(lambda source: self._context.index.look(source, now))
+                await self._take(look, now, start)
+            except (SourceError, ClusterError) as error:
+                self.reader.reason = str(error)
+                self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "SourceError"), "message": str(error)[:256]}))
+                await self._clock.sleep(_AGAIN)
+                self._look_wanted.set()
+
+    async def _take(self, look: Look | None, now: datetime, start: float) -> None:
+        context, index = self._context, self._context.index
+        awaiting, self._awaiting_look = self._awaiting_look, set()
+        if look is None:
+            index.looked_at = now
+            for key in awaiting:
+                self._queue.add(key)
+            return
+        first = index.head is None
+        touched = index.take(look, self._record.identity == self._source.identity)
+        context.compiled.update(look.compiled)
+        context.approved = look.approved
+        await self._judge_removals()
+        if index.accept() or self._record.observed != look.head.id:
+            self._record.accepted, self._record.ignore, self._record.observed = index.accepted, index.accepted_ignore, look.head.id
+            await context.store.save_source(self._record)
+        for key in touched:
+            entry, app = index.entries.get(key), context.apps.get(key)
+            if entry is not None and entry.valid and (app is None or all(record.digest != entry.declared.digest for record in app.records)):
+                context.unplanned.add(key)
+        self.reader.started, self.reader.reason = True, ""
+        for key in {*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}:
+            self._queue.add(key)
+        fields = {
+            "commit": look.head.id,
+            "seconds": self._clock.monotonic() - start,
+            "applications": len(index.entries),
+            "problems": len(index.problems()),
+        }
+        self._sink.emit(Event("look", fields=fields))
+
+    def _waiting_for_approval(self) -> list[AppKey]:
+        return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
+
+    async def _judge_removals(self) -> None:
+        """Which missing applications may go: all rules of 1a hold for each, and 1d for all together."""
+        context, remover = self._context, self._reconciler.remover
+        entries = context.index.entries
+        missing = {key: entry for key, entry in entries.items() if entry.missing}
+        for key in [key for key in missing if key not in context.apps]:
+            context.index.drop(key)
+        leaving = {key for key, entry in missing.items() if key in context.apps and not entry.doubt and not _going(context.apps[key])}
+        over = remover.over_budget(self._record, leaving, len(entries))
+        may_go = remover.judge(leaving, over_budget=over)
+        for key in missing:
+            app = context.apps.get(key)
+            if app is not None:
+                await remover.take(app, may_go=key in may_go, everyone=leaving)
+        self._record.removals += [self._clock.now()] * len(may_go)
+        for key, app in context.apps.items():
+            entry = entries.get(key)
+            if app.mirror.removal is not None and entry is not None and not entry.missing:
+                await remover.clear(app)
+
+    async def _beat_loop(self) -> None:
+        while True:
+            beats = self.reader.beats
+            beats["queue"], beats["watch"] = self._queue.heartbeat, self._context.observations.heartbeat
+            self._sink.emit(Event("heartbeat", fields={"loop": "queue"}))
+            self._sink.emit(Event("queue", fields={"depth": self._queue.depth}))
+            await self._clock.sleep(_BEAT)
+
+    # Keys ---------------------------------------------------------------------------------------------------------------
+
+    async def _work(self, key: AppKey) -> None:
+        start = self._clock.monotonic()
+        await self._reconciler.reconcile(key)
+        app = self._context.apps.get(key)
+        if app is not None:
+            self._by_uid[app.mirror.uid] = key
+            if app.stalled:
+                app.stalled = ""
+                self._queue.add(key)
+            if app.look_again or app.gates:
+                self._awaiting_look.add(key)
+        self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
+
+    def _quarantine(self, key: AppKey, error: Exception) -> None:
+        """Rule 8b: the key alone is held back, and says so."""
+        app = self._context.apps.get(key)
+        if app is not None:
+            app.stalled = app.stalled or f"{type(error).__name__}: {error}"[:256]
+        _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
+        self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))
+
+    def _on_change(self, uid: str) -> None:
+        key = self._by_uid.get(uid)
+        if key is not None:
+            self._queue.add(key)
+
+    def _asks_for_namespace(self, key: AppKey) -> bool:
+        entry = self._context.index.entries.get(key)
+        return entry is not None and entry.declared.annotations.get(CREATE_NAMESPACE) == "true"
+
+
+def _going(app: Application) -> bool:
+    return app.mirror.removal is not None and app.mirror.removal.state == "Deleting"
+
+
+def _declared_of(mirror: Mirror) -> Declared:
+    """What state knows of an application's manifest, until a look finds it."""
+    desired = mirror.desired
+    return Declared(
+        key=mirror.key,
+        digest=desired.digest if desired is not None else "",
+        path=mirror.path,
+        position=0,
+        line=mirror.line,
+        oid="",
+        family=mirror.family,
+        environment=mirror.environment,
+        commit=desired.commit if desired is not None else "",
+        annotations={},
+        gates=(),
+        watched=(),
+    )

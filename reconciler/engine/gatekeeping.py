@@ -1,0 +1,129 @@
+"""Gates at run time: which wait, what the head says to them, who said it (rules 4a-4f)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reconciler.dialects.documents import parse
+from reconciler.engine.applications import Application
+from reconciler.engine.context import Context
+from reconciler.engine.files import FILE_LIMIT
+from reconciler.engine.index import Declared
+from reconciler.gates.annotations import Item, Reading, read_items
+from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, judge, judge_run
+from reconciler.model.application import Workflow
+from reconciler.model.names import GATE_PREFIX, RESERVED_STEPS, RUN_GATE
+from reconciler.model.run import Commit, Decision, Phase, Run
+from reconciler.model.status import GateView
+from reconciler.source.protocol import Source, SourceError
+from reconciler.workflow.pairs import pairs
+
+_HISTORY = 50
+
+
+def read_declared(declared: Declared, run: Run | None) -> Reading:
+    """The decisions of a manifest. The engine's own gates are always known: their used decisions may stay in git."""
+    return read_items(declared.annotations, {*declared.gates, *RESERVED_STEPS, *(run.implicit if run else ())})
+
+
+def waiting_gates(cluster_id: str, app: Application, run: Run, workflow: Workflow) -> list[WaitingGate]:
+    """All gates of the run that wait, in workflow order, each with what opens it (4a, 4e)."""
+
+    def code(key: str) -> str:
+        return gate_code(cluster_id, app.key, run.digest, run.uid, key, run.step(key).round)
+
+    partners = pairs(workflow)
+    first = {promotion: suspend for suspend, promotion in partners.items()}
+    found = []
+    for step in run.steps:
+        if step.phase is not Phase.WAITING or step.since is None:
+            continue
+        promotion = partners.get(step.key)
+        if promotion is not None:
+            found.append(WaitingGate(step.name, promotion, code(promotion), step.since, step.key, code(step.key)))
+        else:
+            began = run.step(first[step.key]).since if step.key in first else None
+            found.append(WaitingGate(step.name, step.key, code(step.key), began or step.since))
+    return found
+
+
+def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
+    """What to put into the manifest's annotations, for people and scripts."""
+    return [
+        GateView(
+            step=gate.step,
+            revision=run.revision,
+            since=gate.since,
+            key=f"{GATE_PREFIX}{gate.key}",
+            continue_=f"continue@{gate.code}",
+            rollback=f"rollback@{gate.code}",
+            end=f"end@{gate.code}",
+            message=next((step.message for step in run.steps if step.name == gate.step), ""),
+        )
+        for gate in gates
+    ]
+
+
+async def gather_decisions(context: Context, app: Application, run: Run, workflow: Workflow, now: datetime) -> list[Decision]:
+    """Decisions that count for this run now. Notes on the application what does not count and why, and whether to look again."""
+    entry = context.index.entries.get(app.key)
+    app.look_again = False
+    if entry is None or not entry.valid or context.index.head is None or context.index.looked_at is None or not run.uid:
+        return []
+    declared = entry.declared
+    items, _ = read_declared(declared, run)
+    head = Head(declared.digest, context.index.looked_at)
+    verdicts: list[Verdict] = []
+    remarks = []
+    for gate in waiting_gates(context.cluster_id, app, run, workflow):
+        judgement = judge(gate, items, head, run.digest, run.standing)
+        verdicts += [judgement.verdict] if judgement.verdict else []
+        remarks += judgement.remarks
+        app.look_again |= judgement.look_again
+    own = gate_code(context.cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
+    judgement = judge_run(own, items, head, run.digest, run.standing)
+    verdicts += [judgement.verdict] if judgement.verdict else []
+    app.remarks = remarks
+    used = {(decision.gate, decision.value) for decision in run.decisions}
+    fresh = [verdict for verdict in verdicts if (verdict.gate, verdict.item.text) not in used]
+    return [await _decision(context, declared, verdict, now) for verdict in fresh]
+
+
+async def _decision(context: Context, declared: Declared, verdict: Verdict, now: datetime) -> Decision:
+    head = context.index.head
+    assert head is not None
+    commit = await context.thread.call(lambda source: find_setter(source, head.commit, declared, verdict.item))
+    return Decision(
+        gate=verdict.gate,
+        verb=verdict.verb,
+        value=verdict.item.text,
+        at=now,
+        head=head.id,
+        commit=commit.id,
+        author=commit.author,
+        message=commit.message,
+    )
+
+
+def find_setter(source: Source, head: Commit, declared: Declared, item: Item) -> Commit:
+    """The oldest of the newest commits of that file in which the item stands without a break; the head where history is not readable."""
+    setter = head
+    try:
+        for commit in source.log(declared.path, "", head.id, _HISTORY):
+            blob = source.blob(commit.id, declared.path)
+            if blob is None or not _stands(source.read(blob.oid, FILE_LIMIT), declared, item):
+                break
+            setter = commit
+    except SourceError:
+        return setter
+    return setter
+
+
+def _stands(data: bytes, declared: Declared, item: Item) -> bool:
+    documents, _ = parse(declared.path, data)
+    for document in documents:
+        metadata = document.content.get("metadata")
+        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        if isinstance(annotations, dict) and any(found.text == item.text for found in read_items(annotations, {item.gate, *declared.gates}).items):
+            return True
+    return False

@@ -1,0 +1,29 @@
+"""Missing namespaces: created for all applications, for those that ask, or for none (`--create-namespaces`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from reconciler.cluster.protocol import AlreadyExistsError, Cluster
+from reconciler.engine.applications import Application
+from reconciler.model.identity import AppKey
+
+Creation = Literal["all", "asked", "none"]
+
+
+class Namespaces:
+    """`asks`: whether the application's manifest says `reconciler.dev/create-namespace: "true"`. What is created here is never pruned."""
+
+    def __init__(self, cluster: Cluster, creation: Creation, asks: Callable[[AppKey], bool]) -> None:
+        self._cluster, self._creation, self._asks = cluster, creation, asks
+
+    async def create(self, app: Application, name: str) -> bool:
+        """Whether the namespace is there now."""
+        if self._creation == "none" or (self._creation == "asked" and not self._asks(app.key)):
+            return False
+        try:
+            await self._cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        except AlreadyExistsError:
+            return True
+        return True

@@ -1,0 +1,199 @@
+"""What lives in the cluster, of the objects that we manage: one shared watch, and only a few words of each object in memory (10a).
+
+Kept of an object: its version and uid, the digest of our own managedFields entry, and its health. Nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, NamedTuple
+
+from reconciler.cluster.health import assess
+from reconciler.cluster.masking import mask
+from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, KindUnknownError, NotFoundError, fields_of
+from reconciler.model.canonical import digest
+from reconciler.model.clock import Clock
+from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, GROUP, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
+from reconciler.model.outcome import Health, Query
+
+Identity = tuple[str, str, str, str]
+_QUIET = frozenset({("", "Event"), ("coordination.k8s.io", "Lease")})
+_ORDER = ("Degraded", "Missing", "Unknown", "Progressing", "Healthy")
+
+
+class Observed(NamedTuple):
+    """`fields`: digest of our managedFields entry, empty where we have none. `owner`: the uid in our label."""
+
+    version: int
+    uid: str
+    owner: str
+    fields: str
+    status: str
+    message: str
+
+
+class Trace(NamedTuple):
+    """By whom an object of ours was applied: the labels' application, its mirror's uid, and the number of the revision."""
+
+    namespace: str
+    application: str
+    owner: str
+    revision: int
+
+
+def _trace(obj: JsonObject) -> Trace:
+    meta = obj["metadata"]
+    labels = meta.get("labels") or {}
+    number = str((meta.get("annotations") or {}).get(ANNOTATION_REVISION, "")).rpartition("-v")[2]
+    revision = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    return Trace(labels.get(LABEL_NAMESPACE, ""), labels[LABEL_APPLICATION], labels.get(LABEL_UID, ""), revision)
+
+
+def fields_digest(obj: JsonObject) -> str:
+    """The digest of our own managedFields entry; empty where there is none."""
+    fields = fields_of(obj, FIELD_MANAGER)
+    return "" if fields is None else digest(fields)[:16]
+
+
+def observe(obj: JsonObject) -> Observed:
+    meta = obj["metadata"]
+    status, message = assess(obj)
+    return Observed(int(meta["resourceVersion"]), meta["uid"], (meta.get("labels") or {}).get(LABEL_UID, ""), fields_digest(obj), status, message)
+
+
+class Observations:
+    """`on_change` is told the mirror uid of the owner of each object that changed."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, on_change: Callable[[str], None]) -> None:
+        self._cluster, self._clock, self._on_change = cluster, clock, on_change
+        self._objects: dict[Identity, Observed] = {}
+        self._version = ""
+        self.heartbeat = clock.monotonic()
+
+    async def load(self) -> list[Trace]:
+        """Lists all objects with our label; answers who left them (rule 3f looks for those without history)."""
+        found: set[Trace] = set()
+        objects: dict[Identity, Observed] = {}
+        self._version = ""
+        for kind in await self._cluster.kinds():
+            if kind.gvk.group == GROUP or (kind.gvk.group, kind.gvk.kind) in _QUIET:
+                continue
+            async for obj in self._all(kind.served):
+                ref, seen = ObjectRef.of(obj), observe(obj)
+                objects[ref.identity] = seen
+                found.add(_trace(obj))
+        changed = {seen.owner for identity, seen in (self._objects.items() ^ objects.items())}
+        self._objects = objects
+        for owner in changed:
+            self._on_change(owner)
+        return sorted(found)
+
+    async def _all(self, kind: GVK) -> AsyncIterator[JsonObject]:
+        page = ""
+        while True:
+            part = await self._cluster.list(kind, labels={LABEL_APPLICATION: None}, page=page)
+            self._version = self._version or part.version  # the watch begins at the first list: what it tells again is older or equal
+            for obj in part.items:
+                yield obj
+            page = part.next
+            if not page:
+                return
+            await asyncio.sleep(0)
+
+    async def watch(self) -> None:
+        """Until cancelled. A watch that expired or broke lists anew: nothing is concluded from its silence."""
+        pause = 0.5
+        while True:
+            self.heartbeat = self._clock.monotonic()
+            try:
+                async for event in self._cluster.watch(None, {LABEL_APPLICATION: None}, since=self._version):
+                    self.heartbeat = self._clock.monotonic()
+                    self._version = event.object["metadata"]["resourceVersion"]
+                    if event.type != "BOOKMARK":
+                        self._take(event.object, gone=event.type == "DELETED")
+                    pause = 0.5
+            except ExpiredError:
+                await self.load()
+            except ClusterError:
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, 30.0)
+
+    def _take(self, obj: JsonObject, *, gone: bool) -> None:
+        identity = ObjectRef.of(obj).identity
+        before = self._objects.get(identity)
+        version = int(obj["metadata"]["resourceVersion"])
+        if before is not None and version <= before.version:
+            return
+        if gone:
+            if self._objects.pop(identity, None) is not None and before is not None:
+                self._on_change(before.owner)
+            return
+        seen = self._objects[identity] = observe(obj)
+        if before is None or before[1:] != seen[1:]:
+            self._on_change(seen.owner)
+
+    def note(self, obj: JsonObject) -> Observed:
+        """Takes in what an apply of ours answered, so that nothing older than it is believed."""
+        identity = ObjectRef.of(obj).identity
+        seen = observe(obj)
+        before = self._objects.get(identity)
+        if before is None or seen.version >= before.version:
+            self._objects[identity] = seen
+        return seen
+
+    def forget(self, ref: ObjectRef) -> None:
+        self._objects.pop(ref.identity, None)
+
+    def get(self, ref: ObjectRef) -> Observed | None:
+        return self._objects.get(ref.identity)
+
+    async def answer(self, queries: Iterable[Query]) -> dict[Query, Any]:
+        """Answers for a step. A live object is masked; one that can't be read now has no answer."""
+        answers: dict[Query, Any] = {}
+        for query in queries:
+            if isinstance(query, Health):
+                answers[query] = self._health(query.refs)
+            else:
+                try:
+                    answers[query] = mask(await self._cluster.get(query.ref))
+                except (NotFoundError, KindUnknownError):
+                    answers[query] = None
+                except ClusterError:
+                    continue
+        return answers
+
+    async def read_unwatched(self, queries: Iterable[Query]) -> bool:
+        """Reads the objects without our label that a step asks about: the shared watch does not bring them. Whether there were any."""
+        found = False
+        for query in queries:
+            for ref in query.refs if isinstance(query, Health) else (query.ref,):
+                seen = self._objects.get(ref.identity)
+                if seen is None or not seen.owner:
+                    found = True
+                    try:
+                        self.note(await self._cluster.get(ref))
+                    except ClusterError:
+                        self.forget(ref)
+        return sorted(found)
+
+    def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, str]:
+        worst, message = "Healthy", ""
+        for ref in refs:
+            seen = self._objects.get(ref.identity)
+            status, said = (seen.status, seen.message) if seen else ("Missing", "not there")
+            if _ORDER.index(status) < _ORDER.index(worst):
+                worst, message = status, f"{ref}: {said}" if said else f"{ref}: {status}"
+        return {"status": worst, "message": message}
+
+    def health(self, refs: Iterable[ObjectRef]) -> tuple[str, str]:
+        """The worst of these objects, for status."""
+        answer = self._health(tuple(refs))
+        return answer["status"], answer["message"]
+
+
+def app_labels(key: AppKey, uid: str) -> dict[str, str]:
+    """The labels of what we manage. Names over 63 characters are cut and marked, labels take no more."""
+    name = key.name if len(key.name) <= 63 else f"{key.name[:50]}-{digest(key.name)[:12]}"
+    return {LABEL_APPLICATION: name, LABEL_NAMESPACE: key.namespace, LABEL_UID: uid}

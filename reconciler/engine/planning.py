@@ -1,0 +1,182 @@
+"""What to run next: desired against promoted (rules 5b, 6a, 6c), and making revisions and runs."""
+
+from __future__ import annotations
+
+from reconciler.engine.applications import Application, ended_badly
+from reconciler.engine.content import pack
+from reconciler.engine.context import Context
+from reconciler.engine.files import TreeFiles
+from reconciler.engine.gatekeeping import read_declared
+from reconciler.engine.index import Declared, compile_declared
+from reconciler.engine.records import Content, RevisionRecord
+from reconciler.gates.weakening import weakening
+from reconciler.model.application import Application as Compiled
+from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.names import STATE_LOST_GATE, WORKFLOW_CHANGED_GATE
+from reconciler.model.problem import Problem
+from reconciler.model.run import Commit, Phase, Run
+from reconciler.render.protocol import RenderError
+from reconciler.revisions.digest import DIGEST_VERSION, revision_digest
+from reconciler.revisions.plan import New, Restore, SameAs, decide
+from reconciler.source.protocol import Source, SourceError
+from reconciler.workflow.machine import open_steps
+
+KEPT_REVISIONS = 5
+KEPT_RUNS = 10
+
+
+class Planner:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def open_next(self, app: Application) -> Run | None:
+        """A new run for what the head wants, not stored yet; None where nothing is to be done or may be done."""
+        mirror, entry = app.mirror, self._context.index.entries.get(app.key)
+        if entry is None or not entry.valid or entry.declared.suspended or mirror.removal is not None:
+            return None
+        declared = entry.declared
+        if declared.digest in (mirror.rejected, mirror.held):
+            return None
+        records = {record.number: record for record in app.records}
+        running = app.running_record()
+        promoted = next((short for short in app.short_records() if running is not None and short.number == running.number), None)
+        plan = decide({DIGEST_VERSION: declared.digest}, promoted, app.short_records(), newer_applied=mirror.dirty)
+        match plan:
+            case SameAs():
+                return None
+            case Restore(revision):
+                return await self._new_run(app, records[revision.number], declared, restore=True)
+            case New(kept):
+                record = records[kept.number] if kept is not None else await self._make_revision(app, declared)
+                return await self._new_run(app, record, declared) if record is not None else None
+
+    async def open_restore(self, app: Application, undone: Run) -> Run:
+        """The restore run that a rollback asks for (rule 7a): of a stored revision, whatever git says now."""
+        record = app.record(undone.restore_target)
+        if record is None:
+            raise LookupError(f"rollback target {undone.restore_target} is not kept")  # kept by 3b: never by design
+        entry = self._context.index.entries.get(app.key)
+        run = await self._new_run(app, record, entry.declared if entry else None, restore=True)
+        run.restores = undone.name
+        run.commit = undone.commit
+        return run
+
+    async def _new_run(self, app: Application, record: RevisionRecord, declared: Declared | None, *, restore: bool = False) -> Run:
+        content = await self._context.contents.get(app.key, record.name)
+        workflow = content.application.workflow
+        attempts = [int(run.name.rpartition("-")[2]) for run in app.runs if run.revision == record.name]
+        implicit = [] if restore else await self._implicit_gates(app, content.application)
+        run = Run(
+            name=f"{record.name}-{max(attempts, default=0) + 1}",
+            app=str(app.key),
+            revision=record.name,
+            digest=record.digest,
+            owner=app.mirror.uid,
+            kind="restore" if restore else "deploy",
+            implicit=implicit,
+            steps=open_steps(workflow, implicit),
+            created_at=self._context.clock.now(),
+        )
+        if declared is not None:
+            run.standing = [item.text for item in read_declared(declared, run).items]
+            run.commit = await self._commit(declared.commit)
+        if restore:
+            run.undoes = _undone(app, record.name)
+        return run
+
+    async def _implicit_gates(self, app: Application, new: Compiled) -> list[str]:
+        """Rules 3f and 4g."""
+        if app.lost:
+            return [STATE_LOST_GATE]
+        running = app.running_record()
+        if running is None:
+            return []
+        promoted = (await self._context.contents.get(app.key, running.name)).application
+        return [WORKFLOW_CHANGED_GATE] if weakening(promoted, new) else []
+
+    async def _commit(self, commit: str) -> Commit:
+        head = self._context.index.head
+        if head is not None and head.id == commit:
+            return head.commit
+        try:
+            return await self._context.thread.call(lambda source: source.commit(commit))
+        except SourceError:
+            return Commit(id=commit)
+
+    async def _make_revision(self, app: Application, declared: Declared) -> RevisionRecord | None:
+        """Renders and stores a new revision. A render that fails is a problem of that manifest and makes none."""
+        context = self._context
+        compiled = context.compiled.get(app.key)
+        if app.render_problem[0] == declared.digest:
+            return None
+        try:
+            content = await context.thread.call(lambda source: self._content(source, declared, compiled))
+        except RenderError as error:
+            app.render_problem = (
+                declared.digest,
+                Problem(declared.path, declared.line, str(error), f"Application {app.key.name}", "spec.components"),
+            )
+            return None
+        number = max((record.number for record in app.records), default=0) + 1
+        record = RevisionRecord(
+            number=number,
+            name=f"{app.key.name}-v{number}",
+            digest=declared.digest,
+            commit=declared.commit,
+            revision_digest=revision_digest(declared.digest, {}),
+            digest_version=DIGEST_VERSION,
+            created_at=context.clock.now(),
+            objects=[ObjectRef.of(obj).pack() for objects in content.rendered.values() for obj in objects],
+        )
+        record = await context.store.create_revision(app.mirror, record, pack(content))
+        app.records.append(record)
+        context.contents.put(app.key, record.name, content)
+        context.compiled.pop(app.key, None)
+        return record
+
+    def _content(self, source: Source, declared: Declared, compiled: Compiled | None) -> Content:
+        files = TreeFiles(source, declared.commit)
+        if compiled is None or compiled.key != declared.key or compiled.path != declared.path or compiled.index != declared.position:
+            compiled = compile_declared(self._context.index.dialects, files, declared)
+        return Content(compiled, self._context.contents.render_all(compiled, files))
+
+    async def render_desired(self, app: Application) -> list[JsonObject]:
+        """What the head's manifest renders to, for a diff; nothing is stored. Empty where it does not render."""
+        entry = self._context.index.entries[app.key]
+        try:
+            content = await self._context.thread.call(lambda source: self._content(source, entry.declared, None))
+        except (RenderError, SourceError):
+            return []
+        return [obj for objects in content.rendered.values() for obj in objects]
+
+    async def retain(self, app: Application) -> None:
+        """Rule 3b: five revisions and those that are promoted or of open runs; ten runs."""
+        context = self._context
+        needed = {run.revision for run in app.runs if not run.phase.final} | {item.revision for item in app.items.values()}
+        needed |= {run.restore_target for run in app.runs if not run.phase.final}
+        last = {record.number for record in app.records if record.number in set(app.mirror.promoted[-KEPT_REVISIONS:])}
+        for record in app.records[:-KEPT_REVISIONS]:
+            running = app.mirror.running is not None and app.mirror.running.revision == record.name
+            if record.name not in needed and not running and record.number not in last:
+                await context.store.delete_revision(app.key, record)
+                app.records.remove(record)
+        kept = {run.name for run in app.runs if run.write_back is not None and run.write_back.state in ("Owed", "Built")}
+        for run in app.runs[:-KEPT_RUNS]:
+            if run.phase.final and run.name in app.mirror.settled and run.name not in kept:
+                await context.store.delete_run(app.key, run.name)
+                app.runs.remove(run)
+
+
+def _undone(app: Application, target: str) -> list[str]:
+    """Names of the runs since the target revision was last promoted: what a restore run of it undoes (rule 1b)."""
+    undone: list[str] = []
+    for run in reversed(app.runs):
+        if run.revision == target and run.phase is Phase.SUCCEEDED:
+            break
+        undone.append(run.name)
+    return undone
+
+
+def holds(run: Run) -> bool:
+    """Whether the outcome of a run holds its digest back (6c)."""
+    return run.kind == "deploy" and ended_badly(run)

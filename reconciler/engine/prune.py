@@ -1,0 +1,107 @@
+"""Deleting what is surely ours and surely gone, last and within a budget (rules 1b-1d)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
+from reconciler.engine.applications import Application
+from reconciler.engine.context import Context
+from reconciler.engine.records import InventoryItem
+from reconciler.model.canonical import digest
+from reconciler.model.identity import ObjectRef
+from reconciler.model.names import LABEL_UID, PRUNE_FILE
+
+_PRECIOUS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"})
+_SHARE, _FEWEST = 0.5, 10
+_AGAIN = 30.0
+_SOON = 0.2
+
+
+def approval_code(refs: Sequence[str]) -> str:
+    """The digest of a printed list: what an approval in `.reconciler/prune.yaml` names."""
+    return digest(sorted(refs))[:12]
+
+
+class Pruner:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def prune(self, app: Application) -> None:
+        """What runs doomed and nobody declares; a delete that fails stays doomed and is tried again."""
+        mirror = app.mirror
+        app.prune_note = ("", "")
+        if not mirror.doomed:
+            return
+        if self._context.unplanned - {app.key}:
+            self._context.hint_after(app.key, _SOON)
+            return
+        doomed = set(mirror.doomed)
+        items = [item for item in list(app.items.values()) if item.ref in doomed and not self._adopted(app, item)]
+        why = self._needs_approval(app, items)
+        code = approval_code([item.ref for item in items])
+        if why and code not in self._context.approved:
+            names = ", ".join(str(item.object) for item in items[:20])
+            line = f"approve by adding {code} to `approved` in {PRUNE_FILE}"
+            app.prune_note = ("PruneBlocked", f"{why}; {line}; would delete: {names}")
+            return
+        if await self.delete(app, items):
+            mirror.doomed = []
+            mirror.inventory = list(app.items.values())
+            await self._context.store.save_mirror(mirror)
+
+    def _adopted(self, app: Application, item: InventoryItem) -> bool:
+        """Whether another application declares it now: then it is that one's, and only forgotten here (rules 1b, 1e)."""
+        ref = item.object
+        for key, other in self._context.apps.items():
+            if key == app.key or not any(ref.pack() == packed for record in other.records[-1:] for packed in record.objects):
+                continue
+            if self._context.contents.declares_now(key, ref):
+                app.items.pop(ref.identity, None)
+                self._context.claims.release(ref, app.key)
+                return True
+        return False
+
+    def _needs_approval(self, app: Application, items: list[InventoryItem]) -> str:
+        """Rule 1d for one application."""
+        precious = [item for item in items if item.object.kind in _PRECIOUS]
+        if precious:
+            return f"{precious[0].object} holds what can't be made again"
+        if len(items) == len(app.items):
+            return "nothing would be left of this application"
+        if len(items) >= _FEWEST and len(items) > _SHARE * len(app.items):
+            return f"{len(items)} of {len(app.items)} objects would go"
+        return ""
+
+    async def delete(self, app: Application, items: list[InventoryItem]) -> bool:
+        """Deletes in reverse order of apply; whether all are gone or no longer ours. What failed stays in the inventory."""
+        done = True
+        for item in reversed(items):
+            ref = item.object
+            try:
+                await delete_ours(self._context.cluster, ref, item.uid, app.mirror.uid)
+            except ClusterError as error:
+                done = False
+                app.prune_note = ("PruneFailed", f"{ref}: {error}")
+                self._context.hint_after(app.key, _AGAIN)
+                continue
+            app.items.pop(ref.identity, None)
+            self._context.claims.release(ref, app.key)
+        return done
+
+
+async def delete_ours(cluster: Cluster, ref: ObjectRef, uid: str, owner: str) -> bool:
+    """Rule 1c: a live read, our owner label, the recorded uid, preconditions. False where it is gone or not ours (any more)."""
+    try:
+        live = await cluster.get(ref)
+        meta = live["metadata"]
+        if (meta.get("labels") or {}).get(LABEL_UID) != owner or meta["uid"] != uid:
+            return False
+        if meta.get("deletionTimestamp"):
+            return True
+        await cluster.delete(ref, uid=uid, version=meta["resourceVersion"])
+    except NotFoundError:
+        return False
+    except ConflictError:
+        return await delete_ours(cluster, ref, uid, owner)
+    return True

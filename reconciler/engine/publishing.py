@@ -1,0 +1,148 @@
+"""What one sees of an application: status in memory at once, the mirror on transitions (rule 3d)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.dialects.protocol import Dialect
+from reconciler.engine.applications import Application
+from reconciler.engine.conditions import gather_conditions
+from reconciler.engine.context import Context
+from reconciler.engine.gatekeeping import gate_views, read_declared, waiting_gates
+from reconciler.engine.index import Entry
+from reconciler.model.condition import merge
+from reconciler.model.event import Event
+from reconciler.model.run import Phase, Run
+from reconciler.model.status import ApplicationStatus, DecisionView, GateView, HealthStatus, RevisionView, RunView, StepView, Sync
+
+_HEALTH: tuple[HealthStatus, ...] = ("Degraded", "Missing", "Progressing", "Unknown", "Suspended", "Healthy")
+
+
+class Publisher:
+    def __init__(self, context: Context, dialects: list[Dialect]) -> None:
+        self._context = context
+        self._dialects = {dialect.family: dialect for dialect in dialects}
+
+    async def publish(self, app: Application) -> None:
+        """Makes the status anew; writes the mirror where a run was settled into it, or where something that people see changed and
+        no effect is under way."""
+        status = await self._status(app)
+        if status != app.status:
+            self._tell_gates(app, status.gates)
+            app.status, app.gates = status, status.gates
+            self._context.sink.emit(Event("application", app.key, {"status": status}))
+        mirror = app.mirror
+        mirror.conditions, mirror.sync, mirror.health, mirror.since = status.conditions, status.sync, status.health, status.since
+        mirror.desired, mirror.phase = status.desired, status.run.phase if status.run else ""
+        mirror.path, mirror.line, mirror.family, mirror.environment = status.path, status.line, status.family, status.environment
+        seen = msgspec.json.encode([mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal])
+        busy = app.tasks or app.results
+        if app.unsaved or (seen != app.saved and not busy):
+            mirror.inventory = list(app.items.values())
+            await self._context.store.save_mirror(mirror)
+            app.saved, app.unsaved = seen, False
+
+    async def _status(self, app: Application) -> ApplicationStatus:
+        context, mirror = self._context, app.mirror
+        entry = context.index.entries.get(app.key)
+        run = app.newest
+        gates = await self._gates(app)
+        self._note_remarks(app, entry, gates)
+        desired = self._desired(app, entry)
+        sync = self._sync(app, entry)
+        health = self._health(app, entry, gates)
+        now = context.clock.now()
+        since = None if sync == "Synced" else mirror.since if mirror.sync == sync and mirror.since and mirror.desired == desired else now
+        return ApplicationStatus(
+            application=mirror.name,
+            namespace=mirror.namespace,
+            environment=entry.declared.environment if entry else mirror.environment,
+            desired=desired,
+            running=mirror.running,
+            sync=sync,
+            health=health,
+            run=self._run_view(app, run) if run else None,
+            gates=gates,
+            gate=gates[0] if gates else None,
+            conditions=merge(mirror.conditions, gather_conditions(app, entry, sync, health), now),
+            path=entry.declared.path if entry else mirror.path,
+            line=entry.declared.line if entry else mirror.line,
+            family=entry.declared.family if entry else mirror.family,
+            suspended=entry.declared.suspended if entry else "",
+            since=since,
+            superseded=mirror.superseded,
+        )
+
+    async def _gates(self, app: Application) -> list[GateView]:
+        run = app.open_run()
+        if run is None or run.phase is Phase.ROLLING_BACK or not any(step.phase is Phase.WAITING for step in run.steps):
+            return []
+        workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
+        return gate_views(waiting_gates(self._context.cluster_id, app, run, workflow), run)
+
+    def _note_remarks(self, app: Application, entry: Entry | None, gates: list[GateView]) -> None:
+        """What stands in git and names no gate, or is no decision, is said whether or not a gate waits (4f)."""
+        written = read_declared(entry.declared, app.open_run()).remarks if entry is not None and entry.declared.annotations else []
+        judged = [remark for remark in app.remarks if gates and remark.reason in ("StaleCode", "CodeNeeded", "Spent")]
+        app.remarks = [*written, *judged]
+
+    def _desired(self, app: Application, entry: Entry | None) -> RevisionView | None:
+        if entry is None:
+            return app.mirror.desired
+        declared, running = entry.declared, app.mirror.running
+        if running is not None and running.digest == declared.digest:
+            return RevisionView(running.revision, declared.digest, declared.commit)
+        name = next((record.name for record in reversed(app.records) if record.digest == declared.digest), "")
+        return RevisionView(name, declared.digest, declared.commit)
+
+    def _sync(self, app: Application, entry: Entry | None) -> Sync:
+        if entry is None or not entry.valid or app.mirror.removal is not None:
+            return "Unknown"
+        running = app.mirror.running
+        same = running is not None and running.digest == entry.declared.digest
+        return "Synced" if same and not app.mirror.dirty and app.open_run() is None else "OutOfSync"
+
+    def _health(self, app: Application, entry: Entry | None, gates: list[GateView]) -> HealthStatus:
+        """The worst of: the objects' health, a run that failed, a run that goes on, a gate that waits or a suspended application."""
+        found: list[HealthStatus] = []
+        run = app.newest
+        if app.items:
+            status, _ = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
+            found.append(msgspec.convert(status, HealthStatus))
+        elif app.mirror.running is None:
+            found.append("Missing" if run is None or run.phase.final else "Progressing")
+        if run is not None and run.phase is Phase.FAILED and app.mirror.dirty:
+            found.append("Degraded")
+        open_run = app.open_run()
+        if open_run is not None and not gates:
+            found.append("Progressing")
+        if gates or (entry is not None and entry.valid and entry.declared.suspended):
+            found.append("Suspended")
+        return min(found, key=_HEALTH.index, default="Healthy")
+
+    def _run_view(self, app: Application, run: Run) -> RunView:
+        undone = next((other for other in app.runs if run.restores and other.name == run.restores), None)
+        decisions = [*(undone.decisions if undone else []), *run.decisions]
+        dialect = self._dialects.get(app.mirror.family)
+        return RunView(
+            id=run.name,
+            revision=run.revision,
+            phase=run.phase.value,
+            steps=[StepView(step.name, step.type, step.phase.value, step.message, step.key, step.started_at, step.finished_at) for step in run.steps],
+            kind=run.kind,
+            reason=run.reason,
+            message=run.message,
+            decisions=[DecisionView(item.gate, item.verb, item.commit, item.author, item.message, item.at) for item in decisions],
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            family=dialect.words(run) if dialect else {},
+        )
+
+    def _tell_gates(self, app: Application, gates: list[GateView]) -> None:
+        emit = self._context.sink.emit
+        before, after = {gate.step: gate for gate in app.gates}, {gate.step: gate for gate in gates}
+        run = app.newest.name if app.newest else ""
+        for step in after.keys() - before.keys():
+            emit(Event("gate", app.key, {"run": run, "step": step, "waiting": True, "since": after[step].since}))
+        for step in before.keys() - after.keys():
+            emit(Event("gate", app.key, {"run": run, "step": step, "waiting": False, "since": before[step].since}))

@@ -1,0 +1,145 @@
+"""One key's turn: from what git declares and what is stored to what is done next. Level-triggered: it may be called at any time."""
+
+from __future__ import annotations
+
+from reconciler.cluster.protocol import ConflictError
+from reconciler.dialects.protocol import Dialect
+from reconciler.engine.applications import Application
+from reconciler.engine.content import ContentError
+from reconciler.engine.context import Context
+from reconciler.engine.heal import Healer
+from reconciler.engine.index import Entry
+from reconciler.engine.observations import Trace, app_labels
+from reconciler.engine.planning import Planner
+from reconciler.engine.prune import Pruner
+from reconciler.engine.publishing import Publisher
+from reconciler.engine.records import Mirror
+from reconciler.engine.removal import Remover
+from reconciler.engine.runner import Runner
+from reconciler.engine.settling import Settler
+from reconciler.engine.writeback import WriteBacker
+from reconciler.model.identity import AppKey
+from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE
+from reconciler.model.run import Phase, Run
+
+_TURNS = 50
+
+
+class Reconciler:
+    """`traces`: what the cluster held of ours when the daemon started."""
+
+    def __init__(self, context: Context, dialects: list[Dialect]) -> None:
+        self._context = context
+        self.planner = Planner(context)
+        self.pruner = Pruner(context)
+        self.remover = Remover(context, self.pruner)
+        self._settler = Settler(context, self.planner)
+        self._runner = Runner(context)
+        self._healer = Healer(context)
+        self._write_backer = WriteBacker(context)
+        self.publisher = Publisher(context, dialects)
+        self.traces: list[Trace] = []
+
+    async def reconcile(self, key: AppKey) -> None:
+        """Raises what a key may be quarantined for; state is read anew when somebody else wrote it."""
+        context = self._context
+        app, entry = context.apps.get(key), context.index.entries.get(key)
+        if app is None:
+            if entry is None or not entry.valid:
+                context.unplanned.discard(key)
+                return
+            app = await self._adopt(entry)
+        try:
+            await self._turn(app, entry)
+        except ConflictError:
+            await reload_application(context, app)
+            raise
+        finally:
+            context.unplanned.discard(key)
+
+    async def _adopt(self, entry: Entry) -> Application:
+        """A new application: its mirror is made. Objects with its labels and without its history make it lost (3f)."""
+        declared = entry.declared
+        mirror = Mirror(
+            namespace=declared.key.namespace,
+            name=declared.key.name,
+            path=declared.path,
+            line=declared.line,
+            family=declared.family,
+            environment=declared.environment,
+        )
+        await self._context.store.create_mirror(mirror)
+        app = self._context.apps[declared.key] = Application(mirror)
+        app.lost = self.lost(app)
+        return app
+
+    def lost(self, app: Application) -> bool:
+        """Whether the cluster holds objects of this application that its stored history does not know (3f)."""
+        labels = app_labels(app.key, app.mirror.uid)
+        newest = max((record.number for record in app.records), default=0)
+        mine = [trace for trace in self.traces if (trace.namespace, trace.application) == (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])]
+        return any(trace.owner != app.mirror.uid or trace.revision > newest for trace in mine)
+
+    async def _turn(self, app: Application, entry: Entry | None) -> None:
+        if entry is not None and entry.valid:
+            self._lift(app, entry.declared.digest)
+        await self._write_backer.take(app)
+        await self._play(app)
+        await self.publisher.publish(app)
+        removal = app.mirror.removal
+        if removal is not None:
+            if removal.state == "Deleting" and app.open_run() is None and not app.tasks and await self.remover.delete(app):
+                return
+        elif app.open_run() is None and not (entry is not None and entry.declared.suspended):
+            await self.pruner.prune(app)
+        await self._healer.heal(app)
+        self._write_backer.start(app)
+        await self.publisher.publish(app)
+
+    def _lift(self, app: Application, digest: str) -> None:
+        """A rejection or hold lasts until the desired digest changes (6c, 7b)."""
+        mirror = app.mirror
+        if mirror.rejected and mirror.rejected != digest and app.open_run() is None:
+            mirror.rejected, app.unsaved = "", True
+        if mirror.held and mirror.held != digest and app.open_run() is None:
+            mirror.held, app.unsaved = "", True
+
+    async def _play(self, app: Application) -> None:
+        """Runs, one after the other, until one waits or nothing is to be run."""
+        for _ in range(_TURNS):
+            for run in app.unsettled():
+                await self._settler.settle(app, run)
+            open_run = app.open_run()
+            if open_run is None:
+                open_run = await self.planner.open_next(app)
+                if open_run is None:
+                    return
+            run = await self._drive(app, open_run)
+            if run.phase is Phase.ROLLING_BACK and not any(other.restores == run.name for other in app.runs):
+                run = await self._drive(app, await self.planner.open_restore(app, run))
+            if not run.phase.final:
+                return
+
+    async def _drive(self, app: Application, run: Run) -> Run:
+        try:
+            return await self._runner.drive(app, run)
+        except ContentError as error:
+            app.stalled = f"{run.revision}: {error}"
+            raise
+
+
+async def reload_application(context: Context, app: Application) -> None:
+    """State as it is stored now, after somebody else wrote it: a stale reader loses before it acts (3d)."""
+    store = context.store
+    mirror = next((mirror for mirror in await store.mirrors() if mirror.key == app.key), None)
+    if mirror is None:
+        context.apps.pop(app.key, None)
+        return
+    fresh = Application(mirror)
+    fresh.records = sorted((record for key, record in await store.revisions() if key == app.key), key=lambda record: record.number)
+    fresh.runs = sorted([run async for run in store.runs() if run.app == str(app.key)], key=lambda run: str(run.created_at))
+    for run in fresh.runs:
+        if run.name not in mirror.settled:
+            fresh.fold_results(run)
+    fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
+    context.apps[app.key] = fresh

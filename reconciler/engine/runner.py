@@ -1,0 +1,172 @@
+"""Driving one run: facts to the machine, its run to the store, its orders to the executors (rules 3d, 6, 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import msgspec
+
+from reconciler.engine.applications import Application
+from reconciler.engine.apply import Prepared
+from reconciler.engine.context import Context
+from reconciler.engine.gatekeeping import gather_decisions
+from reconciler.model.application import Workflow
+from reconciler.model.event import Event
+from reconciler.model.outcome import Health, Query, Result
+from reconciler.model.run import Phase, Run
+from reconciler.workflow.machine import Advance, Facts, Order
+
+_POLL = 2.0
+_PATIENCE = 3
+
+
+class Runner:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def drive(self, app: Application, run: Run) -> Run:
+        """One look at an open run; answers it as it is now stored. Effects go on as tasks; their ends are hints."""
+        context = self._context
+        workflow = (await context.contents.get(app.key, run.revision)).application.workflow
+        facts = await self._facts(app, run, workflow)
+        while True:
+            step = await self._ask(app, run, workflow, facts)
+            prepared, refused = await self._prepare(app, step)
+            if not refused:
+                break
+            facts = msgspec.structs.replace(facts, results={**facts.results, **refused})
+        stored = await self._store(app, run, step.run)
+        for order in step.orders:
+            if order.key not in app.tasks:
+                app.tasks[order.key] = asyncio.create_task(self._execute(app, order, prepared[order.key]))
+        if step.wake is not None:
+            context.hint_after(app.key, max(0.0, (step.wake - context.clock.now()).total_seconds()))
+            if any(state.phase is Phase.WAITING for state in stored.steps) and context.clock.now() >= step.wake:
+                context.look()  # a timer opens only after a look at git later than its deadline (4c)
+        if app.look_again:
+            context.look()
+        return stored
+
+    async def _ask(self, app: Application, run: Run, workflow: Workflow, facts: Facts) -> Advance:
+        """Asks the machine, answers its queries, asks again until it has no new ones."""
+        context = self._context
+        seen: dict[Query, object] = {}
+        while True:
+            step = context.machine.advance(run, workflow, msgspec.structs.replace(facts, seen=seen), context.clock.now())
+            new = step.queries - seen.keys()
+            if not new:
+                return step
+            if self._foreign(app, new) and await context.observations.read_unwatched(new):
+                context.hint_after(app.key, _POLL)
+            answers = await context.observations.answer(new)
+            seen = {**seen, **answers}
+            if not new <= answers.keys():
+                context.hint_after(app.key, _POLL)
+                return step
+
+    def _foreign(self, app: Application, queries: frozenset[Query]) -> bool:
+        """Whether one is about an object that we did not apply: the shared watch does not bring it."""
+        return any(ref.identity not in app.items for query in queries for ref in (query.refs if isinstance(query, Health) else (query.ref,)))
+
+    async def _facts(self, app: Application, run: Run, workflow: Workflow) -> Facts:
+        context = self._context
+        entry = context.index.entries.get(app.key)
+        newer = ""
+        if entry is not None and entry.valid and not run.restores:
+            digest = entry.declared.digest
+            if digest not in (run.digest, app.mirror.rejected) and not entry.declared.suspended:
+                newer = next((record.name for record in reversed(app.records) if record.digest == digest), f"commit {entry.declared.commit[:12]}")
+        restored: Literal["", "Succeeded", "Failed"] = ""
+        for other in app.runs:
+            if other.restores == run.name and other.phase.final:
+                restored = "Succeeded" if other.phase is Phase.SUCCEEDED else "Failed"
+        return Facts(
+            results=dict(app.results),
+            decisions=tuple(await gather_decisions(context, app, run, workflow, context.clock.now())),
+            looked_at=context.index.looked_at,
+            newer=newer,
+            patient=app.mirror.superseded_row >= _PATIENCE,
+            held=entry.declared.suspended if entry is not None else "",
+            removed=app.mirror.removal is not None and app.mirror.removal.state == "Deleting",
+            target=self._target(app, run),
+            restored=restored,
+        )
+
+    def _target(self, app: Application, run: Run) -> str:
+        from reconciler.revisions.target import choose_target
+
+        records = app.short_records()
+        leaving = next((record for record in records if record.digest == run.digest), None)
+        target = choose_target(records, leaving) if leaving else None
+        return next((record.name for record in app.records if target and record.number == target.number), "")
+
+    async def _prepare(self, app: Application, step: Advance) -> tuple[dict[str, Prepared], dict[str, Result]]:
+        """Reads what each order is about to apply, and notes it in its intent before that is stored (rule 3d)."""
+        prepared: dict[str, Prepared] = {}
+        refused: dict[str, Result] = {}
+        for order in step.orders:
+            if order.key in app.tasks:
+                continue
+            found = await self._context.applier.prepare(app, step.run, order.effect)
+            if isinstance(found, Result):
+                refused[order.key] = found
+            else:
+                prepared[order.key] = found
+                step.run.step(order.step).intents[order.path].refs = [ref.pack() for ref in found.refs]
+        return prepared, refused
+
+    async def _store(self, app: Application, old: Run, new: Run) -> Run:
+        """Stored before anything acts on it; unchanged runs are not written."""
+        if new != old or not old.version:
+            stored = await (self._context.store.save(app.mirror, new) if old.version else self._context.store.create_run(app.mirror, new))
+            app.put_run(stored)
+            app.fold_results(stored)
+            for step in stored.steps:
+                for path in step.results:
+                    app.results.pop(step.intents[path].key, None)
+            self._tell(app, old, stored)
+            return stored
+        return old
+
+    async def _execute(self, app: Application, order: Order, prepared: Prepared) -> None:
+        """The effect, whatever comes of it: its result waits in `app.results` until the run has it."""
+        context = self._context
+        start = context.clock.monotonic()
+        try:
+            result = await context.applier.execute(app, prepared)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # 8b: a broken effect is a failed one
+            result = Result(error=f"internal error: {type(error).__name__}", reason="Internal", retry="backoff", at=context.clock.now())
+        finally:
+            app.tasks.pop(order.key, None)
+        app.results[order.key] = result
+        context.sink.emit(
+            Event(
+                "effect",
+                app.key,
+                {"kind": order.effect.kind, "result": "ok" if result.ok else result.reason, "seconds": context.clock.monotonic() - start},
+            )
+        )
+        context.hint(app.key)
+
+    def _tell(self, app: Application, old: Run, new: Run) -> None:
+        """Events are the difference of two stored states."""
+        emit, now = self._context.sink.emit, self._context.clock.now()
+        was = {step.key: step for step in old.steps} if old.version else {}
+        if not old.version or old.phase is not new.phase:
+            seconds = (now - new.started_at).total_seconds() if new.started_at else 0.0
+            before = old.phase.value if old.version else ""
+            fields = {"run": new.name, "revision": new.revision, "from": before, "to": new.phase.value, "seconds": seconds, "reason": new.reason}
+            emit(Event("run", app.key, fields))
+        for step in new.steps:
+            before_step = was.get(step.key)
+            if before_step is None or before_step.phase is not step.phase:
+                seconds = (now - step.started_at).total_seconds() if step.started_at else 0.0
+                before = before_step.phase.value if before_step else ""
+                fields = {"run": new.name, "step": step.name, "type": step.type, "from": before, "to": step.phase.value, "seconds": seconds}
+                emit(Event("step", app.key, fields))
+        for decision in new.decisions[len(old.decisions) if old.version else 0 :]:
+            fields = {"run": new.name, "step": decision.gate, "verb": decision.verb, "commit": decision.commit, "author": decision.author}
+            emit(Event("decision", app.key, fields))

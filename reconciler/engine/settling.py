@@ -1,0 +1,57 @@
+"""What a run that ended leaves behind, brought into the mirror in one write (rules 1b, 3d, 6b, 6c, 7b)."""
+
+from __future__ import annotations
+
+from reconciler.engine.applications import Application, applied_something
+from reconciler.engine.context import Context
+from reconciler.engine.observations import Identity
+from reconciler.engine.planning import KEPT_RUNS, Planner, holds
+from reconciler.model.identity import ObjectRef
+from reconciler.model.run import Phase, Run
+from reconciler.model.status import RevisionView
+
+_LISTED = 20
+
+
+class Settler:
+    def __init__(self, context: Context, planner: Planner) -> None:
+        self._context, self._planner = context, planner
+
+    async def settle(self, app: Application, run: Run) -> None:
+        """Exactly once for each run: the mirror names those that are in it. Written, by compare-and-swap, before anything acts on it."""
+        mirror = app.mirror
+        if run.phase is Phase.SUCCEEDED:
+            await self._promote(app, run)
+        elif run.phase is Phase.SUPERSEDED:
+            mirror.superseded_row += 1
+            mirror.superseded = [*mirror.superseded, f"{run.name} ({run.commit.id[:12]})" if run.commit else run.name][-_LISTED:]
+            mirror.dirty |= applied_something(run)
+        else:
+            mirror.superseded_row = 0
+            mirror.dirty = mirror.dirty if run.phase is Phase.ROLLED_BACK else mirror.dirty or applied_something(run)
+            if holds(run):
+                mirror.held = run.digest
+            if run.write_back is not None:
+                mirror.rejected = run.digest
+        mirror.settled = [*mirror.settled, run.name][-2 * KEPT_RUNS :]
+        app.unsaved = True
+        await self._planner.retain(app)
+
+    async def _promote(self, app: Application, run: Run) -> None:
+        mirror, record = app.mirror, app.record(run.revision)
+        assert record is not None, "the revision of an open run is kept (3b)"
+        mirror.doomed = sorted({*mirror.doomed, *await self._prunable(app, run)})
+        mirror.promoted = [number for number in mirror.promoted if number != record.number] + [record.number]
+        mirror.running = RevisionView(record.name, record.digest, run.commit.id if run.commit and run.kind == "deploy" else record.commit)
+        mirror.dirty, mirror.superseded_row, mirror.superseded = False, 0, []
+        app.lost = False
+
+    async def _prunable(self, app: Application, run: Run) -> list[str]:
+        """Rule 1b: inventory less the objects of all components of that spec and those that this run applied. A restore run prunes
+        only what the runs that it undoes created."""
+        content = await self._context.contents.get(app.key, run.revision)
+        keep: set[Identity] = {ObjectRef.of(obj).identity for objects in content.rendered.values() for obj in objects}
+        keep |= {ObjectRef.unpack(ref).identity for step in run.steps for intent in step.intents.values() for ref in intent.refs}
+        undone = set(run.undoes)
+        items = [item for identity, item in app.items.items() if identity not in keep]
+        return [item.ref for item in items if run.kind == "deploy" or item.run in undone]

@@ -1,0 +1,212 @@
+"""The commit that a rollback owes (rules 7c-7e): decided anew on every attempt, exact or not at all, pushed by compare-and-swap."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from reconciler.dialects.documents import parse
+from reconciler.dialects.registry import compile_file
+from reconciler.engine.applications import Application
+from reconciler.engine.content import holds_secret
+from reconciler.engine.context import Context
+from reconciler.engine.files import TreeFiles
+from reconciler.engine.index import Declared
+from reconciler.model.application import Application as Compiled
+from reconciler.model.event import Event
+from reconciler.model.identity import AppKey
+from reconciler.model.run import WriteBack
+from reconciler.model.text import one_line
+from reconciler.revisions.digest import git_digest
+from reconciler.source.edit import EditError, set_value
+from reconciler.source.protocol import Edit, Lost, Source, SourceError
+
+_FIRST, _LONGEST = 0.2, 60.0
+_PATCH = 4000
+
+
+class Built(NamedTuple):
+    """`commit` None: it can't be made; `reason` and `patch` say why and what a person would commit."""
+
+    commit: str | None
+    expected: str
+    reason: str = ""
+    patch: str = ""
+
+
+class WriteBacker:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def start(self, app: Application) -> None:
+        """Goes on with what runs of this application owe, as a task: git never holds a worker (8a)."""
+        for run in app.runs:
+            owed = run.write_back
+            if owed is None or run.name in app.tasks or run.name in app.write_backs:
+                continue
+            if owed.state in ("Owed", "Built") or (owed.state == "Differs" and self._digest_now(app.key) not in ("", owed.rejected)):
+                app.tasks[run.name] = asyncio.create_task(self._advance(app, run.name, owed))
+
+    async def take(self, app: Application) -> None:
+        """Stores how far it came, in the key's own turn: intent, id and proof each before the next act (7d)."""
+        for name, owed in list(app.write_backs.items()):
+            run = next((run for run in app.runs if run.name == name), None)
+            if run is not None and run.write_back != owed:
+                stored = await self._context.store.save(app.mirror, msgspec.structs.replace(run, write_back=owed))
+                app.put_run(stored)
+                self._context.sink.emit(Event("effect", app.key, {"kind": "write-back", "result": owed.state, "seconds": 0.0}))
+            app.write_backs.pop(name, None)
+
+    async def _advance(self, app: Application, name: str, owed: WriteBack) -> None:
+        context = self._context
+        pause = 0.0
+        try:
+            if owed.attempts:
+                await context.clock.sleep(min(_FIRST * 2 ** min(owed.attempts, 10), _LONGEST))
+            app.write_backs[name] = await self._decide(app, owed)
+        except SourceError:
+            pause = _LONGEST
+        finally:
+            app.tasks.pop(name, None)
+            context.hint_after(app.key, pause)
+
+    def _digest_now(self, key: AppKey) -> str:
+        entry = self._context.index.entries.get(key)
+        return entry.declared.digest if entry is not None and entry.valid else ""
+
+    async def _decide(self, app: Application, owed: WriteBack) -> WriteBack:
+        context = self._context
+        replace = msgspec.structs.replace
+        if owed.state == "Built":
+            return await self._push(owed)
+        entry = context.index.entries.get(app.key)
+        if entry is None or entry.missing:
+            return replace(owed, state="Dropped", reason="", message="")
+        if not entry.valid:
+            return replace(owed, attempts=owed.attempts + 1)
+        if entry.declared.digest != owed.rejected:
+            return replace(owed, state="Dropped", reason="", message="")
+        target = await context.contents.get(app.key, owed.target)
+        declared = entry.declared
+        built = await context.thread.call(lambda source: self._build(source, declared, target.application, owed))
+        if not context.write_back:
+            return replace(owed, state="Differs", reason="WriteBackOff", message=built.patch)
+        if built.commit is None and built.reason == "Moved":
+            context.look()
+            return replace(owed, attempts=owed.attempts + 1)
+        if built.commit is None:
+            return replace(owed, state="Differs", reason=built.reason, message=built.patch)
+        return replace(owed, state="Built", commit=built.commit, expected=built.expected, message=built.patch)
+
+    async def _push(self, owed: WriteBack) -> WriteBack:
+        """`contains` is the only proof (7d). Before the push the decision is still the one that was made for that very head."""
+        context, replace = self._context, msgspec.structs.replace
+
+        def work(source: Source) -> Lost | None:
+            if source.contains(owed.commit):
+                return None
+            if source.head().id != owed.expected or not source.has(owed.commit):
+                return Lost("Moved", "the branch moved meanwhile")
+            answer = source.push(owed.commit, owed.expected)
+            return answer if isinstance(answer, Lost) else None
+
+        lost = await context.thread.call(work)
+        if lost is None:
+            return replace(owed, state="Landed", reason="", message="")
+        if lost.reason == "Moved":
+            context.look()
+            return replace(owed, state="Owed", commit="", expected="", attempts=owed.attempts + 1)
+        return replace(owed, state="Differs", reason=lost.reason, message=f"{one_line(lost.message)}\n{owed.message}")
+
+    def _build(self, source: Source, declared: Declared, target: Compiled, owed: WriteBack) -> Built:
+        """On the source's thread: the edit, the commit, and the proof that it gives the target digest and changes nobody else."""
+        head = source.head()
+        if self._context.index.head is None or head.id != self._context.index.head.id:
+            return Built(None, head.id, "Moved")
+        files = TreeFiles(source, head.id)
+        text = files.read(declared.path).decode("utf-8", "surrogateescape")
+        now = self._compiled_at(files, declared.path, declared.key)
+        if now is None:
+            return Built(None, head.id, "NotExact", "the manifest at the head can't be read as what was rejected")
+        try:
+            edited = _edit_manifest(text, declared.position, now, target)
+        except EditError as error:
+            return Built(None, head.id, "NotExact", f"the manifest can't be edited exactly: {one_line(error)}")
+        edit: dict[str, bytes | str | None] = {}
+        if edited != text:
+            edit[declared.path] = edited.encode("utf-8", "surrogateescape")
+        edit |= {path: oid for path, oid in _restored_files(now, target).items() if oid is None or source.has(oid)}
+        patch = _patch(declared.path, text, edited, now, edit)
+        commit = source.build(head.id, edit, _message(declared.key, owed), owed.at or datetime.fromtimestamp(0).astimezone())
+        if commit is None:
+            return Built(
+                None, head.id, "NotExact", patch or "nothing in the manifest's own files differs; what differs is shared (environment.yaml?)"
+            )
+        objection = self._objection(source, commit, edit, declared.key, target)
+        return Built(None, head.id, "NotExact", f"{objection}\n{patch}") if objection else Built(commit, head.id, patch=patch)
+
+    def _objection(self, source: Source, commit: str, edit: Edit, key: AppKey, target: Compiled) -> str:
+        """Why the new tree is not exactly the target for this application and the same for all others; empty when it is."""
+        index, wanted = self._context.index, git_digest(target)
+        new = index.digests_at(source, commit, list(edit))
+        for other, digest in new.items():
+            entry = index.entries.get(other)
+            if other == key:
+                if digest != wanted:
+                    return "the edit would not give exactly the target revision"
+            elif entry is None or not entry.valid or (digest != entry.declared.digest and not self._is_owed(other, digest)):
+                return f"it would change {other} too: what environments share can't be written back for one alone"
+        return "" if key in new else "the edit would not give exactly the target revision"
+
+    def _is_owed(self, key: AppKey, digest: str) -> bool:
+        app = self._context.apps.get(key)
+        if app is None:
+            return False
+        targets = {run.write_back.target for run in app.runs if run.write_back is not None and run.write_back.state in ("Owed", "Built")}
+        return any(record.name in targets and record.digest == digest for record in app.records)
+
+    def _compiled_at(self, files: TreeFiles, path: str, key: AppKey) -> Compiled | None:
+        result = compile_file(path, files.read(path), files, self._context.index.dialects)
+        return next((app for app in result.applications if app.key == key), None)
+
+
+def _edit_manifest(text: str, position: int, now: Compiled, target: Compiled) -> str:
+    """The text of what must change and nothing else: spec, labels, the annotations that the family reads. Raises EditError."""
+    documents, _ = parse(now.path, text)
+    content = next((document.content for document in documents if document.position == position), {})
+    bare = "spec" not in content
+    edited = set_value(text, position, now.spec, target.spec, path=() if bare else ("spec",))
+    if bare:
+        return edited
+    edited = set_value(edited, position, now.labels, target.labels, path=("metadata", "labels")) if now.labels != target.labels else edited
+    for name in {*now.read_annotations, *target.read_annotations}:
+        old, new = now.annotations.get(name), target.annotations.get(name)
+        if old != new:
+            edited = set_value(edited, position, old, new, path=("metadata", "annotations", name))
+    return edited
+
+
+def _restored_files(now: Compiled, target: Compiled) -> dict[str, str | None]:
+    """Referred files whose blob differs, back to the target's."""
+    have = {reference.path: reference.oid for reference in now.references}
+    want = {reference.path: reference.oid for reference in target.references}
+    return {path: want.get(path) for path in have.keys() | want.keys() if have.get(path) != want.get(path)}
+
+
+def _message(key: AppKey, owed: WriteBack) -> str:
+    return (
+        f"Roll back {one_line(key.name)} in {one_line(key.namespace)} to {owed.target}\n\nThe revision that it replaces was rejected at its gate.\n"
+    )
+
+
+def _patch(path: str, old: str, new: str, now: Compiled, edit: Edit) -> str:
+    """What a person would commit. A manifest that holds a Secret is not shown."""
+    if holds_secret(now.spec):
+        return f"{path}: not shown, it holds a Secret"
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1))
+    lines += [f"restore {name}" for name in sorted(edit) if name != path]
+    return "\n".join(one_line(line, 400) for line in lines)[:_PATCH]
