@@ -41,10 +41,10 @@ def _set_env(fields: Fields, _: Mapping[str, Any], objects: list[JsonObject]) ->
     new = {key: wanted.scalar(key) for key in sorted(fields.mapping("env"))}
     found = False
     for template in _templates(objects):
-        containers = (template.get("spec") or {}).get("containers") or []
-        for container in [item for item in containers if isinstance(item, dict) and (not name or item.get("name") == name)][:1]:
+        containers = _mappings(_dig(template, "spec", "containers"))
+        for container in [item for item in containers if not name or item.get("name") == name][:1]:
             found = True
-            kept = [item for item in container.get("env") or [] if item.get("name") not in unset and item.get("name") not in new]
+            kept = [item for item in _mappings(container.get("env")) if str(item.get("name")) not in unset | new.keys()]
             container["env"] = kept + [{"name": key, "value": value} for key, value in new.items() if key not in unset]
     if not found:
         raise fields.error("containerName" if name else "", "the component has no such container")
@@ -71,31 +71,38 @@ def _set_entries(entry: str, fields: Fields, given: Mapping[str, Any], objects: 
 
 
 def _guard_selector(fields: Fields, obj: JsonObject, new: Mapping[str, str | None]) -> None:
-    selector = obj["spec"].get("selector")
-    matched = selector.get("matchLabels") if isinstance(selector, dict) else None
+    matched = _dig(obj, "spec", "selector", "matchLabels")
     for key, value in new.items():
         if isinstance(matched, dict) and key in matched and matched[key] != value:
             raise fields.error(key, f"the selector of {obj.get('kind')} needs this label as it is")
 
 
 def _merge(meta: Any, entry: str, new: Mapping[str, str | None]) -> None:
-    if not isinstance(meta, dict):
-        return
-    entries = {**(meta.get(entry) or {}), **new}
-    meta[entry] = {key: value for key, value in entries.items() if value is not None}
+    if isinstance(meta, dict):
+        there = meta.get(entry)
+        entries = {**(there if isinstance(there, dict) else {}), **new}
+        meta[entry] = {key: value for key, value in entries.items() if value is not None}
 
 
 def _templates(objects: list[JsonObject]) -> list[dict[str, Any]]:
     """Pod templates of workloads and of the jobs that a CronJob makes."""
     found = []
     for obj in objects:
-        spec = obj.get("spec")
-        if obj.get("kind") == "CronJob" and isinstance(spec, dict):
-            spec = (spec.get("jobTemplate") or {}).get("spec")
-        template = spec.get("template") if isinstance(spec, dict) else None
+        template = _dig(obj, "spec", "jobTemplate", "spec", "template") if obj.get("kind") == "CronJob" else _dig(obj, "spec", "template")
         if isinstance(template, dict):
             found.append(template)
     return found
+
+
+def _dig(value: Any, *keys: str) -> Any:
+    """What lies at the end of the keys, or None: objects may be of any shape, the cluster judges them."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 TRAIT_TYPES: Mapping[str, Change] = MappingProxyType({"scaler": _scale, "env": _set_env, "labels": _set_labels, "annotations": _set_annotations})
