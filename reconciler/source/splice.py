@@ -134,7 +134,8 @@ class Splices:
     def _drop_keys(self, node: Node, gone: list[int]) -> None:
         kept = next((index for index in range(len(node.keys)) if index not in gone), 0)
         begin = node.keys[0].start
-        if not node.flow and kept and self._text[self._line(begin) : begin].strip(" "):
+        lead = self._text[self._line(begin) : begin]
+        if not node.flow and kept and "-" in lead and not lead.strip(" -"):
             # The first entry shares its line with a dash: the first that stays takes its place.
             self._splice(begin, node.keys[kept].start, "")
             gone = [index for index in gone if index > kept]
