@@ -101,7 +101,7 @@ def drive(reconciler: Path, example: Path, folder: Path) -> None:
     call(reconciler, "lint", example)
     print("lint of the examples: no error")
     log = folder / "daemon.log"
-    command = [str(reconciler), "run", make_origin(example, folder), "--listen", "127.0.0.1:0", "--state", folder / "state.sqlite"]
+    command: list[str | Path] = [reconciler, "run", make_origin(example, folder), "--listen", "127.0.0.1:0", "--state", folder / "state.sqlite"]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as daemon:
         try:
             url, names = wait_for_sync(reconciler, daemon, log)

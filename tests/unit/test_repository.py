@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.dialects import words
+from reconciler.model.run import Phase
+
 TOP = Path(__file__).resolve().parents[2]
 MODULE_LINES = 400
 FUNCTION_LINES = 60
@@ -151,6 +154,19 @@ def test_every_decision_says_context_decision_and_consequences():
     for record in records:
         headings = re.findall(r"^## (.+)$", record.read_text(encoding="utf-8"), re.MULTILINE)
         assert headings == DECISION_HEADINGS, record.name
+
+
+@pytest.mark.parametrize(
+    ("heading", "families", "absent"),
+    [
+        ("## Runs", (words.KUBEVELA_RUN, words.SREWORKS_RUN), Phase.SKIPPED),
+        ("## Steps", (words.KUBEVELA_STEP, words.SREWORKS_STEP), Phase.SUPERSEDED),
+    ],
+)
+def test_the_page_of_words_says_what_the_dialects_say(heading, families, absent):
+    section = (TOP / "docs/words.md").read_text(encoding="utf-8").split(heading + "\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", section, re.MULTILINE)
+    assert rows == [(phase.value, *(family[phase] for family in families)) for phase in Phase if phase is not absent]
 
 
 def test_every_link_between_pages_leads_to_a_file():
