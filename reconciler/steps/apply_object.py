@@ -7,16 +7,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.model.outcome import Call, Do, Done, Effect, Outcome, Query, Result
+from reconciler.model.outcome import Call, Done, Outcome, Query, Result
 from reconciler.steps.compensation import NoCompensation
-from reconciler.steps.sequence import export, failed
-from reconciler.steps.validation import Finding, check_local, check_text, check_type, refuse
-
-PATH = "apply/object"
+from reconciler.steps.sequence import apply_component, export
+from reconciler.steps.validation import Finding, check_local, check_text, check_type
 
 
 class ApplyObject(NoCompensation):
-    """Its effect is an `apply` with `object` instead of `component`."""
+    """The dialect makes a component of the object, so that it is stored, restored and pruned like any other."""
 
     name = "apply-object"
     params: Mapping[str, str] = MappingProxyType(
@@ -35,13 +33,13 @@ class ApplyObject(NoCompensation):
         return found + check_local(properties)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
-        if wrong is not None:
-            return wrong
-        result = results.get(PATH)
-        if result is None:
-            return Do({PATH: Effect("apply", {"object": call.properties["value"]})})
-        return Done(export(result)) if result.ok else failed(result)
+        applied = Result()
+        for component in call.components:
+            answer = apply_component(call, component, results)
+            if not isinstance(answer, Result):
+                return answer
+            applied = answer
+        return Done(export(applied) if call.components else {})
 
 
 def _check_object(value: dict[str, Any]) -> list[Finding]:

@@ -29,7 +29,7 @@ def apply_in_order(
         if f"apply/{following}" in results:
             continue
         refs = refs_of(applied)
-        waiting = await_health(_subject(component, refs), refs, seen, deadline_of(call, applied.at), now)
+        waiting = await_health(_subject(applied.value.get("component") or component, refs), refs, seen, deadline_of(call, applied.at), now)
         if waiting is not None:
             return waiting
     return Done(export(last) if call.components else {})
@@ -46,11 +46,8 @@ def apply_component(call: Call, component: str, results: Mapping[str, Result], p
     result = results.get(path)
     if result is None:
         return Do({path: Effect("apply", _params(call, component, partition))})
-    return result if result.ok else failed(result)
-
-
-def failed(result: Result) -> Failed:
-    """The outcome of a step one of whose effects failed."""
+    if result.ok:
+        return result
     return Failed(result.reason or "EffectFailed", result.error, retryable=result.retry != "terminal")
 
 
@@ -70,11 +67,8 @@ def _params(call: Call, component: str, partition: int | str | None) -> dict[str
         params["values"] = dict(call.values)
     if partition is not None and not call.restore:
         params["partition"] = partition
-    namespace = call.properties.get("namespace")
-    if namespace:
-        params["namespace"] = namespace
     return params
 
 
-def _subject(component: str, refs: tuple[ObjectRef, ...]) -> str:
-    return str(refs[0]) if len(refs) == 1 else f"component {component}"
+def _subject(name: str, refs: tuple[ObjectRef, ...]) -> str:
+    return str(refs[0]) if len(refs) == 1 else f"component {name}"

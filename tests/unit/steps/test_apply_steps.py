@@ -88,9 +88,9 @@ def test_a_failed_apply_fails_the_step_and_says_whether_to_try_again(retry, retr
     assert ask("apply-component", {"apply/db": result}) == Failed("NamespaceMissing", "no namespace shop", retryable)
 
 
-def test_inputs_and_namespace_go_into_the_effect():
-    outcome = ask("apply-component", values={"properties.image": "x:2"}, properties={"component": "db", "namespace": "other"})
-    assert outcome.effects["apply/db"].params == {"component": "db", "values": {"properties.image": "x:2"}, "namespace": "other"}
+def test_inputs_go_into_the_effect():
+    outcome = ask("apply-component", values={"properties.image": "x:2"}, properties={"component": "db"})
+    assert outcome.effects["apply/db"].params == {"component": "db", "values": {"properties.image": "x:2"}}
 
 
 ROLLOUT = {"rollout": {"type": "partition", "properties": {"partition": "1", "name": "abmRolloutPartition"}}}
@@ -138,10 +138,12 @@ def test_apply_and_wait_waits_for_each_named_resource_and_one_that_is_missing():
 
 def test_apply_object_applies_and_does_not_wait():
     value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
-    assert ask("apply-object", components=(), properties={"value": value}) == Do({"apply/object": Effect("apply", {"object": value})})
-    assert isinstance(ask("apply-object", {"apply/object": applied(DB)}, components=(), properties={"value": value}), Done)
-    failed = {"apply/object": Result(error="refused", reason="Invalid")}
-    assert ask("apply-object", failed, components=(), properties={"value": value}) == Failed("Invalid", "refused")
+    effect = Effect("apply", {"component": "object/step"})
+    assert ask("apply-object", components=("object/step",), properties={"value": value}) == Do({"apply/object/step": effect})
+    done = ask("apply-object", {"apply/object/step": applied(DB)}, components=("object/step",), properties={"value": value})
+    assert done.outputs["objects"][0]["name"] == "db"
+    failed = {"apply/object/step": Result(error="refused", reason="Invalid")}
+    assert ask("apply-object", failed, components=("object/step",), properties={"value": value}) == Failed("Invalid", "refused")
 
 
 def test_inputs_that_make_properties_wrong_fail_the_step_instead_of_breaking_it():
