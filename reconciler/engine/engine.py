@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -73,7 +74,7 @@ class Engine:
         observations = Observations(cluster, clock, self._on_change)
         contents = Contents(store, renderer, index, apps.get)
         claims = Claims()
-        namespaces = Namespaces(cluster, options.create_namespaces, lambda key: self._asks_for_namespace(key))
+        namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
         self._context = Context(
             cluster=cluster,
             cluster_id="",
@@ -161,7 +162,7 @@ class Engine:
             self._look_wanted.clear()
             start, now = self._clock.monotonic(), self._clock.now()
             try:
-                look = await self._context.thread.call(lambda source: self._context.index.look(source, now))
+                look = await self._context.thread.call(partial(self._context.index.look, now=now))
                 await self._take(look, now, start)
             except (SourceError, ClusterError) as error:
                 self.reader.reason = str(error)

@@ -176,7 +176,7 @@ class Observations:
                         self.note(await self._cluster.get(ref))
                     except ClusterError:
                         self.forget(ref)
-        return sorted(found)
+        return found
 
     def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, str]:
         worst, message = "Healthy", ""
