@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
+from reconciler.cluster.embedded.controllers.loop import Loop
 from reconciler.cluster.embedded.objects import Objects, labels_of
-from reconciler.cluster.embedded.storage import INDEXED_LABELS, Row, Storage
+from reconciler.cluster.embedded.storage import INDEXED_LABELS, START, Key, Storage
 from reconciler.cluster.embedded.watch import Watch, matches, parse_version
 from reconciler.cluster.protocol import InvalidError, Kind, Page, Propagation, UnavailableError, WatchEvent
 from reconciler.model.clock import Clock
@@ -21,6 +22,10 @@ BUILT_IN_NAMESPACES = ("default", "kube-system", DAEMON_NAMESPACE)
 _BOOKMARK_SECONDS = 30.0
 _LARGEST_PAGE = 1000
 T = TypeVar("T")
+_Items = list[JsonObject]  # inside the class `list` is the method
+_KindList = list[Kind]
+
+
 
 
 class EmbeddedCluster:
@@ -38,6 +43,21 @@ class EmbeddedCluster:
         self._bookmark = bookmark_seconds
         self._storage: Storage | None = None
         self._objects_: Objects | None = None
+        self._loop: Loop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def speed(self) -> float:
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        """Holds for what begins from now on."""
+        if speed <= 0:
+            raise ValueError("the speed must be more than zero")
+        self._speed = speed
+        if self._loop is not None:
+            self._loop.scope.speed = speed
 
     async def start(self) -> None:
         """Opens and locks the state file. Raises StateLockedError, StateError."""
@@ -47,13 +67,27 @@ class EmbeddedCluster:
         for name in BUILT_IN_NAMESPACES:
             if self._storage.get(objects.locate(ObjectRef("v1", "Namespace", "", name))[2]) is None:
                 objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="kube-apiserver")
+        self._loop = Loop(objects, self._clock, self._speed)
+        self._task = asyncio.create_task(self._loop.run(), name="embedded-cluster")
 
     async def close(self) -> None:
         if self._storage is None or self._objects_ is None:
             return
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         self._objects_.history.close()
         self._storage.close()
-        self._storage = self._objects_ = None
+        self._storage = self._objects_ = self._loop = self._task = None
+
+    def tick(self) -> None:
+        """Lets the controllers do, now, all that is due by the clock. For tests that turn a clock of their own."""
+        while self._loop is not None and self._loop.step():
+            pass
+
+    def delay(self) -> float | None:
+        """Seconds of the clock until a controller has something to do; None when all is at rest."""
+        return None if self._loop is None else self._loop.delay()
 
     @property
     def _objects(self) -> Objects:
@@ -64,44 +98,45 @@ class EmbeddedCluster:
     async def kind(self, gvk: GVK) -> Kind:
         return self._objects.kinds.describe(gvk)
 
-    def lookup(self, word: str) -> Kind:
-        """The kind that people mean by `deployment`, `Deployment`, `deploy` or `deployments.apps`. Raises LookupError."""
+    async def kinds(self) -> _KindList:
+        kinds = self._objects.kinds
+        return [kinds.describe(resource.preferred) for resource in kinds]
+
+    async def lookup(self, word: str) -> Kind:
         return self._objects.kinds.lookup(word)
 
     async def get(self, ref: ObjectRef) -> JsonObject:
         return self._objects.get(ref)
 
-    async def list(self, kind: GVK, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500) -> Page:
+    async def list(
+        self, kind: GVK | None, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500
+    ) -> Page:
         """
-        By namespace and name. Later pages carry the version of the first: an object that changed in between may come in its
-        newer state, and a watch from that version tells of the change again.
+        In the order of the keys; `kind` None: the kinds that such a watch tells of. Later pages carry the version of the first:
+        an object that changed in between may come in its newer state, and a watch from that version tells of it again.
         """
-        objects = self._objects
-        resource, served = objects.kinds.resolve(kind)
-        version, after = _parse_page(page) if page else (objects.history.version, ("", ""))
-        if page:
-            objects.history.check(version)
+        objects, labels = self._objects, labels or {}
+        resource, served = (None, None) if kind is None else objects.kinds.resolve(kind)
+        wanted = None if resource is None else (resource.group, resource.kind)
+        version, after = _parse_page(page) if page else (objects.history.version, START)
+        objects.history.check(version)
         limit = min(limit, _LARGEST_PAGE) if limit > 0 else _LARGEST_PAGE
-        items: list_of_objects = []
+        index = next((label for label in labels.items() if label[0] in INDEXED_LABELS), None)
+        items: _Items = []
         while len(items) < limit:
-            rows = self._rows(resource.group, resource.kind, namespace, labels or {}, after, limit - len(items))
+            asked = limit - len(items)
+            rows = objects.storage.page(wanted, namespace, index, after, asked)
             for row in rows:
-                after = (row.key.namespace, row.key.name)
                 obj = msgspec.json.decode(row.body)
-                if (not namespace or row.key.namespace == namespace) and matches(labels_of(obj), labels):
-                    obj["apiVersion"] = served.api_version
+                if matches(labels_of(obj), labels):
+                    if served is not None:
+                        obj["apiVersion"] = served.api_version
                     items.append(obj)
-            if len(rows) < limit - len(items) or not rows:
+            if len(rows) < asked:
                 return Page(items, str(version))
+            after = rows[-1].key
             await asyncio.sleep(0)
-        return Page(items, str(version), f"{version}:{after[0]}/{after[1]}")
-
-    def _rows(self, group: str, kind: str, namespace: str, labels: Mapping[str, str | None], after: tuple[str, str], limit: int) -> list_of_rows:
-        storage = self._objects.storage
-        for label in labels.items():
-            if label[0] in INDEXED_LABELS:
-                return storage.labelled(group, kind, label, after, limit)
-        return storage.of_kind(group, kind, namespace, after, limit)
+        return Page(items, str(version), "/".join([str(version), *after]))
 
     def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:
         """Begins now where `since` is empty, and is subscribed from this call on."""
@@ -125,11 +160,6 @@ class EmbeddedCluster:
         self._objects.delete(ref, uid, version, propagation)
 
 
-# `list` means the method inside the class.
-list_of_objects = list[JsonObject]
-list_of_rows = list[Row]
-
-
 def _refusing(write: Callable[[], T]) -> T:
     try:
         return write()
@@ -137,7 +167,8 @@ def _refusing(write: Callable[[], T]) -> T:
         raise InvalidError("the object is nested too deeply") from None
 
 
-def _parse_page(page: str) -> tuple[int, tuple[str, str]]:
-    version, _, after = page.partition(":")
-    namespace, _, name = after.partition("/")
-    return parse_version(version), (namespace, name)
+def _parse_page(page: str) -> tuple[int, Key]:
+    version, *key = page.split("/")
+    if len(key) != len(START):
+        raise InvalidError(f"not the continuation of a list: {page!r:.100}")
+    return parse_version(version), Key(*key)

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from reconciler.cluster.embedded.shapes import Shape
 
 Fields = dict[str, Any]
 
 _MISSING: Any = object()
+_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class MergeError(ValueError):
@@ -140,12 +143,10 @@ def check(value: Any, shape: Shape, path: str = "") -> None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality of JSON values: unlike Python's, true is not 1."""
-    if isinstance(one, dict):
-        return isinstance(other, dict) and len(one) == len(other) and all(key in other and same(item, other[key]) for key, item in one.items())
-    if isinstance(one, list):
-        return isinstance(other, list) and len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+    """Equality of JSON values: unlike Python's, true is not 1. The order of a map's keys does not count."""
+    if not isinstance(one, (dict, list)):
+        return type(one) is type(other) and bool(one == other)
+    return bool(one == other) and _sorted(one) == _sorted(other)
 
 
 def compare(old: Any, new: Any, shape: Shape) -> tuple[Fields | None, Fields | None]:

@@ -58,7 +58,7 @@ class Objects:
         self._listeners.append(listener)
 
     def timestamp(self) -> str:
-        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._clock.now().isoformat(timespec="seconds").replace("+00:00", "Z")
 
     # Reading.
 
@@ -236,6 +236,29 @@ class Objects:
             last["metadata"]["resourceVersion"] = str(version)
             self.storage.delete(key, _index(live))
         self._publish(Record("DELETED", version, key, _encode(last), labels_of(live), None), last)
+
+    # What controllers do besides.
+
+    def is_terminating(self, namespace: str) -> bool:
+        return self._namespaces.get(namespace) is False
+
+    def discard(self, key: Key, propagation: Propagation = "Background") -> None:
+        """Deletes by key; nothing happens where there is no such object."""
+        resource = self.kinds.named(key.group, key.kind)
+        if resource is not None and self.storage.get(key) is not None:
+            self.delete(ObjectRef(resource.preferred.api_version, key.kind, key.namespace, key.name), propagation=propagation)
+
+    def amend(self, key: Key, obj: JsonObject) -> None:
+        """Stores `obj` as it is, in place of what is there, unless it is the same."""
+        live = self.read(key)
+        if not fields.same(live, obj):
+            self._store("MODIFIED", key, obj, live)
+
+    def release(self, key: Key, finalizer: str) -> None:
+        """Takes a finalizer off; the object goes with its last one."""
+        obj = self.read(key)
+        obj["metadata"]["finalizers"] = [name for name in obj["metadata"].get("finalizers", []) if name != finalizer]
+        self.amend(key, obj)
 
     # Parts.
 

@@ -73,7 +73,7 @@ def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape,
     claimed = fields.of(wanted, shape) or None
     current = ownable(live)
     merged = fields.merge(current, wanted, shape)
-    changed = fields.intersection(fields.compare(current, merged, shape)[0], claimed)
+    changed = None if fields.same(current, merged) else fields.intersection(fields.compare(current, merged, shape)[0], claimed)
     mine = _find(entries, stamp, "Apply")
     others = [entry for entry in entries if entry is not mine]
     if changed is not None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reconciler.cluster.protocol import UnavailableError
-from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
+from reconciler.model.names import GROUP, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
 
 MEMORY = ":memory:"
 INDEXED_LABELS = frozenset({LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID})
@@ -50,6 +50,9 @@ class Key(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+
+START = Key("", "", "", "")
 
 
 class Index(NamedTuple):
@@ -129,26 +132,28 @@ class Storage:
         body: bytes | None = found[0][0] if found else None
         return body
 
-    def of_kind(self, group: str, kind: str, namespace: str = "", after: tuple[str, str] = ("", ""), limit: int = 500) -> list[Row]:
-        """Objects of a kind by (namespace, name), those behind `after` only."""
-        where, values = "grp = ? AND kind = ?", [group, kind]
-        if namespace:
-            where, values = f"{where} AND namespace = ? AND name > ?", [*values, namespace, after[1]]
+    def page(self, kind: tuple[str, str] | None, namespace: str, label: tuple[str, str | None] | None, after: Key, limit: int) -> list[Row]:
+        """
+        Objects behind `after`, in the order of their keys. `kind`: (group, kind), or None for all kinds that a watch of all
+        kinds tells of. `label`: an indexed one, or None; its value None asks only that it exists.
+        """
+        tables, where, values = "objects o", [], []
+        if label is not None:
+            tables, where, values = "labels l JOIN objects o ON o.id = l.id", ["l.key = ?"], [label[0]]
+            if label[1] is not None:
+                where, values = [*where, "l.value = ?"], [*values, label[1]]
+        if kind is not None:
+            where, values = [*where, "o.grp = ? AND o.kind = ?"], [*values, *kind]
         else:
-            where, values = f"{where} AND (namespace, name) > (?, ?)", [*values, *after]
-        rows = self._read(f"SELECT grp, kind, namespace, name, body FROM objects WHERE {where} ORDER BY namespace, name LIMIT ?", (*values, limit))  # noqa: S608 -- the parts are the constants above
-        return _rows(rows)
-
-    def labelled(self, group: str, kind: str, label: tuple[str, str | None], after: tuple[str, str], limit: int) -> list[Row]:
-        """The same by one indexed label; value None asks only that it exists."""
-        key, value = label
-        where, values = ("l.key = ?", [key]) if value is None else ("l.key = ? AND l.value = ?", [key, value])
-        rows = self._read(
-            f"SELECT o.grp, o.kind, o.namespace, o.name, o.body FROM labels l JOIN objects o ON o.id = l.id WHERE {where}"  # noqa: S608 -- constants
-            " AND o.grp = ? AND o.kind = ? AND (o.namespace, o.name) > (?, ?) ORDER BY o.namespace, o.name LIMIT ?",
-            (*values, group, kind, *after, limit),
-        )
-        return _rows(rows)
+            where, values = [*where, "o.grp <> ? AND o.kind NOT IN ('Event', 'Lease')"], [*values, GROUP]
+        if namespace:
+            where, values = [*where, "o.namespace = ?"], [*values, namespace]
+        order = "o.namespace, o.name" if kind is not None else "o.grp, o.kind, o.namespace, o.name"
+        behind = after[2:] if kind is not None else after
+        marks = ", ".join("?" * len(behind))
+        conditions = " AND ".join([*where, f"({order}) > ({marks})"])
+        statement = f"SELECT o.grp, o.kind, o.namespace, o.name, o.body FROM {tables} WHERE {conditions} ORDER BY {order} LIMIT ?"  # noqa: S608 -- constants
+        return _rows(self._read(statement, (*values, *behind, limit)))
 
     def inside(self, namespace: str, limit: int) -> list[Row]:
         """Objects of any kind in a namespace."""
