@@ -166,7 +166,7 @@ def test_every_decision_says_context_decision_and_consequences():
 def test_the_page_of_words_says_what_the_dialects_say(heading, families, absent):
     section = (TOP / "docs/words.md").read_text(encoding="utf-8").split(heading + "\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", section, re.MULTILINE)
-    assert rows == [(phase.value, *(family[phase] for family in families)) for phase in Phase if phase is not absent]
+    assert rows[1:] == [(phase.value, *(family[phase] for family in families)) for phase in Phase if phase is not absent]
 
 
 def test_every_link_between_pages_leads_to_a_file():
