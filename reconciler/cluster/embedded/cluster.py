@@ -26,8 +26,6 @@ _Items = list[JsonObject]  # inside the class `list` is the method
 _KindList = list[Kind]
 
 
-
-
 class EmbeddedCluster:
     """
     Implements `reconciler.cluster.protocol.Cluster`. `path`: the state file, or ":memory:". `speed`: how much faster than

@@ -1,0 +1,225 @@
+"""How an object is, by the rules of kstatus (sigs.k8s.io/cli-utils). Pure, and total: any JSON object has an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+from reconciler.model.identity import GVK, JsonObject
+from reconciler.model.text import one_line
+
+Status = Literal["Healthy", "Progressing", "Degraded", "Unknown"]
+Answer = tuple[Status, str]
+
+STATUSES: tuple[str, ...] = get_args(Status)
+# Container states that do not heal by waiting a little.
+_BAD_WAITS = frozenset(
+    {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"}
+)
+
+
+def assess(obj: JsonObject) -> Answer:
+    """
+    (status, message). Healthy: what was asked for is there. Progressing: it may still come. Degraded: it failed, or does not
+    come by waiting. Unknown: nobody has looked at it yet.
+    """
+    metadata, spec, status = (_map(obj.get(name)) for name in ("metadata", "spec", "status"))
+    if metadata.get("deletionTimestamp"):
+        return "Progressing", "Terminating"
+    observed, generation = status.get("observedGeneration"), metadata.get("generation")
+    if isinstance(observed, int) and isinstance(generation, int) and observed < generation:
+        return "Progressing", f"Generation is {generation}, but the latest observed is {observed}"
+    gvk = GVK.of(obj)
+    rule = _RULES.get((gvk.group, gvk.kind))
+    if rule is None:
+        return _generic(status)
+    kind, message = rule(spec, status)
+    return kind, one_line(message)
+
+
+def _map(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(values: JsonObject, name: str, default: int = 0) -> int:
+    value = values.get(name, default)
+    return value if _is_count(value) else default
+
+
+def _conditions(status: JsonObject) -> Mapping[str, JsonObject]:
+    found = status.get("conditions")
+    return {str(one.get("type")): one for one in found if isinstance(one, dict)} if isinstance(found, list) else {}
+
+
+def _is(condition: JsonObject | None, wanted: str) -> bool:
+    return condition is not None and condition.get("status") == wanted
+
+
+def _words(condition: JsonObject, otherwise: str) -> str:
+    return one_line(condition.get("message") or condition.get("reason") or otherwise)
+
+
+def _generic(status: JsonObject) -> Answer:
+    """Conditions that mean the same everywhere: Stalled and Failed, Reconciling, then Ready and Available."""
+    conditions = _conditions(status)
+    for name in ("Stalled", "Failed"):
+        if _is(conditions.get(name), "True"):
+            return "Degraded", _words(conditions[name], name)
+    if _is(conditions.get("Reconciling"), "True"):
+        return "Progressing", _words(conditions["Reconciling"], "Reconciling")
+    for name in ("Ready", "Available"):
+        condition = conditions.get(name)
+        if condition is not None and condition.get("status") != "True":
+            return "Progressing", _words(condition, f"{name} is {condition.get('status')}")
+    return "Healthy", ""
+
+
+def _deployment(spec: JsonObject, status: JsonObject) -> Answer:
+    wanted, conditions = _count(spec, "replicas", 1), _conditions(status)
+    progressing = conditions.get("Progressing", {})
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return "Degraded", _words(progressing, "Progress deadline exceeded")
+    if _is(conditions.get("ReplicaFailure"), "True"):
+        return "Degraded", _words(conditions["ReplicaFailure"], "Replica failure")
+    if not status:
+        return "Progressing", "Not yet observed"
+    replicas, updated, ready, available = (_count(status, name) for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"))
+    if updated < wanted:
+        return "Progressing", f"Updated: {updated}/{wanted}"
+    if replicas > updated:
+        return "Progressing", f"Pending termination: {replicas - updated}"
+    if available < updated:
+        return "Progressing", f"Available: {available}/{updated}"
+    if ready < wanted:
+        return "Progressing", f"Ready: {ready}/{wanted}"
+    if "Available" in conditions and not _is(conditions["Available"], "True"):
+        return "Progressing", _words(conditions["Available"], "Not available")
+    return "Healthy", f"Available: {available}/{wanted}"
+
+
+def _stateful_set(spec: JsonObject, status: JsonObject) -> Answer:
+    wanted, strategy = _count(spec, "replicas", 1), _map(spec.get("updateStrategy"))
+    replicas, updated, ready = (_count(status, name) for name in ("replicas", "updatedReplicas", "readyReplicas"))
+    if not status:
+        return "Progressing", "Not yet observed"
+    if replicas < wanted:
+        return "Progressing", f"Replicas: {replicas}/{wanted}"
+    if ready < wanted:
+        return "Progressing", f"Ready: {ready}/{wanted}"
+    if replicas > wanted:
+        return "Progressing", f"Pending termination: {replicas - wanted}"
+    if strategy.get("type") == "OnDelete":
+        return "Healthy", f"Ready: {ready}/{wanted}, updated when deleted"
+    partition = _count(_map(strategy.get("rollingUpdate")), "partition")
+    due = max(0, wanted - partition)
+    if updated < due:
+        return "Progressing", f"Updated: {updated}/{due}" + (f" (partition {partition})" if partition else "")
+    if not partition and status.get("currentRevision") != status.get("updateRevision"):
+        return "Progressing", "Waiting for the update to complete"
+    return "Healthy", f"Ready: {ready}/{wanted}" + (f", updated to partition {partition}" if partition else "")
+
+
+def _daemon_set(spec: JsonObject, status: JsonObject) -> Answer:
+    if not status:
+        return "Progressing", "Not yet observed"
+    wanted = _count(status, "desiredNumberScheduled", -1)
+    if wanted < 0:
+        return "Progressing", "Missing desiredNumberScheduled"
+    names = ["currentNumberScheduled", "numberAvailable", "numberReady"]
+    if _map(spec.get("updateStrategy")).get("type") != "OnDelete":
+        names.insert(1, "updatedNumberScheduled")
+    for name in names:
+        if _count(status, name) < wanted:
+            return "Progressing", f"{name}: {_count(status, name)}/{wanted}"
+    return "Healthy", f"Ready: {wanted}/{wanted}"
+
+
+def _replica_set(spec: JsonObject, status: JsonObject) -> Answer:
+    wanted, failure = _count(spec, "replicas", 1), _conditions(status).get("ReplicaFailure")
+    if failure is not None and _is(failure, "True"):
+        return "Degraded", _words(failure, "Replica failure")
+    for name in ("replicas", "readyReplicas", "availableReplicas"):
+        if _count(status, name) < wanted:
+            return "Progressing", f"{name}: {_count(status, name)}/{wanted}"
+    if _count(status, "replicas") > wanted:
+        return "Progressing", f"Pending termination: {_count(status, 'replicas') - wanted}"
+    return "Healthy", f"Available: {wanted}/{wanted}"
+
+
+def _job(spec: JsonObject, status: JsonObject) -> Answer:
+    """Stricter than kstatus, which calls a started Job current: healthy is a Job that completed, or that is suspended."""
+    conditions = _conditions(status)
+    if _is(conditions.get("Failed"), "True"):
+        return "Degraded", _words(conditions["Failed"], "Job failed")
+    if _is(conditions.get("Complete"), "True"):
+        return "Healthy", f"Succeeded: {_count(status, 'succeeded')}"
+    if _is(conditions.get("Suspended"), "True"):
+        return "Healthy", "Job suspended"
+    if "startTime" not in status:
+        return "Progressing", "Job not started"
+    return "Progressing", f"Succeeded: {_count(status, 'succeeded')}/{_count(spec, 'completions', 1)}"
+
+
+def _pod(_spec: JsonObject, status: JsonObject) -> Answer:
+    phase, conditions = status.get("phase"), _conditions(status)
+    if phase == "Succeeded":
+        return "Healthy", "Pod has completed"
+    if phase == "Failed":
+        return "Degraded", f"Pod failed: {status.get('reason') or status.get('message') or 'a container ended with an error'}"
+    for name in ("initContainerStatuses", "containerStatuses"):
+        containers = status.get(name)
+        for one in containers if isinstance(containers, list) else ():
+            waiting = _map(_map(_map(one).get("state")).get("waiting"))
+            if waiting.get("reason") in _BAD_WAITS:
+                return "Degraded", f"Container {_map(one).get('name')}: {waiting['reason']}"
+    if phase == "Running" and _is(conditions.get("Ready"), "True"):
+        return "Healthy", "Pod is ready"
+    scheduled = conditions.get("PodScheduled")
+    if scheduled is not None and _is(scheduled, "False"):
+        return "Progressing", _words(scheduled, "Pod is not scheduled")
+    return "Progressing", f"Pod is {phase or 'not yet observed'}, not ready"
+
+
+def _claim(_spec: JsonObject, status: JsonObject) -> Answer:
+    phase = status.get("phase")
+    if phase == "Lost":
+        return "Degraded", "The volume is lost"
+    return ("Healthy", "Bound") if phase == "Bound" else ("Progressing", f"Claim is {phase or 'not yet observed'}, not bound")
+
+
+def _service(spec: JsonObject, _status: JsonObject) -> Answer:
+    if spec.get("type") == "LoadBalancer" and not spec.get("clusterIP"):
+        return "Progressing", "The service has no address yet"
+    return "Healthy", ""
+
+
+def _definition(_spec: JsonObject, status: JsonObject) -> Answer:
+    conditions = _conditions(status)
+    if _is(conditions.get("NamesAccepted"), "False"):
+        return "Degraded", _words(conditions["NamesAccepted"], "Names are not accepted")
+    established = conditions.get("Established")
+    if established is not None and _is(established, "False") and established.get("reason") != "Installing":
+        return "Degraded", _words(established, "Not established")
+    return ("Healthy", "Established") if _is(established, "True") else ("Progressing", "Not yet established")
+
+
+def _budget(_spec: JsonObject, _status: JsonObject) -> Answer:
+    return "Healthy", ""  # how many disruptions it allows says nothing about whether it was deployed
+
+
+_RULES: Mapping[tuple[str, str], Callable[[JsonObject, JsonObject], Answer]] = {
+    ("apps", "Deployment"): _deployment,
+    ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("apps", "ReplicaSet"): _replica_set,
+    ("batch", "Job"): _job,
+    ("", "Pod"): _pod,
+    ("", "PersistentVolumeClaim"): _claim,
+    ("", "Service"): _service,
+    ("policy", "PodDisruptionBudget"): _budget,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
+}
