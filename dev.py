@@ -185,9 +185,10 @@ def try_it(options: argparse.Namespace) -> int:
 
 
 def test(pytest_arguments: list[str]) -> int:
-    """All tests, or those named, in random order on all cores, with branch coverage. Ends with pytest's closing line."""
+    """All tests with branch coverage, or those named without; random order, all cores. Ends with pytest's closing line."""
     set_up(TEST)
-    command = (str(BIN / "python"), "-m", "pytest", "--numprocesses=auto", "--cov", "--cov-report=term", *pytest_arguments)
+    coverage = () if pytest_arguments else ("--cov", "--cov-report=term")
+    command = (str(BIN / "python"), "-m", "pytest", "--numprocesses=auto", *coverage, *pytest_arguments)
     return subprocess.run(command, cwd=TOP, check=False).returncode
 
 
