@@ -51,8 +51,8 @@ def with_value(target: Any, path: FieldPath, value: Any) -> Any:
     """
     `target` with `value` at `path`; nothing given is changed, only containers along the path are copied.
 
-    A mapping is merged into the mapping that stands there, anything else takes its place. Missing mappings and lists come to be; a list grows by one item at most. Raises ValueError where a part of the path is
-    something else already.
+    A mapping is merged into the mapping that stands there, anything else takes its place. Missing mappings and lists come to
+    be; a list grows by one item at most. Raises ValueError where a part of the path is something else already.
     """
     if not path:
         return merged(target, value)

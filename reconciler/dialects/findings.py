@@ -62,11 +62,13 @@ class Findings:
                 self._others.append(problem)
 
     def problems(self) -> list[Problem]:
+        """By line; those of other files last."""
         lines = lines_of(self._document, {finding.at for finding in self._found}) if self._found else {}
         found = [
             Problem(self._document.path, lines[at], one_line(message, 1000), one_line(self.subject, 200), one_line(format_path(at), 200), severity)
             for at, message, severity in self._found
         ]
+        found.sort(key=lambda problem: problem.line)
         if self._dropped:
             found.append(Problem(self._document.path, self._document.line, f"and {self._dropped} more problems", one_line(self.subject, 200)))
         return found + self._others

@@ -14,7 +14,7 @@ INT = "tag:yaml.org,2002:int"
 FLOAT = "tag:yaml.org,2002:float"
 BOOL = "tag:yaml.org,2002:bool"
 NULL = "tag:yaml.org,2002:null"
-SCALAR_TAGS = frozenset({STR, INT, FLOAT, BOOL, NULL, "!"})
+SCALAR_TAGS = frozenset({STR, INT, FLOAT, BOOL, NULL})
 
 Scalar = str | int | float | bool | None
 
@@ -52,7 +52,7 @@ def resolve(text: str) -> Scalar:
 
 def construct(tag: str, text: str) -> Scalar:
     """The value of a scalar with an explicit standard tag. Raises ValueError where the text is not of that type."""
-    if tag in (STR, "!"):
+    if tag == STR:
         return text
     value = resolve(text)
     if tag == FLOAT and isinstance(value, int) and not isinstance(value, bool):

@@ -142,6 +142,8 @@ class RevisionComponents:
             self._findings.error(at, f"the defaults {path} can't be read: {one_line(error)}")
             return {}
         self._findings.include(problems)
+        if any(problem.severity == "error" for problem in problems):
+            return {}
         if len(documents) != 1 or documents[0].position != 0:
             self._findings.include([Problem(path, 1, "must hold one mapping, the component's default spec")])
             return {}
