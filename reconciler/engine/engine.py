@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from reconciler.cluster.protocol import Cluster, ClusterError
+from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Access, Claims
 from reconciler.engine.applications import Application
@@ -27,8 +27,8 @@ from reconciler.engine.records import Mirror, SourceRecord
 from reconciler.engine.store import Store
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
-from reconciler.model.identity import AppKey
-from reconciler.model.names import CREATE_NAMESPACE
+from reconciler.model.identity import GVK, AppKey
+from reconciler.model.names import CREATE_NAMESPACE, GROUP
 from reconciler.model.outcome import StepType
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
@@ -37,6 +37,7 @@ from reconciler.workflow.machine import Machine
 _log = structlog.get_logger("reconciler.engine")
 _AGAIN = 2.0
 _BEAT = 5.0
+_RUNS = GVK(GROUP, "v1alpha1", "WorkflowRun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Engine:
                 group.create_task(self._look_loop())
                 group.create_task(self._queue.run())
                 group.create_task(self._beat_loop())
+                group.create_task(self._run_watch())
         finally:
             for app in self._context.apps.values():
                 for task in list(app.tasks.values()):
@@ -224,6 +226,23 @@ class Engine:
             if app.mirror.removal is not None and entry is not None and not entry.missing:
                 await remover.clear(app)
 
+    async def _run_watch(self) -> None:
+        """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
+        since = ""
+        while True:
+            try:
+                async for event in self._context.cluster.watch(_RUNS, since=since):
+                    meta = event.object["metadata"]
+                    since = meta["resourceVersion"]
+                    if event.type == "MODIFIED" and meta.get("deletionTimestamp"):
+                        key = AppKey(event.object["spec"]["namespace"], event.object["spec"]["application"])
+                        self._reconciler.stale.add(key)
+                        self._queue.add(key)
+            except ExpiredError:
+                since = ""
+            except ClusterError:
+                await self._clock.sleep(_AGAIN)
+
     async def _beat_loop(self) -> None:
         while True:
             beats = self.reader.beats
@@ -243,7 +262,7 @@ class Engine:
             if app.stalled:
                 app.stalled = ""
                 self._queue.add(key)
-            if app.look_again or app.gates:
+            if app.look_again:
                 self._awaiting_look.add(key)
         self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
 

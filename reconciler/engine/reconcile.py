@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.cluster.protocol import ConflictError
+from reconciler.cluster.protocol import ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError
@@ -39,6 +39,8 @@ class Reconciler:
         self._write_backer = WriteBacker(context)
         self.publisher = Publisher(context, dialects)
         self.traces: list[Trace] = []
+        self.stale: set[AppKey] = set()
+        self._orphaned: set[AppKey] = set()
 
     async def reconcile(self, key: AppKey) -> None:
         """Raises what a key may be quarantined for; state is read anew when somebody else wrote it."""
@@ -50,12 +52,27 @@ class Reconciler:
                 return
             app = await self._adopt(entry)
         try:
-            await self._turn(app, entry)
-        except ConflictError:
-            await reload_application(context, app)
+            if key in self.stale:
+                self.stale.discard(key)
+                app = await self._reload(app) or await self._adopt_again(app, entry)
+            if app is not None:
+                await self._turn(app, entry)
+        except (ConflictError, NotFoundError):
+            self.stale.add(key)
             raise
         finally:
             context.unplanned.discard(key)
+
+    async def _reload(self, app: Application) -> Application | None:
+        """State as it is stored now: a stale reader loses before it acts (3d)."""
+        fresh = await reload_application(self._context, app)
+        if fresh is None:
+            self._orphaned.add(app.key)
+        return fresh
+
+    async def _adopt_again(self, app: Application, entry: Entry | None) -> Application | None:
+        """Somebody deleted the mirror: what it held is history lost (3f)."""
+        return await self._adopt(entry) if entry is not None and entry.valid and app.key not in self._context.apps else None
 
     async def _adopt(self, entry: Entry) -> Application:
         """A new application: its mirror is made. Objects with its labels and without its history make it lost (3f)."""
@@ -70,7 +87,8 @@ class Reconciler:
         )
         await self._context.store.create_mirror(mirror)
         app = self._context.apps[declared.key] = Application(mirror)
-        app.lost = self.lost(app)
+        app.lost = self.lost(app) or declared.key in self._orphaned
+        self._orphaned.discard(declared.key)
         return app
 
     def lost(self, app: Application) -> bool:
@@ -128,13 +146,13 @@ class Reconciler:
             raise
 
 
-async def reload_application(context: Context, app: Application) -> None:
-    """State as it is stored now, after somebody else wrote it: a stale reader loses before it acts (3d)."""
+async def reload_application(context: Context, app: Application) -> Application | None:
+    """The application as it is stored now; None where its mirror is gone."""
     store = context.store
     mirror = next((mirror for mirror in await store.mirrors() if mirror.key == app.key), None)
     if mirror is None:
         context.apps.pop(app.key, None)
-        return
+        return None
     fresh = Application(mirror)
     fresh.records = sorted((record for key, record in await store.revisions() if key == app.key), key=lambda record: record.number)
     fresh.runs = sorted([run async for run in store.runs() if run.app == str(app.key)], key=lambda run: str(run.created_at))
@@ -143,3 +161,4 @@ async def reload_application(context: Context, app: Application) -> None:
             fresh.fold_results(run)
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
     context.apps[app.key] = fresh
+    return fresh

@@ -43,7 +43,7 @@ class Runner:
         if step.wake is not None:
             context.hint_after(app.key, max(0.0, (step.wake - context.clock.now()).total_seconds()))
             if any(state.phase is Phase.WAITING for state in stored.steps) and context.clock.now() >= step.wake:
-                context.look()  # a timer opens only after a look at git later than its deadline (4c)
+                app.look_again = True  # a timer opens only after a look at git later than its deadline (4c)
         if app.look_again:
             context.look()
         return stored

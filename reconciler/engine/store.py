@@ -22,6 +22,7 @@ from reconciler.model.run import Run
 STATE_VERSION = 1
 RUN_LIMIT = 256 * 1024
 RESULT_LIMIT = 32 * 1024
+FINALIZER = "reconciler.dev/terminate"
 
 
 class StateError(Exception):
@@ -211,6 +212,8 @@ class Store:
         key = AppKey.parse(run.app)
         spec = {"application": key.name, "namespace": key.namespace, "revision": run.revision, "digest": run.digest}
         obj = self._object("WorkflowRun", f"{key.namespace}.{run.name}", spec=spec, status=state)
+        if not run.phase.final:
+            obj["metadata"]["finalizers"] = [FINALIZER]
         size = len(canonical(obj))
         if size > RUN_LIMIT:
             raise StateError(f"run {run.name} would be {size} bytes; a run holds at most {RUN_LIMIT} (rule 3e): split the application")
@@ -247,6 +250,7 @@ class Store:
                     result["value"] = await self._read_side(result["value"]["part"], secret=False)
         run = msgspec.convert(state, Run)
         run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+        run.order = "terminate" if obj["metadata"].get("deletionTimestamp") and not run.phase.final else run.order
         return run
 
     async def _read_side(self, name: str, *, secret: bool) -> JsonObject:

@@ -137,7 +137,8 @@ class _Turn:
     def _take_decisions(self) -> None:
         """Stored before they are acted on, each once (rule 4c). A suspended application takes no continue (6a)."""
         used = {(decision.gate, decision.value) for decision in self.run.decisions}
-        for decision in self.facts.decisions:
+        ordered = Decision(gate="run", verb="end", value=self.run.order, at=self.now, by="order")
+        for decision in (*self.facts.decisions, *((ordered,) if self.run.order == "terminate" else ())):
             if self.run.suspended_at and decision.verb == "continue":
                 continue
             if (decision.gate, decision.value) not in used:
