@@ -158,7 +158,8 @@ In a second terminal:
   reconciler status               # what is wanted, what runs, what waits for whom
   reconciler approve NAME --push  # open the gate that status shows: an ordinary commit
   git log -1 --patch              # who approved, and the one line that says so
-  less README.md                  # the walk through this repository, by git commands
+
+The README of the clone walks through it by git commands.
 
 Ctrl-C ends the daemon. The folder stays: {folder}
 """
