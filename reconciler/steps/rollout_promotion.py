@@ -25,4 +25,4 @@ class RolloutPromotion(NothingToUndo):
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
         if call.restore or call.decision == "continue":
             return Done()
-        return Gate("Waiting for the decision whether the rollout goes on")
+        return Gate("Shall the rollout go on?")

@@ -40,4 +40,4 @@ class Suspend(NothingToUndo):
             return Done()
         duration = call.properties.get("duration")
         deadline = None if duration is None else call.deadline(call.since, parse_duration(duration).total_seconds())
-        return Gate(one_line(call.properties.get("message") or "Waiting for a decision"), deadline)
+        return Gate(one_line(call.properties.get("message") or ""), deadline)
