@@ -75,8 +75,11 @@ class Client:
 
     def find(self, text: str) -> ApplicationStatus:
         """The application called NAME, where that is unique, or NAMESPACE/NAME."""
+        key = AppKey.parse(text)
+        if not text or ("/" in text and not (key.namespace and key.name)):
+            raise UsageError(f"{text!r} names no application: write NAME or NAMESPACE/NAME")
         if "/" in text:
-            status: ApplicationStatus = self.decode(self.locate(AppKey.parse(text)), ApplicationStatus)
+            status: ApplicationStatus = self.decode(self.locate(key), ApplicationStatus)
             return status
         found = self.applications(text)
         if not found:

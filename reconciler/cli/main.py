@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from reconciler import __version__
 from reconciler.cli.errors import Exit
 from reconciler.settings import Settings
 
@@ -31,7 +32,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="reconciler", prog_name="reconciler")
+@click.version_option(__version__, prog_name="reconciler")
 def group() -> None:
     """A push deploys, a commit promotes or rolls back."""
 

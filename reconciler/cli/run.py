@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from reconciler.cli.errors import UsageError
 from reconciler.cli.main import Serve
 from reconciler.settings import Setting, SettingsError, describe_settings, load_settings
+
+_VALUES: Final = {
+    "paths": "FOLDER",
+    "state": "FILE",
+    "listen": "HOST:PORT",
+    "allow_egress": "HOST[:PORT]",
+    "allow_cluster_scoped": "KIND",
+    "poll_interval": "SECONDS",
+    "speed": "FACTOR",
+}
 
 
 def _describe_option(setting: Setting) -> click.Option:
@@ -20,7 +30,7 @@ def _describe_option(setting: Setting) -> click.Option:
     return click.Option(
         [setting.flag, setting.field],
         multiple=setting.many,
-        metavar=words or ("NUMBER" if isinstance(setting.default, float) else "TEXT"),
+        metavar=words or _VALUES.get(setting.field, "NAME"),
         help=setting.description + default,
     )
 

@@ -32,5 +32,3 @@ def command(application: str, output: str, server: str) -> None:
         print_json(answer)
         return
     print_line(answer.why)
-    if answer.commit:
-        print_line(f"    {answer.commit}")

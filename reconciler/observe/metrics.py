@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 
 from reconciler import __version__
 from reconciler.model.event import Event
@@ -33,6 +33,8 @@ class Metrics:
         self._applications = ApplicationSeries()
         self._words: dict[str, set[str]] = {}
         self.registry = CollectorRegistry()
+        # `_created` would be one more series for each that counts, and nobody asks for it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
         self._declare()
         ProcessCollector(registry=self.registry)
         self._handlers: dict[str, Callable[[Event], None]] = {

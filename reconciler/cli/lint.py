@@ -1,0 +1,158 @@
+"""`reconciler lint`: what is wrong with manifests on disk. It makes no connection and runs nothing of what it reads (rule 13f)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from reconciler.cli.disk import DiskFiles
+from reconciler.cli.errors import Exit, NotFoundError, UsageError
+from reconciler.cli.output import output_option, print_json, print_line
+from reconciler.dialects.documents import line_of, parse
+from reconciler.dialects.registry import compile_file, dialects
+from reconciler.dialects.scope import in_scope
+from reconciler.model.application import Application
+from reconciler.model.identity import AppKey
+from reconciler.model.names import ENVIRONMENT_FILE, IGNORE_FILE
+from reconciler.model.problem import Problem
+from reconciler.source.ignore import Ignore
+from reconciler.steps.catalog import STEP_TYPES
+
+# Where people write a commit or a tag: YAML makes numbers of `1234567`, `12e4567` and `0755`, and the text is lost.
+_TEXT_FIELDS: Final = re.compile(r"(?:^|_)(?:tag|sha|commit|revision|version|digest)$|(?:Tag|Sha|SHA|Commit|Revision|Version|Digest)$")
+
+
+class Finding(msgspec.Struct):
+    """A problem as scripts read it: all fields, always."""
+
+    path: str
+    line: int
+    object: str
+    field: str
+    severity: str
+    message: str
+
+
+@click.command()
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@click.option("--top", type=click.Path(path_type=Path), metavar="FOLDER", help="The repository's top, where PATH is a part of it. Default: PATH.")
+@output_option
+def command(path: Path, top: Path | None, output: str) -> int:
+    """Check every manifest below PATH. Exit code 1 where there is an error; a warning is none."""
+    folder, part = _place(path, top)
+    problems = sorted(lint(DiskFiles(folder), part), key=lambda problem: (problem.path, problem.line, problem.field))
+    if output == "json":
+        print_json([Finding(found.path, found.line, found.object, found.field, found.severity, found.message) for found in problems])
+    else:
+        for problem in problems:
+            print_line(f"{problem.severity}: {problem}")
+        errors = sum(problem.severity == "error" for problem in problems)
+        print_line(f"{errors} errors, {len(problems) - errors} warnings" if problems else "Nothing is wrong.")
+    return Exit.REFUSED if any(problem.severity == "error" for problem in problems) else Exit.OK
+
+
+def lint(files: DiskFiles, part: str = "") -> list[Problem]:
+    """All problems of the manifests at or below `part`. Applications that stand elsewhere count for double identities only."""
+    ignore, problems = _read_ignore(files)
+    known = dialects(STEP_TYPES)
+    found: dict[str, list[Problem]] = {}
+    applications: list[Application] = []
+    for path in files.paths:
+        if not (in_scope(path) or path.rpartition("/")[2] == ENVIRONMENT_FILE) or ignore.matches(path):
+            continue
+        try:
+            data = files.read(path)
+        except (OSError, ValueError) as error:
+            found[path] = [Problem(path, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+            continue
+        result = compile_file(path, data, files, known)
+        found[path] = [*result.problems, *(problem for app in result.applications for problem in _find_numbers(app, data))]
+        applications += result.applications
+    # Files of a folder that a component refers to are that component's, not manifests of ours (rule 1a).
+    folders = {watched for app in applications for watched in app.watched if watched.endswith("/")}
+    applications = [app for app in applications if in_scope(app.path, folders)]
+    for path, listed in found.items():
+        if in_scope(path, folders) or path.rpartition("/")[2] == ENVIRONMENT_FILE:
+            problems += listed
+    problems += _find_doubles(applications)
+    return [problem for problem in problems if not part or problem.path == part or problem.path.startswith(f"{part}/")]
+
+
+def _place(path: Path, top: Path | None) -> tuple[Path, str]:
+    """The folder to read and the part of it to report on."""
+    if not path.exists():
+        raise NotFoundError(f"{path} does not exist")
+    whole, folder = path.resolve(), (top or (path if path.is_dir() else path.parent)).resolve()
+    if not whole.is_relative_to(folder):
+        raise UsageError(f"{path} is not below {top}")
+    part = whole.relative_to(folder).as_posix()
+    return folder, "" if part == "." else part
+
+
+def _read_ignore(files: DiskFiles) -> tuple[Ignore, list[Problem]]:
+    try:
+        return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace")), []
+    except FileNotFoundError:
+        return Ignore(), []
+    except (OSError, ValueError) as error:
+        return Ignore(), [Problem(IGNORE_FILE, 0, str(error))]
+
+
+def _find_doubles(applications: list[Application]) -> list[Problem]:
+    """Two documents with one identity are an error that names both."""
+    places: dict[AppKey, list[Application]] = {}
+    for app in applications:
+        places.setdefault(app.key, []).append(app)
+    return [
+        Problem(app.path, app.line, f"the identity {key} is also that of {', '.join(_others(app, same))}", f"{app.kind} {app.name}", "metadata.name")
+        for key, same in places.items()
+        if len(same) > 1
+        for app in same
+    ]
+
+
+def _others(app: Application, same: list[Application]) -> list[str]:
+    others = [f"{other.path}:{other.line}" for other in same if other is not app]
+    return [*others[:5], f"{len(others) - 5} more"] if len(others) > 5 else others
+
+
+def _find_numbers(app: Application, data: bytes) -> list[Problem]:
+    suspects = [(path, value) for path, value in _walk(app.spec, ()) if _TEXT_FIELDS.search(str(path[-1])) and type(value) in (int, float)]
+    if not suspects:
+        return []
+    documents, _ = parse(app.path, data)
+    own = next((document for document in documents if document.position == app.index), None)
+    # The bare body of an ApplicationConfiguration has no `spec`: it is one.
+    prefix: tuple[str | int, ...] = ("spec",) if own is not None and "spec" in own.content else ()
+    text = data.decode("utf-8", "replace")
+    return [
+        Problem(
+            app.path,
+            line_of(text, app.index, (*prefix, *path)),
+            f"is read as the number {value!r}: quote it, or a commit of digits loses its text",
+            f"{app.kind} {app.name}",
+            _dotted((*prefix, *path)),
+            "warning",
+        )
+        for path, value in suspects[:20]
+    ]
+
+
+def _walk(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every scalar with its path. Recursion is safe: the parser has bounded the depth."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if children is None:
+        if path:
+            yield path, value
+        return
+    for key, child in children:
+        yield from _walk(child, (*path, key))
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

@@ -1,0 +1,136 @@
+"""What there is, is documented, and what is documented, is there."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from reconciler.api.problems import Code
+from reconciler.api.routes import Routes
+from reconciler.cli.errors import Exit
+from reconciler.cli.main import COMMANDS, group
+from reconciler.observe.metrics import Metrics
+from reconciler.observe.series import FAMILIES
+from reconciler.settings import Access, describe_settings
+from tests.unit.api.fakes import NOW, FakeReader, waiting
+
+DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(name, heading=""):
+    """The cells of every table row of a page (below a heading), without the header and without code marks."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    if heading:
+        text = re.split(r"^## ", text.partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [
+        row
+        for index, row in enumerate(cells)
+        if not set("".join(row)) <= {"-"} and not (index + 1 < len(cells) and set("".join(cells[index + 1])) == {"-"})
+    ]
+
+
+def code(cell):
+    return cell.strip("`")
+
+
+def test_every_setting_is_in_the_table_with_its_names_default_and_meaning():
+    table = rows("settings.md")
+    expected = []
+    for setting in describe_settings():
+        assert setting.description.endswith("."), setting.field
+        default = "" if setting.default in ("", []) else "on" if setting.switch else str(setting.default)
+        expected.append([setting.key, setting.flag, setting.variable, default, setting.description])
+    assert [[code(cell) for cell in row] for row in table[: len(expected)]] == expected
+    rules = [[setting.key, setting.description] for setting in describe_settings(Access)]
+    assert [[code(row[0]), row[1]] for row in table[len(expected) :]] == rules
+
+
+def test_the_example_of_the_settings_is_one(tmp_path):
+    from reconciler.settings import load_settings
+
+    example = (DOCS / "settings.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "c.yaml").write_text(example, encoding="utf-8")
+    assert load_settings({}, {}, tmp_path / "c.yaml").access[0].deny_kinds == ["Secret"]
+
+
+def test_every_metric_is_in_the_tables_and_every_row_is_a_metric():
+    metrics = Metrics(lambda: NOW)
+    exposed = {family.name for family in text_string_to_metric_families(metrics.render().decode()) if family.name.startswith("reconciler_")}
+    counters = {name for name in exposed if f"{name}_total" in metrics.render().decode()}
+    documented = [code(row[0]) for row in rows("metrics.md")]
+    assert sorted(documented) == sorted(f"{name}_total" if name in counters else name for name in exposed)
+
+
+def test_the_labels_of_every_metric_are_documented():
+    documented = {code(row[0]): re.findall(r"`(\w+)`", row[1]) for row in rows("metrics.md")}
+    for family in FAMILIES:
+        assert tuple(documented[family.name]) == family.labels
+    for collector in Metrics(lambda: NOW).registry._collector_to_names:
+        name = getattr(collector, "_name", "")
+        if name.startswith("reconciler_"):
+            full = f"{name}_total" if f"{name}_total" in documented else name
+            assert tuple(documented[full]) == collector._labelnames, full
+
+
+def test_the_alerts_are_about_metrics_that_there_are():
+    documented = {code(row[0]) for row in rows("metrics.md")}
+    alerts = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Alerts")[2]
+    named = set(re.findall(r"reconciler_\w+", alerts))
+    assert named
+    assert named <= documented
+
+
+def test_every_route_is_in_the_table_and_every_row_is_a_route():
+    table = Routes(FakeReader(), bytes, lambda: NOW).table()
+    assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`/")] == list(table)
+
+
+def test_every_error_code_is_in_the_table_with_its_status():
+    assert [(code(row[0]), int(row[1])) for row in rows("api.md", "Errors")] == [(each.name, each.value) for each in Code]
+
+
+def test_the_shape_of_an_application_is_the_one_that_is_answered():
+    import msgspec
+
+    shape = (DOCS / "api.md").read_text(encoding="utf-8").partition("## An application")[2].partition("```\n")[2].partition("```")[0]
+    status = msgspec.to_builtins(waiting())
+    top = re.findall(r"^[{ ](\w+)(?=[:,])|^\{(\w+), (\w+), (\w+),$", shape, flags=re.MULTILINE)
+    assert {name for names in top for name in names if name} | {"namespace", "environment"} == DOCUMENTED
+    assert set(status) >= DOCUMENTED
+    assert set(status["desired"]) == set(status["running"]) == set(re.findall(r"desired: \{([^}]*)\}", shape)[0].split(", "))
+    for name in re.findall(r"gates: \[\{([^}]*)\}\]", shape)[0].split(", "):
+        assert name in status["gate"]
+    for name in re.findall(r"steps: \[\{([^}]*)\}\]", shape)[0].split(", "):
+        assert name in status["run"]["steps"][0]
+
+
+def commands():
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from (f"{name} {sub}" for sub in command.commands)
+        else:
+            yield name
+
+
+def test_every_command_is_in_the_table_and_every_row_is_a_command():
+    documented = [re.match(r"`reconciler ([a-z]+(?: (?:get|events))?)", row[0])[1] for row in rows("cli.md") if row[0].startswith("`reconciler")]
+    assert documented == list(commands())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_says_what_it_is(name):
+    command = group.get_command(click.Context(group), name)
+    found = [command, *(command.commands.values() if isinstance(command, click.Group) else [])]
+    for each in found:
+        assert each.help
+        assert [option.name for option in each.params if isinstance(option, click.Option) and not option.help] == []
+
+
+def test_every_exit_code_is_in_the_table():
+    assert [(int(row[0]), row[1]) for row in rows("cli.md", "Exit codes")] == [(int(each), each.name) for each in Exit]
