@@ -190,7 +190,7 @@ class GitSource:
     def _stored(self, content: bytes | str | None) -> str | None:
         if isinstance(content, bytes):
             return str(self._objects.repository().create_blob(content))
-        if content is not None and (not ID.fullmatch(content) or self._objects.kind(content)[0] != ObjectType.BLOB):
+        if content is not None and (not self.has(content) or self._objects.kind(content)[0] != ObjectType.BLOB):
             raise UnreadableError(f"{one_line(content)} is no blob of this repository")
         return content
 
