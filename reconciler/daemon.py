@@ -44,62 +44,77 @@ def serve(settings: Settings) -> int:
     return asyncio.run(_serve(settings))
 
 
+class Daemon:
+    """All parts of one daemon. `start`, then `work` until it is cancelled, then `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        clock: Clock = SystemClock()
+        self._settings = settings
+        self.source = GitSource.open(settings.repo, settings.branch, settings.paths)
+        self.state = state_file(settings, self.source.ref)
+        self.cluster = EmbeddedCluster(str(self.state), clock, settings.speed)
+        metrics = Metrics(clock.now)
+        access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
+        options = Options(settings.namespace, access, settings.create_namespaces or "none", settings.write_back)
+        families, sink = all_dialects(STEP_TYPES), Fanout(metrics, EventLog())
+        self.engine = Engine(self.cluster, self.source, families, STEP_TYPES, PythonRenderer(), clock, sink, options)
+        self._server = Server(create_app(self.engine.reader, metrics.render, clock.now))
+        self._poll = Poll(self._look, settings.poll_interval)
+        self._ended = asyncio.Event()
+
+    async def start(self) -> str:
+        """Opens the state and binds the API; answers its URL."""
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        await self.cluster.start()
+        return await self._server.start(*self._settings.address)
+
+    async def work(self) -> None:
+        """Until cancelled; whatever fails for good ends it."""
+        self._poll.start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.engine.run())
+            group.create_task(self._watch())
+
+    async def stop(self) -> None:
+        self._ended.set()
+        self._poll.stop()
+        await self._server.stop()
+        await self.cluster.close()
+
+    async def _look(self) -> None:
+        self.engine.look()
+
+    async def _watch(self) -> None:
+        """Hints from the refs; the poll is the truth where they fail."""
+        async for _ in watch_refs(self._settings.repo, self._ended):
+            self.engine.look()
+
+
 async def _serve(settings: Settings) -> int:
-    clock: Clock = SystemClock()
-    source = GitSource.open(settings.repo, settings.branch, settings.paths)
-    state = state_file(settings, source.ref)
-    state.parent.mkdir(parents=True, exist_ok=True)
-    cluster = EmbeddedCluster(str(state), clock, settings.speed)
-    await cluster.start()
-    metrics = Metrics(clock.now)
-    families = all_dialects(STEP_TYPES)
-    access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
-    creation = settings.create_namespaces or "none"
-    options = Options(settings.namespace, access, creation, settings.write_back)
-    engine = Engine(cluster, source, families, STEP_TYPES, PythonRenderer(), clock, Fanout(metrics, EventLog()), options)
-    server = Server(create_app(engine.reader, metrics.render, clock.now))
+    daemon = Daemon(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        url = await server.start(*settings.address)
-        _say(f"reconciler: watching {source.identity}", f"state: {state}", f"read API and metrics: {url}  ({url}/metrics)")
-        await _run(engine, settings)
+        url = await daemon.start()
+        _say(f"reconciler: watching {daemon.source.identity}", f"state: {daemon.state}", f"read API and metrics: {url}  ({url}/metrics)")
+        await _until(daemon, stop)
     finally:
-        await server.stop()
-        await cluster.close()
+        await daemon.stop()
     return 0
 
 
-async def _run(engine: Engine, settings: Settings) -> None:
-    """Works until a signal comes; whatever fails for good ends it."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-
-    async def look() -> None:
-        engine.look()
-
-    poll = Poll(look, settings.poll_interval)
-    poll.start()
-    working = [asyncio.create_task(engine.run()), asyncio.create_task(_watch(engine, settings.repo, stop)), asyncio.create_task(stop.wait())]
-    try:
-        done, _ = await asyncio.wait({working[0], working[2]}, return_when=asyncio.FIRST_COMPLETED)
-        if working[0] in done:
-            await working[0]
-    finally:
-        stop.set()
-        poll.stop()
-        for task in working:
-            task.cancel()
-        for task in working:
-            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await task
-
-
-async def _watch(engine: Engine, repo: str, stop: asyncio.Event) -> None:
-    """Hints from the refs; the poll is the truth where they fail."""
-    async for _ in watch_refs(repo, stop):
-        engine.look()
+async def _until(daemon: Daemon, stop: asyncio.Event) -> None:
+    """Works until the signal comes, then ends within two seconds whatever is under way: all of it is done again from what is stored."""
+    working, stopped = asyncio.create_task(daemon.work()), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if working.done():
+        await working
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+        async with asyncio.timeout(2):
+            await working
 
 
 def _say(*lines: str) -> None:

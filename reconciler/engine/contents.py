@@ -55,7 +55,7 @@ class Contents:
             self._cache.popitem(last=False)
 
     async def objects(self, key: AppKey, revision: str, component: str) -> list[JsonObject]:
-        """The stored objects of a component; empty for one that takes inputs and was never rendered."""
+        """The stored objects of a component, without its inputs where it takes some."""
         return (await self.get(key, revision)).rendered.get(component, [])
 
     async def applied_objects(self, key: AppKey, revision: str, component: str, mark: str) -> list[JsonObject]:
@@ -71,9 +71,20 @@ class Contents:
         return await asyncio.to_thread(self._render, with_values(app.component(component), values), app, NoFiles())
 
     def render_all(self, app: Compiled, files: Files) -> dict[str, list[JsonObject]]:
-        """All components that take no inputs, rendered at the commit of the revision. Raises RenderError."""
+        """All components, rendered at the commit of the revision. Raises RenderError.
+
+        One that takes inputs is rendered without them, so that one knows its objects; it is rendered again when they are there,
+        and left out where it makes no sense before.
+        """
         with_inputs = {component for step in app.workflow.steps if step.inputs for component in step.components}
-        return {component.id: self._render(component, app, files) for component in app.components if component.id not in with_inputs}
+        rendered: dict[str, list[JsonObject]] = {}
+        for component in app.components:
+            try:
+                rendered[component.id] = self._render(component, app, files)
+            except RenderError:
+                if component.id not in with_inputs:
+                    raise
+        return rendered
 
     def _render(self, component: Component, app: Compiled, files: Files) -> list[JsonObject]:
         context = RenderContext(app.name, component.namespace or app.namespace, app.environment.name, app.environment.values)
