@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from reconciler.revisions.record import Record
 
 
-class SameAs(NamedTuple):
+class SameAs(msgspec.Struct, frozen=True):
     """It runs already: recorded, no run."""
 
     revision: Record
 
 
-class Restore(NamedTuple):
+class Restore(msgspec.Struct, frozen=True):
     """A restore run of that revision."""
 
     revision: Record
 
 
-class New(NamedTuple):
+class New(msgspec.Struct, frozen=True):
     """A run with all its gates. `kept`: a revision of this content that is kept but was never promoted; None: there is none."""
 
     kept: Record | None = None

@@ -215,7 +215,7 @@ def test_scaler_sets_replicas_and_needs_something_to_scale():
 def test_env_sets_replaces_and_takes_away_variables_of_one_container():
     properties = {"image": "x", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {"name": "C", "value": "3"}]}
     objects = render("webservice", properties, [("env", {"env": {"A": 9, "D": "4"}, "unset": ["B"]})])
-    assert {item["name"]: item["value"] for item in container(objects)["env"]} == {"A": "9", "C": "3", "D": "4"}
+    assert [(item["name"], item["value"]) for item in container(objects)["env"]] == [("C", "3"), ("A", "9"), ("D", "4")]
     with pytest.raises(RenderError, match="no such container"):
         render("webservice", properties, [("env", {"containerName": "other", "env": {"A": "1"}})])
 
