@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from reconciler.dialects.catalog import DNS_LABEL
 from reconciler.dialects.documents import parse
 from reconciler.dialects.findings import Findings
-from reconciler.dialects.protocol import Document, Files
+from reconciler.dialects.protocol import Document
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import ENVIRONMENT
 from reconciler.dialects.shapes import Anything, MapOf, Record, Text
 from reconciler.model.application import Environment
 from reconciler.model.names import ENVIRONMENT_FILE
 from reconciler.model.problem import Problem
+
+MAX_BYTES = 64 * 1024  # its values are in the digest of every application below it
 
 _NAME = Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)")
 _SHAPE = Record(
@@ -36,26 +40,25 @@ def candidates(path: str) -> list[str]:
     return [*found, ENVIRONMENT_FILE]
 
 
-def find_environment(path: str, files: Files) -> tuple[Environment | None, str, list[Problem]]:
+def find_environment(path: str, files: Reading) -> tuple[Environment | None, str, list[Problem]]:
     """
     The environment of the manifest at `path`, the file that it stands in ("" where there is none), and what is wrong with
     that. None: it can't be read, so the identity of what it applies to is not known.
     """
     for candidate in candidates(path):
-        if files.oid(candidate) is None:
-            continue
-        try:
-            data = files.read(candidate)
-        except (FileNotFoundError, ValueError) as error:
-            return None, candidate, [Problem(candidate, 0, f"can't be read: {error}")]
-        environment, problems = read_environment(candidate, data)
-        return environment, candidate, problems
+        if files.oid(candidate) is not None:
+            environment, problems = files.once(candidate, partial(_read, files.parsed(candidate, MAX_BYTES), candidate))
+            return environment, candidate, problems
     return Environment(), "", []
 
 
 def read_environment(path: str, data: bytes | str) -> tuple[Environment | None, list[Problem]]:
     """Reads an `environment.yaml`: exactly one document, of kind Environment. None where there is an error."""
-    documents, problems = parse(path, data)
+    return _read(parse(path, data, MAX_BYTES), path)
+
+
+def _read(parsed: tuple[list[Document], list[Problem]], path: str) -> tuple[Environment | None, list[Problem]]:
+    documents, problems = parsed
     if any(problem.severity == "error" for problem in problems):
         return None, problems
     if len(documents) != 1:

@@ -11,7 +11,8 @@ from reconciler.dialects.catalog import DNS_LABEL
 from reconciler.dialects.environment import candidates, find_environment
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
-from reconciler.dialects.protocol import Document, Files
+from reconciler.dialects.protocol import Document
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.shapes import kind_of
 from reconciler.model import names
 from reconciler.model.application import Environment
@@ -39,7 +40,7 @@ class Header(NamedTuple):
     watched: list[str]
 
 
-def read_header(document: Document, files: Files, findings: Findings) -> Header:
+def read_header(document: Document, files: Reading, findings: Findings) -> Header:
     """Fields that are wrong come out empty, with an error; the caller drops the application then."""
     metadata = document.content.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):

@@ -15,6 +15,7 @@ from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.kubevela_components import Components, full_target
 from reconciler.dialects.objects import warn_served
 from reconciler.dialects.protocol import Compiled, Document, Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import KUBEVELA
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
@@ -73,14 +74,15 @@ class KubeVela:
 
     def compile(self, document: Document, files: Files) -> Compiled:
         findings = Findings(document, subject_of(document, "Application"))
-        header = read_header(document, files, findings)
+        reading = Reading.of(files)
+        header = read_header(document, reading, findings)
         _DOCUMENT.check(document.content, (), findings)
         spec = document.content.get("spec")
         if not isinstance(spec, dict):
             return Compiled(None, findings.problems())
         for place, policy in mappings(spec.get("policies"), ("spec", "policies")):
             findings.error((*place, "type"), f"policies are not available yet, nor is one of type {policy.get('type')}")
-        components = Components(spec, document.path, files, findings)
+        components = Components(spec, document.path, reading, findings)
         workflow = self._compile_workflow(spec, components, findings)
         problems = findings.problems()
         if findings.failed:

@@ -11,7 +11,7 @@ from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPON
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.objects import check_object, read_folder, serve
-from reconciler.dialects.protocol import Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import Draft, describe_cycle, mappings, read_inputs, read_outputs, texts
 from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
 from reconciler.model.text import one_line
@@ -27,7 +27,7 @@ class Components:
     or a component in another namespace (`<name>@<namespace>`).
     """
 
-    def __init__(self, spec: dict[str, Any], path: str, files: Files, findings: Findings) -> None:
+    def __init__(self, spec: dict[str, Any], path: str, files: Reading, findings: Findings) -> None:
         self.declared: dict[str, Component] = {}
         self.references: list[Reference] = []
         self.watched: list[str] = []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from reconciler.dialects.documents import parse
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
-from reconciler.dialects.protocol import Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import kind_of
 from reconciler.model.application import Reference
@@ -51,7 +50,7 @@ def warn_served(at: FieldPath, removed: str, kind: str, served: str, findings: F
     findings.warn(at, f"Kubernetes no longer serves {removed} {kind}; {served} is used instead")
 
 
-def read_folder(written: str, manifest: str, at: FieldPath, files: Files, findings: Findings) -> Folder:
+def read_folder(written: str, manifest: str, at: FieldPath, files: Reading, findings: Findings) -> Folder:
     """
     The folder that `properties.path` names: relative to the repository's top, or with `./` to the manifest.
 
@@ -89,11 +88,9 @@ def resolve(written: str, manifest: str) -> str | None:
     return "/".join(parts)
 
 
-def _read_file(path: str, files: Files, kinds: set[str]) -> list[Problem]:
-    try:
-        documents, problems = parse(path, files.read(path))
-    except (FileNotFoundError, ValueError) as error:
-        return [Problem(path, 0, f"can't be read: {one_line(error)}")]
+def _read_file(path: str, files: Reading, kinds: set[str]) -> list[Problem]:
+    documents, problems = files.parsed(path)
+    problems = list(problems)
     for document in documents:
         findings = Findings(document, _subject(document.content))
         check_object(document.content, (), findings)

@@ -9,6 +9,7 @@ from reconciler.dialects.documents import MAX_BYTES, parse
 from reconciler.dialects.environment import check_environment, read_environment
 from reconciler.dialects.kubevela import KubeVela
 from reconciler.dialects.protocol import Dialect, Document, Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import classify, explain_unrecognised, suspect_group
 from reconciler.dialects.sreworks import SREWorks
 from reconciler.model.application import Application
@@ -41,10 +42,11 @@ def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[
         _, problems = read_environment(path, data)
         return FileResult([], problems, not _failed(problems))
     documents, problems = parse(path, data, limit)
+    reading = Reading(files)
     applications: list[Application] = []
     foreign: set[str] = set()
     for document in documents:
-        application, found = _compile(document, files, dialects, foreign)
+        application, found = _compile(document, reading, dialects, foreign)
         problems += found
         if application is not None:
             applications.append(application)

@@ -12,6 +12,7 @@ from reconciler.dialects.findings import Findings
 from reconciler.dialects.globals import Globals
 from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.protocol import Compiled, Document, Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import SREWORKS, is_fragment
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.sreworks_components import RevisionComponents
@@ -87,7 +88,8 @@ class SREWorks:
 
     def compile(self, document: Document, files: Files) -> Compiled:
         findings = Findings(document, subject_of(document, _KIND))
-        header = read_header(document, files, findings)
+        reading = Reading.of(files)
+        header = read_header(document, reading, findings)
         fragment = is_fragment(document.content)
         (_FRAGMENT if fragment else _DOCUMENT).check(document.content, (), findings)
         at: FieldPath = () if fragment else ("spec",)
@@ -97,7 +99,7 @@ class SREWorks:
         spec = {field: value for field, value in written.items() if not (fragment and field == "metadata")}
         _check_policies(spec, at, findings)
         values = Globals({**header.environment.values, **_parameters(spec, at)}, findings)
-        components = RevisionComponents(spec, at, values, files, findings)
+        components = RevisionComponents(spec, at, values, reading, findings)
         workflow = self._compile_workflow(spec, at, components, findings)
         application = _assemble(document, header, spec, components, workflow)
         problems = findings.problems()

@@ -6,11 +6,10 @@ import re
 from typing import Any, NamedTuple
 
 from reconciler.dialects.catalog import DNS_LABEL, REVISION_TYPES
-from reconciler.dialects.documents import parse
 from reconciler.dialects.fieldpath import FieldPath, parse_path, with_value
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.globals import Globals
-from reconciler.dialects.protocol import Files
+from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import mappings, texts
 from reconciler.model.application import Component, Reference, Workflow
 from reconciler.model.problem import Problem
@@ -54,7 +53,7 @@ class RevisionComponents:
     (`TYPE|name@policy,policy`).
     """
 
-    def __init__(self, spec: dict[str, Any], at: FieldPath, values: Globals, files: Files, findings: Findings) -> None:
+    def __init__(self, spec: dict[str, Any], at: FieldPath, values: Globals, files: Reading, findings: Findings) -> None:
         self.references: list[Reference] = []
         self.watched: list[str] = []
         self._globals = values
@@ -125,22 +124,18 @@ class RevisionComponents:
         if component_id in self._declared:
             self._findings.error((*at, "revisionName"), f"duplicate component {component_id}")
             return
-        defaults = self._read_defaults(f"components/{type_name}/{name}/{version}.yaml", at)
+        defaults = self._read_defaults(f"components/{type_name}/{name}/{version}.yaml")
         parameters, data = _entries(item, at)
         namespace = self._read_scopes(item, at)
         self._declared[component_id] = _Declared(component_id, name, type_name, defaults, parameters, data, namespace, at)
 
-    def _read_defaults(self, path: str, at: FieldPath) -> dict[str, Any]:
+    def _read_defaults(self, path: str) -> dict[str, Any]:
         self.watched.append(path)
         oid = self._files.oid(path)
         if oid is None:
             return {}
         self.references.append(Reference(path, path, oid))
-        try:
-            documents, problems = parse(path, self._files.read(path))
-        except (FileNotFoundError, ValueError) as error:
-            self._findings.error(at, f"the defaults {path} can't be read: {one_line(error)}")
-            return {}
+        documents, problems = self._files.parsed(path)
         self._findings.include(problems)
         if any(problem.severity == "error" for problem in problems):
             return {}

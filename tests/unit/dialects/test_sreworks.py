@@ -261,7 +261,7 @@ def test_parameters_of_the_document_win_over_the_environments_values(compile_tex
 
 
 def test_globals_that_blow_a_document_up_are_refused(compile_text):
-    environment = ENVIRONMENT.replace("{clusterId: c1", f"{{big: {'x' * 400_000}, clusterId: c1")
+    environment = ENVIRONMENT.replace("{clusterId: c1", f"{{big: {'x' * 60_000}, clusterId: c1")
     result = compile_text(one(parameter(f"'{'{{ Global.big }}' * 1000}'")), {"environment.yaml": environment})
     assert "too large" in said(result)
 
