@@ -166,9 +166,11 @@ class Engine:
             try:
                 look = await self._context.thread.call(partial(self._context.index.look, now=now))
                 await self._take(look, now, start)
-            except (SourceError, ClusterError) as error:
+            except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
+                if not isinstance(error, SourceError | ClusterError):
+                    _log.error("a look failed", error=type(error).__name__, exc_info=error)
                 self.reader.reason = str(error)
-                self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "SourceError"), "message": str(error)[:256]}))
+                self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
                 await self._clock.sleep(_AGAIN)
                 self._look_wanted.set()
 
@@ -184,7 +186,7 @@ class Engine:
         touched = index.take(look, self._record.identity == self._source.identity)
         context.compiled.update(look.compiled)
         context.approved = look.approved
-        await self._judge_removals()
+        await self._judge_removals(touched)
         if index.accept() or self._record.observed != look.head.id:
             self._record.accepted, self._record.ignore, self._record.observed = index.accepted, index.accepted_ignore, look.head.id
             await context.store.save_source(self._record)
@@ -206,11 +208,11 @@ class Engine:
     def _waiting_for_approval(self) -> list[AppKey]:
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
 
-    async def _judge_removals(self) -> None:
+    async def _judge_removals(self, touched: set[AppKey]) -> None:
         """Which missing applications may go: all rules of 1a hold for each, and 1d for all together."""
         context, remover = self._context, self._reconciler.remover
         entries = context.index.entries
-        missing = {key: entry for key, entry in entries.items() if entry.missing}
+        missing = {key: entries[key] for key in context.index.missing}
         for key in [key for key in missing if key not in context.apps]:
             context.index.drop(key)
         leaving = {key for key, entry in missing.items() if key in context.apps and not entry.doubt and not _going(context.apps[key])}
@@ -221,9 +223,9 @@ class Engine:
             if app is not None:
                 await remover.take(app, may_go=key in may_go, everyone=leaving)
         self._record.removals += [self._clock.now()] * len(may_go)
-        for key, app in context.apps.items():
-            entry = entries.get(key)
-            if app.mirror.removal is not None and entry is not None and not entry.missing:
+        for key in touched - missing.keys():
+            app = context.apps.get(key)
+            if app is not None and app.mirror.removal is not None:
                 await remover.clear(app)
 
     async def _run_watch(self) -> None:

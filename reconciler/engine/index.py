@@ -107,10 +107,24 @@ class Index:
         self._places: dict[AppKey, set[str]] = {}
         self._watchers: dict[str, set[str]] = {}
         self._unrecognised: set[str] = set()
+        self._troubled: set[str] = set()
+        self._invalid: set[AppKey] = set()
+        self._keys_at: dict[str, set[AppKey]] = {}
+        self.missing: set[AppKey] = set()
 
     def seed(self, declared: Declared, doubt: str) -> None:
         """An application known from state whose manifest no look has found yet."""
-        self.entries[declared.key] = Entry(declared, valid=False, missing=True, doubt=doubt)
+        self._put(declared.key, Entry(declared, valid=False, missing=True, doubt=doubt))
+
+    def _put(self, key: AppKey, entry: Entry) -> None:
+        """Keeps the entry, and what is asked of all of them: which are missing, and whose last file is which."""
+        old = self.entries.get(key)
+        if old is not None and old.declared.path != entry.declared.path:
+            self._keys_at.get(old.declared.path, set()).discard(key)
+        self.entries[key] = entry
+        self._keys_at.setdefault(entry.declared.path, set()).add(key)
+        (self.missing.add if entry.missing else self.missing.discard)(key)
+        (self._invalid.discard if entry.valid or entry.missing else self._invalid.add)(key)
 
     # The look: on the source's thread, reads only ---------------------------------------------------------------------
 
@@ -141,7 +155,8 @@ class Index:
 
     def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
         """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
-        missing = [key for key, entry in self.entries.items() if key not in compiled and (entry.missing or entry.declared.path in found)]
+        changed = {key for path in found for key in tuple(self._keys_at.get(path, ()))}  # the loop may drop one meanwhile
+        missing = [key for key in self.missing | changed if key not in compiled]
         if self._accepted_keys is not None:
             return self._accepted_keys.intersection(missing)
         files = TreeFiles(source, self.accepted) if self.accepted and source.has(self.accepted) else None
@@ -164,10 +179,10 @@ class Index:
         """Files whose applications watch one of the changed paths, itself or a folder above it."""
         found: set[str] = set()
         for path in changed:
-            found |= self._watchers.get(path, set())
+            found |= self._watchers.get(path, frozenset())
             slash = path.rfind("/")
             while slash >= 0:
-                found |= self._watchers.get(path[: slash + 1], set())
+                found |= self._watchers.get(path[: slash + 1], frozenset())
                 slash = path.rfind("/", 0, slash)
         return found
 
@@ -217,10 +232,10 @@ class Index:
         if look.full:
             self._ignore, self.ignore_oid = look.patterns, look.ignore
         self.head, self.looked_at = look.head, look.at
-        missing = {key for key, entry in self.entries.items() if entry.missing}
-        for key in touched | missing:
+        touched |= self.missing
+        for key in touched:
             self._settle(key, look, source_clean)
-        return touched | missing
+        return touched
 
     def accept(self) -> bool:
         """Whether the head may become the accepted commit: everything in scope is recognised."""
@@ -239,18 +254,21 @@ class Index:
             for watched in declared.watched:
                 self._watchers.get(watched, set()).discard(path)
         self._unrecognised.discard(path)
+        self._troubled.discard(path)
         if file is None:
-            return touched | {key for key, entry in self.entries.items() if entry.declared.path == path} if old else touched
+            return touched | self._keys_at.get(path, set())
         self.files[path] = file
         if not file.recognised:
             self._unrecognised.add(path)
+        if file.problems:
+            self._troubled.add(path)
         for declared in file.declared:
             touched.add(declared.key)
             self._places.setdefault(declared.key, set()).add(path)
             for watched in declared.watched:
                 self._watchers.setdefault(watched, set()).add(path)
         if file.problems or not file.recognised or (old is not None and (old.problems or not old.recognised)):
-            touched |= {key for key, entry in self.entries.items() if entry.declared.path == path}
+            touched |= self._keys_at.get(path, set())
         return touched
 
     def _settle(self, key: AppKey, look: Look, source_clean: bool) -> None:
@@ -260,18 +278,18 @@ class Index:
         old = self.entries.get(key)
         if len(found) == 1:
             problems = tuple(problem for problem in self.files[places[0]].problems if problem.severity == "warning")
-            self.entries[key] = Entry(found[0], problems=problems)
+            self._put(key, Entry(found[0], problems=problems))
         elif found:
             where = " and ".join(f"{declared.path}:{declared.line}" for declared in found[:4])
             problem = Problem(found[0].path, found[0].line, f"{key} is declared more than once: {where}", f"Application {key.name}", "metadata.name")
-            self.entries[key] = Entry(old.declared if old else found[0], valid=False, problems=(problem,))
+            self._put(key, Entry(old.declared if old else found[0], valid=False, problems=(problem,)))
         elif old is not None:
             file = self.files.get(old.declared.path)
             if file is not None and (not file.recognised or any(problem.severity == "error" for problem in file.problems)):
-                self.entries[key] = Entry(old.declared, valid=False, problems=file.problems)
+                self._put(key, Entry(old.declared, valid=False, problems=file.problems))
             else:
                 doubt = self._doubt(old.declared, look, source_clean)
-                self.entries[key] = Entry(old.declared, valid=False, missing=True, doubt=doubt)
+                self._put(key, Entry(old.declared, valid=False, missing=True, doubt=doubt))
 
     def _doubt(self, declared: Declared, look: Look, source_clean: bool) -> str:
         """Why a missing identity is not surely removed; empty when it is."""
@@ -317,7 +335,11 @@ class Index:
 
     def drop(self, key: AppKey) -> None:
         """The removal is done: the identity is forgotten."""
-        self.entries.pop(key, None)
+        entry = self.entries.pop(key, None)
+        if entry is not None:
+            self._keys_at.get(entry.declared.path, set()).discard(key)
+        self.missing.discard(key)
+        self._invalid.discard(key)
 
     @property
     def unrecognised(self) -> frozenset[str]:
@@ -325,8 +347,8 @@ class Index:
 
     def problems(self) -> list[Problem]:
         """All findings of the head, by path and line, duplicates of identity too."""
-        found = {problem for file in self.files.values() for problem in file.problems}
-        found |= {problem for entry in self.entries.values() for problem in entry.problems}
+        found = {problem for path in self._troubled for problem in self.files[path].problems}
+        found |= {problem for key in self._invalid for problem in self.entries[key].problems}
         return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))
 
 
