@@ -8,7 +8,7 @@ from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.conditions import gather_conditions
 from reconciler.engine.context import Context
-from reconciler.engine.gatekeeping import gate_views, read_declared, waiting_gates
+from reconciler.engine.gatekeeping import gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.index import Entry
 from reconciler.model.condition import merge
 from reconciler.model.event import Event
@@ -51,6 +51,7 @@ class Publisher:
         desired = self._desired(app, entry)
         sync = self._sync(app, entry)
         health = self._health(app, entry, gates)
+        shown = self._run_view(app, run) if run else None
         now = context.clock.now()
         since = None if sync == "Synced" else mirror.since if mirror.sync == sync and mirror.since and mirror.desired == desired else now
         return ApplicationStatus(
@@ -61,10 +62,10 @@ class Publisher:
             running=mirror.running,
             sync=sync,
             health=health,
-            run=self._run_view(app, run) if run else None,
+            run=shown,
             gates=gates,
             gate=gates[0] if gates else None,
-            conditions=merge(mirror.conditions, gather_conditions(app, entry, sync, health), now),
+            conditions=merge(mirror.conditions, gather_conditions(app, entry, sync, health, shown.stop if shown else None), now),
             path=entry.declared.path if entry else mirror.path,
             line=entry.declared.line if entry else mirror.line,
             family=entry.declared.family if entry else mirror.family,
@@ -109,7 +110,7 @@ class Publisher:
         if app.items:
             status, _ = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
             found.append(msgspec.convert(status, HealthStatus))
-        elif app.mirror.running is None:
+        elif app.mirror.running is None and not gates:
             found.append("Missing" if run is None or run.phase.final else "Progressing")
         if run is not None and run.phase is Phase.FAILED and app.mirror.dirty:
             found.append("Degraded")
@@ -135,6 +136,7 @@ class Publisher:
             decisions=[DecisionView(item.gate, item.verb, item.commit, item.author, item.message, item.at) for item in decisions],
             started_at=run.started_at,
             finished_at=run.finished_at,
+            stop=stop_view(self._context.cluster_id, app, run),
             family=dialect.words(run) if dialect else {},
         )
 
