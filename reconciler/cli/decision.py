@@ -14,9 +14,11 @@ from reconciler.cli.client import Client
 from reconciler.cli.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from reconciler.cli.manifest import Manifest, find_manifest
 from reconciler.cli.output import output_option, print_json, print_line, server_option
+from reconciler.model.names import RUN_GATE
 from reconciler.model.run import Verb
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.model.text import nearest, one_line
+from reconciler.revisions.masking import MASK
 from reconciler.source import worktree
 from reconciler.workflow.explain import explain
 
@@ -74,7 +76,7 @@ def decision_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def decide(request: Request, status: ApplicationStatus, verb: Verb) -> None:
     """Commits the decision for the gate that waits. Raises `CommandError`s."""
-    gate = choose_gate(status, request.step)
+    gate = choose_gate(status, request.step, verb)
     value = {"continue": gate.continue_, "rollback": gate.rollback, "end": gate.end}[verb]
     manifest = find_manifest(request.repo, status)
     if manifest.app.annotations.get(gate.key) == value:
@@ -85,18 +87,27 @@ def decide(request: Request, status: ApplicationStatus, verb: Verb) -> None:
     commit(request, status, manifest.annotate(gate.key, value), message, gate.key, value)
 
 
-def choose_gate(status: ApplicationStatus, step: str) -> GateView:
-    """The gate of that name among those that wait, or the first of them."""
-    if not status.gates:
+def choose_gate(status: ApplicationStatus, step: str, verb: Verb) -> GateView:
+    """The gate of that name among those that wait, or the first of them; the whole run (`run`, rule 4f) can be stopped where none does."""
+    gates = [*status.gates, *_stop(status, verb)]
+    if not gates:
         raise RefusedError(f"no gate waits for a decision: {explain(status, datetime.now(UTC))}")
     if not step:
-        return status.gates[0]
-    for gate in status.gates:
+        return gates[0]
+    for gate in gates:
         if step in (gate.step, gate.key, gate.key.partition("/")[2]):
             return gate
-    names = [gate.step for gate in status.gates]
+    names = [gate.step for gate in gates]
     close = nearest(step, names)
     raise NotFoundError(f"no gate {step!r} waits, but {', '.join(names)}" + (f"; did you mean {close}?" if close else ""))
+
+
+def _stop(status: ApplicationStatus, verb: Verb) -> list[GateView]:
+    run = status.run
+    if run is None or run.stop is None or verb == "continue":
+        return []
+    since = run.started_at or datetime.now(UTC)
+    return [GateView(RUN_GATE, run.revision, since, run.stop.key, "", run.stop.rollback, run.stop.end)]
 
 
 def commit(request: Request, status: ApplicationStatus, manifest: Manifest, message: str, key: str = "", value: str = "") -> None:
@@ -142,6 +153,9 @@ def restore(request: Request, client: Client, status: ApplicationStatus, to: str
         chosen = next((record for record in kept if record.promoted and not record.rejected and record.digest != desired), None)
         if chosen is None:
             raise RefusedError(f"{status.key} has no earlier promoted revision to go back to; kept are {', '.join(names) or 'none'}")
+    if MASK in msgspec.json.encode(chosen.spec).decode():
+        hint = f"`git checkout {chosen.commit[:12]} -- {status.path}`, and commit"
+        raise RefusedError(f"the spec of {chosen.revision} holds secrets, which the daemon does not tell: take the file from git with {hint}")
     manifest = find_manifest(request.repo, status)
     if manifest.digest == chosen.digest:
         raise ConflictError(f"{status.path} in this clone is what {chosen.revision} was made of already")

@@ -13,11 +13,12 @@ from reconciler.cli.decision import Request, decide, decision_options, restore
 def command(application: str, request: Request, to: str) -> None:
     """
     Commit what takes APP back: the decision at the gate that waits; where none waits, the spec of the revision promoted before.
+    With --step run it is the run that is under way.
 
     The commit is made in the clone of --repo, on the branch that is checked out there, and shown.
     """
     client, status = request.find(application)
-    if status.gates and not to:
+    if (status.gates or request.step) and not to:
         decide(request, status, "rollback")
     else:
         restore(request, client, status, to)

@@ -51,7 +51,8 @@ def _doubted(status: ApplicationStatus, _: datetime) -> str | None:
     doubt = _condition(status, "RemovalInDoubt")
     if doubt is None:
         return None
-    return f" and is kept, because it is not sure that git removed it{_detail(doubt)}; put the manifest back, or approve the removal in {PRUNE_FILE}"
+    told = _told(doubt, f"it is not sure that git removed it; put the manifest back, or approve the removal in {PRUNE_FILE}")
+    return f" and is kept, because of a doubt: {told}"
 
 
 def _suspended(status: ApplicationStatus, _: datetime) -> str | None:
@@ -82,7 +83,7 @@ def _homeless(status: ApplicationStatus, _: datetime) -> str | None:
     missing = _condition(status, "NamespaceMissing")
     if missing is None:
         return None
-    return f", because a namespace is missing{_detail(missing)}; create it, or let the daemon do it with --create-namespaces all"
+    return f", because {_told(missing, 'a namespace is missing; create it, or let the daemon do it with --create-namespaces all')}"
 
 
 def _moving(status: ApplicationStatus, _: datetime) -> str | None:
@@ -90,9 +91,9 @@ def _moving(status: ApplicationStatus, _: datetime) -> str | None:
     if run is None or run.phase not in (Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK):
         return None
     if run.phase == Phase.ROLLING_BACK or run.kind == "restore":
-        return f" and goes back to {_text(run.revision)} in run {_text(run.id)}{_step(run)}{_ignored(status)}"
+        return f", and goes back to {_text(run.revision)} in run {_text(run.id)}{_step(run)}{_ignored(status)}"
     passed = f", after {len(status.superseded)} superseded in a row" if status.superseded else ""
-    return f" and moves to {_text(run.revision)} in run {_text(run.id)}{passed}{_step(run)}{_ignored(status)}"
+    return f", and moves to {_text(run.revision)} in run {_text(run.id)}{passed}{_step(run)}{_ignored(status)}"
 
 
 def _differing(status: ApplicationStatus, _: datetime) -> str | None:
@@ -116,7 +117,7 @@ def _ended(status: ApplicationStatus, _: datetime) -> str | None:
         return f", because run {_text(run.id)} was ended{_decided(run)}; {_text(run.revision)} is held until a change is pushed"
     if rejected is not None or (run is not None and run.phase == Phase.ROLLED_BACK):
         name = _name(status.desired)
-        return f", because {name} was rolled back{_decided(run)} and is rejected{_detail(rejected)}; push another change to go on"
+        return f", because {name} was rolled back{_decided(run)} and is rejected; push another change to go on"
     if run is not None and run.phase == Phase.SUPERSEDED:
         return f", because run {_text(run.id)} was superseded by a newer revision, whose turn is next"
     return None
@@ -125,18 +126,16 @@ def _ended(status: ApplicationStatus, _: datetime) -> str | None:
 def _unpruned(status: ApplicationStatus, _: datetime) -> str | None:
     blocked = _condition(status, "PruneBlocked")
     if blocked is not None:
-        return f", but objects that it no longer declares are kept{_detail(blocked)}; approve their removal in {PRUNE_FILE}"
+        return f", but objects that it no longer declares are kept: {_told(blocked, f'approve their removal in {PRUNE_FILE}')}"
     failed = _condition(status, "PruneFailed")
     return None if failed is None else f", but objects that it no longer declares could not be removed{_detail(failed)}; the daemon tries again"
 
 
 def _fought(status: ApplicationStatus, _: datetime) -> str | None:
     fought = _condition(status, "DriftFought")
-    return (
-        None
-        if fought is None
-        else f", but something else changes its objects again and again{_detail(fought)}; find that writer, or suspend one of the two"
-    )
+    if fought is None:
+        return None
+    return f", but {_told(fought, 'something keeps changing its objects')}; find that writer, or suspend the application"
 
 
 def _gone(status: ApplicationStatus, _: datetime) -> str | None:
@@ -212,7 +211,8 @@ def _step(run: RunView) -> str:
     step = next((step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)), None)
     if step is None:
         return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""
-    return f": step {_text(step.name)} waits for {_text(step.message)}" if step.message else f": step {_text(step.name)} is at work"
+    doing = _text(step.message) or "at work"
+    return f": step {_text(step.name)} is {doing}" if not step.message or doing.startswith("waiting ") else f": step {_text(step.name)}: {doing}"
 
 
 def _failure(run: RunView) -> str:
@@ -239,6 +239,11 @@ def _detail(condition: Condition | None) -> str:
     return f": {_text(condition.message)}" if condition is not None and condition.message else ""
 
 
+def _told(condition: Condition | None, otherwise: str) -> str:
+    """The condition's own sentence, which says what helps, or another where it has none."""
+    return _text(condition.message) if condition is not None and condition.message else otherwise
+
+
 def _name(revision: RevisionView | None) -> str:
     if revision is None:
         return "nothing"
@@ -255,4 +260,4 @@ def _time(moment: datetime) -> str:
 
 def _text(text: str) -> str:
     """Untrusted text inside the sentence: one line, without the full stop that it may end in."""
-    return one_line(text.strip(), 400).rstrip(".")
+    return one_line(text.strip(), 600).rstrip(".")

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from reconciler.cli.manifest import find_manifest
-from tests.unit.api.fakes import application, gate, revision, waiting
+from reconciler.model.status import StopView
+from tests.unit.api.fakes import application, gate, revision, run, waiting
 
 MANIFEST = """\
 # the shop's page
@@ -283,5 +284,42 @@ def test_a_restore_that_is_not_exactly_the_revision_is_warned_of(decide, history
     assert "still not what web-v2 was made of" in answer.err
 
 
-def test_a_step_is_refused_where_no_gate_is_decided(decide, history):
-    assert decide("rollback", "--step", "approve").code == 2
+def test_a_step_is_no_matter_of_a_restore(decide, history):
+    assert decide("rollback", "--to", "web-v1", "--step", "approve").code == 2
+    assert decide("rollback", "--step", "approve").code == 1
+
+
+@pytest.fixture
+def running(decide, reader):
+    """A run under way at no gate."""
+    stop = StopView(key="gates.reconciler.dev/run", rollback="rollback@999999999999", end="end@999999999999")
+    reader.statuses = [of_shop(gates=[], run=run(stop=stop))]
+
+
+def test_rule_4f_the_whole_run_can_be_ended_where_no_gate_waits(decide, running):
+    answer = decide("reject", "--output", "json")
+    assert answer.json().items() >= {"key": "gates.reconciler.dev/run", "value": "end@999999999999"}.items()
+
+
+def test_rule_4f_the_whole_run_can_be_rolled_back_by_its_name(decide, running):
+    answer = decide("rollback", "--step", "run", "--output", "json")
+    assert answer.json().items() >= {"key": "gates.reconciler.dev/run", "value": "rollback@999999999999"}.items()
+
+
+def test_rule_4f_a_run_takes_no_continue(decide, running):
+    assert decide("approve").code == 1
+    assert decide("approve", "--step", "run").code == 1
+
+
+def test_a_waiting_gate_is_decided_before_the_run(decide, reader, running):
+    reader.statuses = [of_shop(run=reader.statuses[0].run)]
+    assert decide("reject", "--output", "json").json()["key"] == "gates.reconciler.dev/approve"
+
+
+def test_rule_12_a_masked_secret_is_never_committed_in_place_of_the_secret(decide, clone, history):
+    history[1]["spec"] = {"components": [{"name": "web", "type": "webservice", "properties": {"image": "https://***@registry/x"}}]}
+    head = clone.git("rev-parse", "HEAD")
+    answer = decide("rollback")
+    assert answer.code == 1
+    assert "git checkout cccccccccccc -- apps/web.yaml" in answer.err
+    assert clone.git("rev-parse", "HEAD") == head

@@ -17,12 +17,12 @@ STATES = {
     "synced, degraded": (application(health="Degraded"), "its objects are degraded."),
     "synced, objects missing": (application(health="Missing"), "objects of it are missing; the daemon puts them back."),
     "progressing": (
-        application(run=run(steps=[step(message="Deployment web: 1 of 3 updated")]), **OUT),
-        "default/web is at web-v1, not web-v2 and moves to web-v2 in run web-v2-1: step apply waits for Deployment web: 1 of 3 updated.",
+        application(run=run(steps=[step(message="waiting for Deployment web: 1 of 3 updated")]), **OUT),
+        "default/web is at web-v1, not web-v2, and moves to web-v2 in run web-v2-1: step apply is waiting for Deployment web: 1 of 3 updated.",
     ),
     "first run": (
         application(running=None, run=run(steps=[step(phase="Pending")]), **OUT),
-        "default/web is at no revision yet, not web-v2 and moves to web-v2 in run web-v2-1: its first step has not begun.",
+        "default/web is at no revision yet, not web-v2, and moves to web-v2 in run web-v2-1: its first step has not begun.",
     ),
     "after superseded ones": (application(run=run(steps=[step()]), superseded=["web-v2", "web-v3"], **OUT), "after 2 superseded in a row"),
     "waiting": (
@@ -44,7 +44,7 @@ STATES = {
     "suspended by condition": (application(conditions=[condition("Suspended")], **OUT), "because it is suspended (no reason given)"),
     "rolling back": (
         application(run=run("RollingBack", [step(phase="RollingBack")]), **OUT),
-        "and goes back to web-v2 in run web-v2-1: step apply is at work.",
+        ", and goes back to web-v2 in run web-v2-1: step apply is at work.",
     ),
     "rejected": (
         application(run=run("RolledBack", decisions=[decision()]), conditions=[condition("Rejected")], **OUT),
@@ -52,7 +52,7 @@ STATES = {
     ),
     "rejected, and git says so": (
         application(conditions=[condition("Rejected", message="its digest is 0002")]),
-        "because web-v1 was rolled back and is rejected: its digest is 0002",
+        "because web-v1 was rolled back and is rejected; push another change to go on.",
     ),
     "git differs": (
         application(run=run("RolledBack"), conditions=[condition("GitDiffers", "BranchCheckedOut", "--- a\n+++ b"), condition("Rejected")], **OUT),
@@ -79,11 +79,14 @@ STATES = {
     ),
     "superseded": (application(run=run("Superseded"), **OUT), "because run web-v2-1 was superseded by a newer revision, whose turn is next."),
     "removal in doubt": (
-        application(desired=None, sync="Unknown", conditions=[condition("RemovalInDoubt", message="its last file has a syntax error")]),
-        (
-            "default/web is at web-v1 and is kept, because it is not sure that git removed it: its last file has a syntax error; "
-            "put the manifest back, or approve the removal in .reconciler/prune.yaml."
+        application(
+            desired=None, sync="Unknown", conditions=[condition("RemovalInDoubt", message="its last file has a syntax error; add abc to approved")]
         ),
+        "default/web is at web-v1 and is kept, because of a doubt: its last file has a syntax error; add abc to approved.",
+    ),
+    "removal in doubt, untold": (
+        application(desired=None, sync="Unknown", conditions=[condition("RemovalInDoubt")]),
+        "put the manifest back, or approve the removal in .reconciler/prune.yaml.",
     ),
     "state lost": (
         waiting(gates=[gate("state-lost", "ffffffffffff")], conditions=[condition("StateLost", message="rollback@abc stands in git")]),
@@ -99,20 +102,20 @@ STATES = {
     "manifest broken at a gate": (waiting(conditions=[condition("ManifestInvalid")]), "because its manifest cannot be read"),
     "stalled": (application(conditions=[condition("Stalled", "Panic", "division by zero")], **OUT), "tries again ever more rarely: division by zero"),
     "namespace missing": (
-        application(run=run(steps=[step()]), conditions=[condition("NamespaceMissing", message="shop")], **OUT),
-        "because a namespace is missing: shop; create it, or let the daemon do it with --create-namespaces all.",
+        application(run=run(steps=[step()]), conditions=[condition("NamespaceMissing")], **OUT),
+        "because a namespace is missing; create it, or let the daemon do it with --create-namespaces all.",
     ),
     "prune blocked": (
         application(conditions=[condition("PruneBlocked", message="12 objects")]),
-        "kept: 12 objects; approve their removal in .reconciler/prune.yaml.",
+        "kept: 12 objects.",
     ),
     "prune failed": (
         application(conditions=[condition("PruneFailed", message="ConfigMap a")]),
         "could not be removed: ConfigMap a; the daemon tries again.",
     ),
     "drift fought": (
-        application(conditions=[condition("DriftFought", message="Deployment web")]),
-        "again and again: Deployment web; find that writer",
+        application(conditions=[condition("DriftFought", message="something keeps changing Deployment web")]),
+        "default/web is at web-v1, but something keeps changing Deployment web; find that writer, or suspend the application.",
     ),
     "decision ignored": (
         application(conditions=[condition("DecisionIgnored", "UnknownGate", "no gate is called aprove; did you mean approve?")]),
