@@ -19,9 +19,7 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def is_plain(text: str) -> bool:
     """Whether `text` without quotes is that text to every YAML reader."""
-    if not _PLAIN.fullmatch(text) or text.endswith((" ", ":")) or ": " in text or text.startswith(("- ", "---", "...", "? ")):
-        return False
-    if text in {"-", "?"}:
+    if not _PLAIN.fullmatch(text) or text == "-" or text.endswith((" ", ":")) or ": " in text or text.startswith(("- ", "---", "...")):
         return False
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return isinstance(resolve(text), str) and tag == STR

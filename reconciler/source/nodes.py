@@ -39,12 +39,9 @@ class Node:
     keys: list[Node] = field(default_factory=list)
     items: list[Node] = field(default_factory=list)
 
-    def find(self, key: str) -> int:
-        """Index of the entry with that key, -1 where there is none."""
-        for index, node in enumerate(self.keys):
-            if node.kind == "scalar" and node.text == key:
-                return index
-        return -1
+    def places(self) -> dict[str, int]:
+        """Index of each entry of a mapping, by key."""
+        return {key.text: index for index, key in enumerate(self.keys) if key.kind == "scalar"}
 
 
 def compose(text: str, position: int) -> Node | None:

@@ -11,8 +11,8 @@ from reconciler.model.canonical import canonical
 from reconciler.source import emit
 from reconciler.source.nodes import Node
 
-# Lists are matched item by item; longer ones only by their common beginning and end, since matching is quadratic.
-_LONGEST_MATCH = 2000
+# What differs between the common beginning and end of two lists is matched item by item up to here: matching is cubic at worst.
+_LONGEST_MATCH = 400
 
 
 class Unsplittable(Exception):  # noqa: N818 - a signal within this room
@@ -63,13 +63,14 @@ class Splices:
     def _mapping(self, node: Node, old: dict[str, Any], new: dict[str, Any]) -> None:
         if node.kind != "mapping":
             raise Unsplittable("a mapping is shared by an alias")
+        places = node.places()
         gone = [index for index, key in enumerate(node.keys) if key.text in old and key.text not in new]
         if len(gone) == len(node.keys):
             raise Unsplittable("no key of a mapping stays")
         added: dict[str, Any] = {}
         for key, value in new.items():
-            index = node.find(key)
-            if index >= 0:
+            index = places.get(key)
+            if index is not None:
                 self._value(node.items[index], old.get(key), value, partial(self._put, node, index, value))
             elif key not in old or not _equal(old[key], value):
                 added[key] = value
@@ -88,7 +89,7 @@ class Splices:
             for index in range(i + both, j):
                 self._drop(node, index, node.items, last=j == len(old))
             if k + both < m:
-                self._add_items(node, i + both if both < j - i else j, new[k + both : m])
+                self._add_items(node, j, new[k + both : m])
 
     # ---- replacing
 
@@ -132,14 +133,14 @@ class Splices:
     # ---- removing
 
     def _drop_keys(self, node: Node, gone: list[int]) -> None:
-        kept = next((index for index in range(len(node.keys)) if index not in gone), 0)
+        left = set(gone)
+        kept = next((index for index in range(len(node.keys)) if index not in left), 0)
         begin = node.keys[0].start
         lead = self._text[self._line(begin) : begin]
         if not node.flow and kept and "-" in lead and not lead.strip(" -"):
             # The first entry shares its line with a dash: the first that stays takes its place.
             self._splice(begin, node.keys[kept].start, "")
             gone = [index for index in gone if index > kept]
-        left = set(gone)
         behind = len(node.keys)
         while behind - 1 in left:
             behind -= 1
@@ -243,14 +244,17 @@ def _pad(item: Node) -> str:
 def _matches(old: list[Any], new: list[Any]) -> Iterator[tuple[str, int, int, int, int]]:
     """How one list becomes the other, as difflib's opcodes; items of one name are one item."""
     before, after = [_name(item) for item in old], [_name(item) for item in new]
-    if len(old) + len(new) <= _LONGEST_MATCH:
-        yield from SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-        return
-    head = 0
-    while head < min(len(before), len(after)) and before[head] == after[head]:
-        head += 1
+    shorter = min(len(before), len(after))
+    head = next((index for index in range(shorter) if before[index] != after[index]), shorter)
+    tail = next((index for index in range(shorter - head) if before[-1 - index] != after[-1 - index]), shorter - head)
+    i, j, k, m = head, len(before) - tail, head, len(after) - tail
     yield "equal", 0, head, 0, head
-    yield "replace", head, len(old), head, len(new)
+    if j - i + m - k > _LONGEST_MATCH:
+        yield "replace", i, j, k, m
+    else:
+        for tag, *ends in SequenceMatcher(None, before[i:j], after[k:m], autojunk=False).get_opcodes():
+            yield tag, ends[0] + i, ends[1] + i, ends[2] + k, ends[3] + k
+    yield "equal", j, len(before), m, len(after)
 
 
 def _name(item: Any) -> bytes:

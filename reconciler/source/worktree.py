@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pygit2
@@ -136,7 +137,8 @@ def _restore(top: Path, paths: list[str]) -> None:
     for path in paths:
         if _git(top, "cat-file", "-e", f"HEAD:{path}").returncode:
             _git(top, "rm", "--quiet", "--cached", "--ignore-unmatch", "--", path)
-            (top / path).unlink(missing_ok=True)
+            with suppress(OSError):  # what could not be made need not go
+                (top / path).unlink()
         else:
             _git(top, "restore", "--source=HEAD", "--staged", "--worktree", "--", path)
 

@@ -163,6 +163,13 @@ def test_items_of_one_name_are_one_item_wherever_they_move_to():
         ("spec: {a: 1, b: 2}\n", lambda s: s.pop("a"), "spec: {b: 2}\n"),
         ("spec:\n  - a\n  -\n  - b\n", lambda s: s.__setitem__(1, {"x": [1]}), "spec:\n  - a\n  - x:\n      - 1\n  - b\n"),
         ("spec:\n  a: &x 1\n  b: *x\n", lambda s: s.update(b=2), "spec:\n  a: &x 1\n  b: 2\n"),
+        ("spec:\n  a: # why\n    b: 1\n  c: 2\n", lambda s: s.update(a={"x": {"z": 1}}), "spec:\n  a: # why\n    x:\n      z: 1\n  c: 2\n"),
+        ("spec:\n- a: 1\n- b: 2\n- c: 3\n", lambda s: s.pop(1), "spec:\n- a: 1\n- c: 3\n"),
+        ("spec:\n- name: a\n- name: c\n", lambda s: s.insert(1, {"name": "b"}), "spec:\n- name: a\n- name: b\n- name: c\n"),
+        ("spec:\n- - 1\n  - 2\n", lambda s: s[0].pop(0), "spec:\n- - 2\n"),
+        ("spec: [\n  1,\n  2\n]\n", lambda s: s.append(3), "spec: [\n  1,\n  2,\n  3\n]\n"),
+        ("spec: {a: {b: 1}}\n", lambda s: s["a"].pop("b"), "spec: {a: {}}\n"),
+        ("spec: [{a: -}]\n".replace("-", "'-'"), lambda s: s.append("-"), "spec: [{a: '-'}, \"-\"]\n"),
     ],
 )
 def test_values_are_changed_in_the_style_that_they_have(text, change, expected):
@@ -204,6 +211,17 @@ def test_an_edit_on_a_stale_value_is_refused():
 def test_a_broken_neighbour_document_does_not_stop_an_edit():
     text = "metadata: {name: a}\n---\na: 1\na: 2\n"
     assert set_annotation(text, 0, "k", "v") == "metadata: {name: a, annotations: {k: v}}\n---\na: 1\na: 2\n"
+
+
+def test_wide_mappings_and_long_lists_are_edited_in_place():
+    wide = {f"k{index}": index for index in range(5000)}
+    keys = [f"    {key}: {value} # c\n" for key, value in wide.items()]
+    items = [f"  - {index} # c\n" for index in range(5000)]
+    text = "".join(["spec:\n  m:\n", *keys, "  l:\n", *items])
+    old = content(text)["spec"]
+    new = {"m": {key: value for key, value in wide.items() if value % 2}, "l": ["x", *old["l"][1:-1], "y", "z"]}
+    after = set_value(text, 0, old, new)
+    assert after == "".join(["spec:\n  m:\n", *keys[1::2], "  l:\n", "  - x # c\n", *items[1:-1], '  - "y" # c\n', "  - z\n"])
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(MISREAD)
