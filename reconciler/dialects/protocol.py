@@ -10,7 +10,11 @@ from reconciler.model.run import Run
 
 
 class Document(NamedTuple):
-    """One YAML or JSON document. `position` counts all documents of the file from 0, `line` is its first line from 1."""
+    """
+    One YAML or JSON document. `position` counts all documents of the file from 0, `line` is its first line from 1.
+
+    `text` is the document's own part of the file and begins at `line`.
+    """
 
     path: str
     position: int

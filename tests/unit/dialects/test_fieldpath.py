@@ -54,6 +54,7 @@ def test_a_path_through_something_else_is_refused(path):
         ({"a": ["b"], "b": []}, []),
         ({"a": ["a"]}, ["a", "a"]),
         ({"x": ["a"], "a": ["b"], "b": ["c"], "c": ["a"]}, ["a", "b", "c", "a"]),
+        ({"a": ["b", "c"], "b": [], "c": ["a"]}, ["a", "c", "a"]),
         ({"a": ["nowhere"]}, []),
         ({"a": ["b", "b"], "b": []}, []),
     ],

@@ -347,3 +347,22 @@ def test_scopes_of_other_kinds_must_be_empty(compile_text, kind):
     scope = "      scopes: [{scopeRef: {apiVersion: apps.abm.io/v1, kind: KIND, name: NAME}}]\n".replace("KIND", kind)
     assert "is not available yet" in said(compile_text(one(more=scope.replace("NAME", "far"))))
     assert only(compile_text(one(more=scope.replace("NAME", "''")))).components[0].namespace == ""
+
+
+def test_data_inputs_come_after_parameters(compile_text):
+    text = one(
+        parameter("1", "spec.values.replicaCount"),
+        "      dataInputs: [{valueFrom: {dataOutputName: Global.replicas}, toFieldPaths: [spec.values.replicaCount]}]\n",
+    )
+    assert only(compile_text(text, {"environment.yaml": ENVIRONMENT})).components[0].properties["values"]["replicaCount"] == 2
+
+
+def test_a_component_takes_a_bounded_number_of_paths(compile_text):
+    paths = ", ".join(["spec.name"] * 201)
+    assert "more than 200 toFieldPaths" in said(compile_text(one(f"{{name: p, value: a, toFieldPaths: [{paths}]}}")))
+
+
+def test_a_rollout_of_the_spec_itself_takes_no_percentage(compile_text):
+    text = one(parameter("{type: partition, properties: {partition: PARTITION}}", "spec.rollout"))
+    assert only(compile_text(text.replace("PARTITION", "'1'"))).components[0].properties["rollout"]["properties"] == {"partition": "1"}
+    assert "a StatefulSet takes a number of pods" in said(compile_text(text.replace("PARTITION", "30%")))
