@@ -7,18 +7,18 @@ from reconciler.engine.index import Entry
 from reconciler.model.condition import Condition, Status
 from reconciler.model.names import PRUNE_FILE, STATE_LOST_GATE
 from reconciler.model.run import Phase
-from reconciler.model.status import HealthStatus, Sync
+from reconciler.model.status import HealthStatus, StopView, Sync
 
 _LONGEST = 4096
 
 
-def gather_conditions(app: Application, entry: Entry | None, sync: Sync, health: HealthStatus) -> list[Condition]:
-    """All that apply, and Ready always."""
+def gather_conditions(app: Application, entry: Entry | None, sync: Sync, health: HealthStatus, stop: StopView | None) -> list[Condition]:
+    """All that apply, and Ready always. `stop`: what stops the newest run."""
     found = [
         *_of_manifest(app, entry),
         *_of_decisions(app),
         *_of_removal(app),
-        *_of_run(app, entry),
+        *_of_run(app, entry, stop),
         *_of_write_back(app, entry),
         *_of_objects(app),
     ]
@@ -72,16 +72,17 @@ def _of_removal(app: Application) -> list[Condition]:
     return [_condition("RemovalInDoubt", removal.state, f"not declared in git any more, but {removal.reason}: it is kept; {line}")]
 
 
-def _of_run(app: Application, entry: Entry | None) -> list[Condition]:
+def _of_run(app: Application, entry: Entry | None, stop: StopView | None) -> list[Condition]:
     found = []
     run = app.open_run()
     if run is not None:
-        found.append(_condition("Reconciling", run.reason or "Running", run.message or f"{run.name} runs"))
+        line = f'; to stop it commit "{stop.key}: {stop.end}" or "{stop.key}: {stop.rollback}"' if stop is not None else ""
+        found.append(_condition("Reconciling", run.reason or "Running", f"{run.message or f'{run.name} runs'}{line}"))
         blocked = next((step for step in run.steps if step.reason == "NamespaceMissing" and not step.phase.final), None)
         if blocked is not None:
             found.append(_condition("NamespaceMissing", "NamespaceMissing", f"{blocked.message}; create it, or see --create-namespaces"))
         if STATE_LOST_GATE in run.implicit and run.step(STATE_LOST_GATE).phase is not Phase.SUCCEEDED:
-            standing = [item for item in run.standing if not item.startswith(f"{STATE_LOST_GATE}=")]
+            standing = [item for item in run.standing if not item.startswith(f"{STATE_LOST_GATE}=") and ("rollback@" in item or "end@" in item)]
             there = f"; in git stand: {', '.join(standing)}" if standing else ""
             found.append(
                 _condition("StateLost", "HistoryGone", f"its objects run, but their history is gone; nothing that differs is touched{there}")

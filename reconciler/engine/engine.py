@@ -266,6 +266,7 @@ class Engine:
                 self._queue.add(key)
             if app.look_again:
                 self._awaiting_look.add(key)
+                self.look()
         self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
 
     def _quarantine(self, key: AppKey, error: Exception) -> None:

@@ -14,7 +14,7 @@ from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, ju
 from reconciler.model.application import Workflow
 from reconciler.model.names import GATE_PREFIX, RESERVED_STEPS, RUN_GATE
 from reconciler.model.run import Commit, Decision, Phase, Run
-from reconciler.model.status import GateView
+from reconciler.model.status import GateView, StopView
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.pairs import pairs
 
@@ -62,6 +62,14 @@ def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
         )
         for gate in gates
     ]
+
+
+def stop_view(cluster_id: str, app: Application, run: Run) -> StopView | None:
+    """What stops the whole run at any time (4f); None where it has ended, or is a rollback or part of one: that is finished first (6a)."""
+    if run.phase.final or run.phase is Phase.ROLLING_BACK or run.restores:
+        return None
+    code = gate_code(cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
+    return StopView(f"{GATE_PREFIX}{RUN_GATE}", f"rollback@{code}", f"end@{code}")
 
 
 async def gather_decisions(context: Context, app: Application, run: Run, workflow: Workflow, now: datetime) -> list[Decision]:

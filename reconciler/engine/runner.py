@@ -40,13 +40,22 @@ class Runner:
         for order in step.orders:
             if order.key not in app.tasks:
                 app.tasks[order.key] = asyncio.create_task(self._execute(app, order, prepared[order.key]))
+        app.look_again |= self._began_to_wait(app, run, stored)
         if step.wake is not None:
-            context.hint_after(app.key, max(0.0, (step.wake - context.clock.now()).total_seconds()))
-            if any(state.phase is Phase.WAITING for state in stored.steps) and context.clock.now() >= step.wake:
+            pause = (step.wake - context.clock.now()).total_seconds()
+            if pause > 0:
+                context.hint_after(app.key, pause)
+            else:
                 app.look_again = True  # a timer opens only after a look at git later than its deadline (4c)
-        if app.look_again:
-            context.look()
         return stored
+
+    def _began_to_wait(self, app: Application, old: Run, new: Run) -> bool:
+        """Whether a gate waits since now while something stands in git: that is judged by a look that comes after it (4b)."""
+        entry = self._context.index.entries.get(app.key)
+        if entry is None or not entry.declared.annotations:
+            return False
+        waited = {step.key for step in old.steps if step.phase is Phase.WAITING}
+        return any(step.phase is Phase.WAITING and step.key not in waited for step in new.steps)
 
     async def _ask(self, app: Application, run: Run, workflow: Workflow, facts: Facts) -> Advance:
         """Asks the machine, answers its queries, asks again until it has no new ones."""

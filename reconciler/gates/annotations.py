@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.model.names import CONTINUE_ROLLOUT, GATE_PREFIX, ROLLBACK, RUN_GATE
+from reconciler.model.names import CONTINUE_ROLLOUT, CREATE_NAMESPACE, GATE_PREFIX, RESERVED_STEPS, ROLLBACK, RUN_GATE, SUSPEND, is_ours
 from reconciler.model.run import Verb
-from reconciler.model.text import one_line
+from reconciler.model.text import nearest, one_line
 
 _CODE = re.compile(r"[0-9a-f]{12}\Z", re.ASCII)
 _VERBS: dict[str, Verb] = {"continue": "continue", "rollback": "rollback", "end": "end"}
 _LONGEST = 4096
 _MOST = 64
+_OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE})
 _PAIR: dict[tuple[str, str], Verb] = {("true", "false"): "continue", ("false", "true"): "rollback", ("false", "false"): "end"}
 
 
@@ -44,19 +45,31 @@ class Reading(NamedTuple):
 def read_items(annotations: Mapping[str, Any], gates: Iterable[str]) -> Reading:
     """All decisions in a manifest's annotations. `gates`: the keys that exist in its workflow; `run` always exists."""
     known = {*gates, RUN_GATE}
+    there = one_line(", ".join(sorted(known - RESERVED_STEPS)) or "none")
     items: list[Item] = []
     remarks: list[Remark] = []
     for annotation in sorted(key for key in annotations if isinstance(key, str) and key.startswith(GATE_PREFIX)):
         key, value = annotation[len(GATE_PREFIX) :], annotations[annotation]
         if key not in known:
-            there = ", ".join(sorted(known - {RUN_GATE})) or "none"
-            remarks.append(Remark("UnknownGate", f"{one_line(annotation)} names no gate of this workflow (its gates: {one_line(there)})"))
+            remarks.append(Remark("UnknownGate", f"{one_line(annotation)} names no gate of this workflow (its gates: {there})"))
             continue
         found, wrong = _read_list(key, value)
         items += found
         remarks += wrong
     pair, wrong = _read_pair(annotations)
-    return Reading(items + pair, remarks + wrong)
+    return Reading(items + pair, remarks + wrong + _unknown(annotations, known))
+
+
+def _unknown(annotations: Mapping[str, Any], known: Iterable[str]) -> list[Remark]:
+    """Keys under our own domain that nothing reads: a decision or a suspension with a typo in it is never silent (4f)."""
+    remarks = []
+    for name in sorted(key for key in annotations if isinstance(key, str) and is_ours(key)):
+        if name.startswith(GATE_PREFIX) or name in _OTHERS:
+            continue
+        meant = nearest(name, [*_OTHERS, *(GATE_PREFIX + key for key in known)]) if len(name) <= _LONGEST else None
+        hint = f"; did you mean {one_line(meant)}?" if meant else ""
+        remarks.append(Remark("UnknownAnnotation", f"nothing reads {one_line(name)}{hint}"))
+    return remarks
 
 
 def _read_list(key: str, value: Any) -> tuple[list[Item], list[Remark]]:

@@ -41,8 +41,16 @@ class DecisionView(msgspec.Struct, rename="camel"):
     at: datetime
 
 
+class StopView(msgspec.Struct, rename="camel"):
+    """What to put into the manifest's annotations to stop a run at any time, wherever it is (rule 4f)."""
+
+    key: str
+    rollback: str
+    end: str
+
+
 class RunView(msgspec.Struct, rename="camel"):
-    """`family`: the run's status in the words of the manifest family."""
+    """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more."""
 
     id: str
     revision: str
@@ -54,6 +62,7 @@ class RunView(msgspec.Struct, rename="camel"):
     decisions: list[DecisionView] = []
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    stop: StopView | None = None
     family: dict[str, Any] = {}
 
 

@@ -1,0 +1,340 @@
+"""Rule 4 on real commits: which approval opens which gate, and what every other one comes to."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.identity import ObjectRef
+from reconciler.model.names import API_VERSION
+from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, runs, value
+
+
+def app(text: str, **annotations: str) -> str:
+    """The application `web` behind its gate."""
+    return config_map_app("web", text, gate=True, annotations={f"gates.reconciler.dev/{gate}": line for gate, line in annotations.items()})
+
+
+async def started(daemon: Daemon, clone: Clone) -> None:
+    """`web` runs revision 1, promoted through its gate."""
+    clone.push({"web.yaml": app("1")})
+    await daemon.waiting("web")
+    clone.push({"web.yaml": app("1", approve=gate_of(daemon, "web").continue_)})
+    await daemon.synced("web")
+
+
+async def test_rule_4b_an_approval_of_an_older_revision_merged_after_a_newer_one_opens_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        old = (await daemon.waiting("web", revision="web-v2")).gate
+        assert old is not None
+        clone.push({"web.yaml": app("3")})
+        await daemon.waiting("web", revision="web-v3")
+        await push(daemon, clone, {"web.yaml": app("3", approve=old.continue_)}, "Approve v2, too late")
+        gate = gate_of(daemon, "web")
+        assert gate.revision == "web-v3"
+        assert await value(daemon, "web") == "1"
+        assert daemon.conditions("web")["DecisionIgnored"].startswith("StaleCode: ")
+        assert f"{gate.key}: {gate.continue_}" in daemon.conditions("web")["DecisionIgnored"]
+
+
+async def test_rule_4b_an_approval_in_the_same_push_as_another_spec_opens_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        await daemon.waiting("web", revision="web-v2")
+        code = gate_of(daemon, "web").continue_
+        await push(daemon, clone, {"web.yaml": app("evil", approve=code)}, "Approve, and slip something in")
+        await daemon.waiting("web", revision="web-v3")
+        assert await value(daemon, "web") == "1"
+        assert phases(daemon, "web")[-2:] == ["web-v2-1 Superseded", "web-v3-1 Waiting"]
+
+
+async def test_rule_4b_an_approval_reverted_and_brought_back_with_the_spec_opens_no_later_run(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        await daemon.waiting("web", revision="web-v2")
+        code = gate_of(daemon, "web").continue_
+        await push(daemon, clone, {"web.yaml": app("3")})
+        await daemon.waiting("web", revision="web-v3")
+        await push(daemon, clone, {"web.yaml": app("2", approve=code)}, "Back to 2, with the approval of its first run")
+        gate = gate_of(daemon, "web")
+        assert (gate.revision, phases(daemon, "web")[-1]) == ("web-v2", "web-v2-2 Waiting")
+        assert gate.continue_ != code
+        assert await value(daemon, "web") == "1"
+        await push(daemon, clone, {"web.yaml": app("2")}, "Revert the approval")
+        await push(daemon, clone, {"web.yaml": app("2", approve=code)}, "Revert the revert")
+        assert gate_of(daemon, "web") == gate
+        clone.push({"web.yaml": app("2", approve=gate.continue_)})
+        await daemon.synced("web")
+        assert await value(daemon, "web") == "2"
+
+
+async def test_rule_4b_an_approval_of_another_environment_opens_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+
+    def files(stage: str = "", live: str = "") -> dict[str, str | None]:
+        return {
+            f"{name}.yaml": config_map_app("web", "1", gate=True, namespace=name, annotations={GATE: line} if line else None)
+            for name, line in (("stage", stage), ("live", live))
+        }
+
+    clone.push(files())
+    async with running(clone) as daemon:
+        await daemon.waiting("web", "stage")
+        await daemon.waiting("web", "live")
+        code = gate_of(daemon, "web", "stage").continue_
+        assert code != gate_of(daemon, "web", "live").continue_
+        clone.push(files(stage=code, live=code), "Copy the approval of stage to live")
+        await daemon.synced("web", namespace="stage")
+        await daemon.looked()
+        assert gate_of(daemon, "web", "live").continue_ != code
+        assert "StaleCode" in daemon.conditions("web", "live")["DecisionIgnored"]
+
+
+async def test_rule_4c_an_approval_opens_its_gate_once(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": canary_app("web", "1")})
+        await daemon.waiting("web")
+        code = gate_of(daemon, "web").continue_
+        await push(daemon, clone, {"web.yaml": canary_app("web", "1", annotations={GATE: f"end@{gate_of(daemon, 'web').end[4:]}"})})
+        assert phases(daemon, "web") == ["web-v1-1 Terminated"]
+        await push(daemon, clone, {"web.yaml": canary_app("web", "2")})
+        await push(
+            daemon,
+            clone,
+            {"web.yaml": canary_app("web", "1", annotations={GATE: code})},
+            "The same digest again, with the approval of the run that ended",
+        )
+        assert phases(daemon, "web")[-1] == "web-v1-2 Waiting"
+        assert [decision.verb for run in runs(daemon, "web") for decision in run.decisions] == ["end"]
+
+
+async def test_rule_4b_continue_without_a_code_never_counts_and_the_condition_prints_the_line_that_would(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": app("1", approve="continue")})
+    async with running(clone) as daemon:
+        await daemon.waiting("web")
+        await push(daemon, clone, {"README.md": "nothing of ours"})
+        gate = gate_of(daemon, "web")
+        assert daemon.conditions("web")["DecisionIgnored"].startswith("CodeNeeded: ")
+        assert f"{gate.key}: {gate.continue_}" in daemon.conditions("web")["DecisionIgnored"]
+        clone.push({"web.yaml": app("1", approve=gate.continue_)})
+        await daemon.synced("web")
+        assert "DecisionIgnored" not in daemon.conditions("web")
+
+
+@pytest.mark.parametrize("verb", ["rollback", "end"])
+async def test_rule_4b_a_decision_without_a_code_counts_only_if_it_did_not_stand_there_before_the_run(tmp_path: Path, verb: str) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        await push(daemon, clone, {"web.yaml": app("2", approve=verb)})
+        gate = gate_of(daemon, "web")
+        assert gate.revision == "web-v2"
+        assert daemon.conditions("web")["DecisionIgnored"].startswith("Spent: ")
+        await push(daemon, clone, {"web.yaml": app("2")}, "Take it away")
+        await push(daemon, clone, {"web.yaml": app("2", approve=verb)}, "Bring it back")
+        assert gate_of(daemon, "web") == gate
+        clone.push({"web.yaml": app("3")})
+        await daemon.waiting("web", revision="web-v3")
+        await push(daemon, clone, {"web.yaml": app("3", approve=verb)}, "New this time")
+        assert runs(daemon, "web")[-2 if verb == "rollback" else -1].decisions[0].verb == verb
+
+
+async def test_rule_4c_rollback_beats_end_beats_continue_in_one_list(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        for number, (verbs, winner) in enumerate([(("continue", "end"), "end"), (("continue", "end", "rollback"), "rollback")], 2):
+            clone.push({"web.yaml": app(str(number))})
+            gate = (await daemon.waiting("web", revision=f"web-v{number}")).gate
+            assert gate is not None
+            lines = {"continue": gate.continue_, "end": gate.end, "rollback": gate.rollback}
+            await push(daemon, clone, {"web.yaml": app(str(number), approve=", ".join(lines[verb] for verb in verbs))})
+            run = next(run for run in runs(daemon, "web") if run.name == f"web-v{number}-1")
+            assert [decision.verb for decision in run.decisions] == [winner]
+            assert await value(daemon, "web") == "1"
+
+
+async def test_rule_4c_end_leaves_the_canary(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": canary_app("web", "1")})
+        clone.push({"web.yaml": canary_app("web", "1", annotations={GATE: (await daemon.waiting("web")).gate.continue_})})  # type: ignore[union-attr]
+        await daemon.synced("web")
+        clone.push({"web.yaml": canary_app("web", "2")})
+        await daemon.waiting("web", revision="web-v2")
+        await push(daemon, clone, {"web.yaml": canary_app("web", "2", annotations={GATE: "end"})})
+        assert phases(daemon, "web")[-1] == "web-v2-1 Terminated"
+        assert (await value(daemon, "web-canary"), await value(daemon, "web-rest")) == ("2", "1")
+        status = daemon.status("web")
+        assert status is not None
+        assert status.sync == "OutOfSync"
+        assert status.running is not None
+        assert status.running.revision == "web-v1"
+
+
+async def test_rule_4c_who_decided_when_and_in_which_commit_stays_on_the_run(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": app("1")})
+        await daemon.waiting("web")
+        line = gate_of(daemon, "web").continue_
+        approval = clone.commit({"web.yaml": app("1", approve=line)}, "Approve for Monday")
+        head = clone.push({"README.md": "and something else on top"})
+        await daemon.synced("web")
+        [decision] = runs(daemon, "web")[0].decisions
+        assert (decision.commit, decision.head, decision.message) == (approval, head, "Approve for Monday")
+        assert decision.value == f"approve={line}"
+
+
+async def test_rule_4f_the_codes_of_the_whole_run_are_printed_and_stop_it_at_any_time(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    never = (
+        config_map_app("web", "1")
+        .replace("apiVersion: v1\n            kind: ConfigMap", "apiVersion: apps/v1\n            kind: Deployment")
+        .replace(
+            'data: {value: "1"}',
+            "spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: never-ready}]}}}",
+        )
+    )
+    clone.push({"web.yaml": never})
+    async with running(clone) as daemon:
+        await daemon.until(lambda: (status := daemon.status("web")) and status.run and status.run.phase == "Running" and status.run.stop)
+        status = daemon.status("web")
+        assert status is not None
+        assert status.run is not None
+        assert status.run.stop is not None
+        stop = status.run.stop
+        assert stop.key == "gates.reconciler.dev/run"
+        assert f"{stop.key}: {stop.end}" in daemon.conditions("web")["Reconciling"]
+        stopped = never.replace("  name: web\n", f'  name: web\n  annotations: {{{stop.key}: "{stop.end}"}}\n', 1)
+        await push(daemon, clone, {"web.yaml": stopped})
+        assert phases(daemon, "web") == ["web-v1-1 Terminated"]
+        assert daemon.status("web").run.stop is None  # type: ignore[union-attr]
+
+
+async def test_rule_4f_run_rollback_goes_back_at_any_time(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        await daemon.waiting("web", revision="web-v2")
+        clone.push({"web.yaml": app("2", run="rollback")})
+        status = await daemon.synced("web")
+        assert status.running is not None
+        assert status.running.revision == "web-v1"
+        assert phases(daemon, "web")[1] == "web-v2-1 RolledBack"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reason", "sentence"),
+    [
+        ("gates.reconciler.dev/aprove: continue", "UnknownGate", "aprove names no gate of this workflow (its gates: approve"),
+        ("gates.reconciler.dev/approve: contineu", "Malformed", "'contineu' is no decision; write continue@CODE, rollback or end"),
+        ("gates.reconciler.dev/approve: continue@ABCDEF012345", "Malformed", "a code has 12 lower-case hex digits"),
+        ("gates.reconciler.dev/approve: continue@abc", "Malformed", "a code has 12 lower-case hex digits"),
+        ("gates.reconciler.dev/run: continue@abcdef012345", "Malformed", "takes rollback and end, not continue"),
+        ("gate.reconciler.dev/approve: rollback", "UnknownAnnotation", "gates.reconciler.dev/approve"),
+        ("reconciler.dev/supsend: later", "UnknownAnnotation", "reconciler.dev/suspend"),
+    ],
+)
+async def test_rule_4f_a_typo_is_a_condition_with_the_sentence_that_helps(tmp_path: Path, annotation: str, reason: str, sentence: str) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": app("1")})
+    key, _, text = annotation.partition(": ")
+    async with running(clone) as daemon:
+        await daemon.waiting("web")
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1", gate=True, annotations={key: text})})
+        assert gate_of(daemon, "web").step == "approve"
+        ignored = daemon.conditions("web")["DecisionIgnored"]
+        assert ignored.startswith(f"{reason}: ")
+        assert sentence in ignored
+        await push(daemon, clone, {"web.yaml": app("1")})
+        assert "DecisionIgnored" not in daemon.conditions("web")
+
+
+async def test_rule_4g_a_workflow_that_drops_the_gate_waits_at_the_implicit_one(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": config_map_app("web", "2")})
+        gate = (await daemon.waiting("web", revision="web-v2")).gate
+        assert gate is not None
+        assert (gate.step, gate.key) == ("workflow-changed", "gates.reconciler.dev/workflow-changed")
+        assert await value(daemon, "web") == "1"
+        clone.push({"web.yaml": config_map_app("web", "2", annotations={gate.key: gate.continue_})})
+        await daemon.synced("web")
+        assert await value(daemon, "web") == "2"
+        commit = clone.push({"web.yaml": config_map_app("web", "3", annotations={gate.key: gate.continue_})})
+        await daemon.synced("web", commit)
+        assert "DecisionIgnored" not in daemon.conditions("web"), "a used decision may stay in git"
+
+
+async def test_rule_4g_a_gate_that_gains_a_duration_waits_first(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        weaker = app("2").replace("{type: suspend, name: approve}", "{type: suspend, name: approve, properties: {duration: 1s}}")
+        clone.push({"web.yaml": weaker})
+        assert (await daemon.waiting("web", revision="web-v2")).gate.step == "workflow-changed"  # type: ignore[union-attr]
+
+
+async def test_rule_4c_a_suspend_with_a_duration_opens_by_itself_after_a_look(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": app("1").replace("{type: suspend, name: approve}", "{type: suspend, name: approve, properties: {duration: 300ms}}")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        [decision] = runs(daemon, "web")[0].decisions
+        assert (decision.verb, decision.by) == ("continue", "timer")
+        step = runs(daemon, "web")[0].step("approve")
+        assert step.since is not None
+        assert (decision.at - step.since).total_seconds() >= 0.3
+
+
+async def forget(daemon: Daemon, namespace: str, name: str) -> None:
+    """All state of one application is lost."""
+    await daemon.cluster.delete(ObjectRef(API_VERSION, "Application", "reconciler-system", f"{namespace}.{name}"))
+    for kind in ("ApplicationRevision", "WorkflowRun"):
+        for obj in (await daemon.cluster.list((await daemon.cluster.lookup(kind)).served, "reconciler-system")).items:
+            if obj["spec"]["application"] == name and obj["spec"]["namespace"] == namespace:
+                await daemon.cluster.delete(ObjectRef.of(obj))
+
+
+async def test_rule_3f_4b_after_state_was_lost_nothing_is_touched_until_a_continue_with_its_code(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    state = str(tmp_path / "state.db")
+    async with running(clone, state) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        await daemon.waiting("web", revision="web-v2")
+        old = gate_of(daemon, "web").continue_
+        clone.push({"web.yaml": app("2", approve=f"{old}, rollback@abcdef012345")})
+        await daemon.synced("web")
+        clone.push({"web.yaml": app("3", approve=f"{old}, rollback@abcdef012345")})
+        await daemon.waiting("web", revision="web-v3")
+        await forget(daemon, "default", "web")
+    async with running(clone, state) as daemon:
+        gate = (await daemon.waiting("web")).gate
+        assert gate is not None
+        assert gate.key == "gates.reconciler.dev/state-lost"
+        assert gate.continue_ != old
+        assert "rollback@abcdef012345" in daemon.conditions("web")["StateLost"]
+        assert old not in daemon.conditions("web")["StateLost"]
+        await push(daemon, clone, {"web.yaml": app("3", approve=old, **{"state-lost": "continue"})})
+        assert gate_of(daemon, "web") == gate
+        assert await value(daemon, "web") == "2"
+        clone.push({"web.yaml": app("3", approve=old, **{"state-lost": gate.continue_})})
+        await daemon.until(lambda: (status := daemon.status("web")) and status.gate and status.gate.step == "approve")
+        assert await value(daemon, "web") == "2"
+        clone.push({"web.yaml": app("3", approve=gate_of(daemon, "web").continue_)})
+        await daemon.synced("web")
+        assert await value(daemon, "web") == "3"
+        assert "StateLost" not in daemon.conditions("web")
