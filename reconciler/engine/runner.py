@@ -15,7 +15,7 @@ from reconciler.model.application import Workflow
 from reconciler.model.event import Event
 from reconciler.model.outcome import Health, Query, Result
 from reconciler.model.run import Phase, Run
-from reconciler.workflow.machine import Advance, Facts, Order
+from reconciler.workflow.facts import Advance, Facts, Order
 
 _POLL = 2.0
 _PATIENCE = 3
@@ -90,10 +90,11 @@ class Runner:
         for other in app.runs:
             if other.restores == run.name and other.phase.final:
                 restored = "Succeeded" if other.phase is Phase.SUCCEEDED else "Failed"
+        looked_at = context.index.looked_at  # of the head that is judged, no later one: a timer must not outrun a rollback (4c)
         return Facts(
             results=dict(app.results),
             decisions=tuple(await gather_decisions(context, app, run, workflow, context.clock.now())),
-            looked_at=context.index.looked_at,
+            looked_at=looked_at,
             newer=newer,
             patient=app.mirror.superseded_row >= _PATIENCE,
             held=entry.declared.suspended if entry is not None else "",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.gates.annotations import Item, Remark
+from reconciler.model.canonical import digest as hash_of
 from reconciler.model.identity import AppKey
 from reconciler.model.names import GATE_PREFIX
 from reconciler.model.run import Verb
@@ -20,8 +20,7 @@ def gate_code(cluster_id: str, app: AppKey, digest: str, run_uid: str, gate: str
 
     Nobody can know it before the run exists, and it fits no other cluster, application, revision, run, gate or round.
     """
-    text = "\n".join((cluster_id, str(app), digest, run_uid, gate, str(turn)))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hash_of([cluster_id, app.namespace, app.name, digest, run_uid, gate, turn])[:12]
 
 
 class WaitingGate(NamedTuple):
@@ -72,7 +71,7 @@ def judge(gate: WaitingGate, items: Sequence[Item], head: Head, run_digest: str,
         remark = _objection(item, code, standing, gate)
         if remark is not None:
             remarks.append(remark)
-        elif item.verb == "continue" and head.looked_at < gate.since:
+        elif item.verb == "continue" and head.looked_at <= gate.since:
             look_again = True
         else:
             counting.append(Verdict(opens, item.verb, item))

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.model.application import Application, Step
 from reconciler.model.canonical import canonical
 from reconciler.model.names import GATE_STEP_TYPES
+
+
+class _Mark(NamedTuple):
+    """What a step applies and how: the component, where it goes, under which policies, and how many pods stay behind (`partition`)."""
+
+    component: str
+    namespace: str
+    policies: tuple[str, ...]
+    partition: int | str
+
+    def within(self, other: _Mark) -> bool:
+        """Whether this reaches no further than `other`: the same place and policies, and a partition that is no smaller."""
+        if self[:3] != other[:3]:
+            return False
+        if isinstance(self.partition, int) and isinstance(other.partition, int):
+            return self.partition >= other.partition
+        return other.partition in (0, self.partition)
 
 
 def is_gate(step: Step) -> bool:
@@ -20,24 +37,23 @@ def weakening(promoted: Application, new: Application) -> str:
     Weaker: the promoted gates as (type, given name, parameters) are no subsequence of the new ones (which includes a gained
     or shorter duration); or something that was applied only behind a gate is now applied before it.
     """
-    old_steps, new_steps = promoted.workflow.steps, new.workflow.steps
     pairs: list[tuple[Step, Step]] = []
-    rest = iter(step for step in new_steps if is_gate(step))
-    for gate in (step for step in old_steps if is_gate(step)):
+    rest = iter([step for step in new.workflow.steps if is_gate(step)])
+    for gate in (step for step in promoted.workflow.steps if is_gate(step)):
         match = next((other for other in rest if _signature(other) == _signature(gate)), None)
         if match is None:
             return f"gate {gate.name} of the promoted revision is gone or changed"
         pairs.append((gate, match))
-    old_guard, new_guard = _guards(promoted), _guards(new)
+    old_guards, new_guards = _guards(promoted), _guards(new)
     for gate, match in pairs:
-        before = {mark for step in old_steps if gate.key not in old_guard[step.key] for mark in _applies(promoted, step)}
-        behind = {mark[0] for step in old_steps if gate.key in old_guard[step.key] for mark in _applies(promoted, step)}
-        for step in new_steps:
-            if match.key in new_guard[step.key]:
+        before = [mark for step in promoted.workflow.steps if gate.key not in old_guards[step.key] for mark in _marks(promoted, step)]
+        behind = {mark.component for step in promoted.workflow.steps if gate.key in old_guards[step.key] for mark in _marks(promoted, step)}
+        for step in new.workflow.steps:
+            if match.key in new_guards[step.key]:
                 continue
-            for mark in _applies(new, step):
-                if mark not in before and mark[0] in behind:
-                    return f"step {step.name} applies {mark[0]} before gate {match.name}; the promoted revision did so behind it"
+            for mark in _marks(new, step):
+                if mark.component in behind and not any(mark.within(other) for other in before):
+                    return f"step {step.name} applies {mark.component} before gate {match.name}; the promoted revision did so behind it"
     return ""
 
 
@@ -45,34 +61,39 @@ def _signature(step: Step) -> tuple[str, str, bytes]:
     return (step.type, step.name if step.given else "", canonical(step.properties))
 
 
-def _applies(app: Application, step: Step) -> list[tuple[str, Any]]:
-    """(component name, partition) of what a step applies: a partition that shrinks is another mark."""
-    rollout = step.properties.get("rollout") or {}
-    partition = str((rollout.get("properties") or {}).get("partition", "")) if isinstance(rollout, dict) else ""
-    return [(app.component(component).name, partition) for component in step.components]
+def _marks(app: Application, step: Step) -> set[_Mark]:
+    partition = _partition(step.properties.get("rollout"))
+    components = (app.component(component) for component in step.components)
+    return {_Mark(component.name, component.namespace, tuple(component.policies), partition) for component in components}
+
+
+def _partition(rollout: Any) -> int | str:
+    """0 where nothing stays behind; percentages, and what can't be read, as text."""
+    details = rollout.get("properties") if isinstance(rollout, dict) else None
+    text = str(details.get("partition", 0)) if isinstance(details, dict) else "0"
+    return int(text) if len(text) < 10 and text.isascii() and text.isdigit() else text
 
 
 def _guards(app: Application) -> dict[str, set[str]]:
-    """For each step the keys of all steps that come surely before it."""
+    """For each step the keys of all steps that are surely over before it applies anything; a gate that applies guards itself."""
     guards: dict[str, set[str]] = {}
+    steps = app.workflow.steps
     if app.workflow.mode == "StepByStep":
-        before: set[str] = set()
-        for step in app.workflow.steps:
-            guards[step.key] = set(before)
-            before.add(step.key)
+        for position, step in enumerate(steps):
+            guards[step.key] = {other.key for other in steps[: position + is_gate(step)]}
         return guards
-    by_name = {step.name: step for step in app.workflow.steps}
-
-    def collect(step: Step, path: frozenset[str]) -> set[str]:
-        if step.key not in guards:
-            found: set[str] = set()
-            for name in step.depends_on:
-                other = by_name.get(name)
-                if other is not None and other.key not in path:
-                    found |= {other.key} | collect(other, path | {step.key})
-            guards[step.key] = found
-        return guards[step.key]
-
-    for step in app.workflow.steps:
-        collect(step, frozenset())
+    producers = {output.name: step.name for step in steps for output in step.outputs}
+    needs = {step.name: {*step.depends_on, *(_producer(item.source, producers) for item in step.inputs)} for step in steps}
+    rest = list(steps)
+    known = {step.name: step for step in steps}
+    while rest:  # a round settles every step whose needs are settled; of a cycle, which validation refuses, nothing is sure
+        ready = [step for step in rest if all(name not in known or known[name].key in guards for name in needs[step.name])]
+        for step in ready or rest:
+            mine = {step.key} if is_gate(step) else set()
+            guards[step.key] = mine.union(*({known[name].key} | guards.get(known[name].key, set()) for name in needs[step.name] if name in known))
+        rest = [step for step in rest if step.key not in guards]
     return guards
+
+
+def _producer(source: str, producers: dict[str, str]) -> str:
+    return producers.get(source) or producers.get(source.partition(".")[0], "")

@@ -96,7 +96,9 @@ class Call(msgspec.Struct, frozen=True):
     """
     What a step is told. `properties` have the inputs in them; `values` are inputs that go into components, by component
     path. `restore`: gates pass, `rollout` is ignored (rule 7a). `since`: when the step began. `paused`: how long the
-    application was suspended since then; deadlines move by it (rule 6a).
+    application was suspended since then, or since the newest result came in; deadlines move by it (rule 6a). `begun`: paths of
+    effects with a stored intent. Until one of them has its result the step answers `Do` with it: after a crash this is what
+    carries it out again (rule 9a).
     """
 
     app: AppKey
@@ -109,6 +111,7 @@ class Call(msgspec.Struct, frozen=True):
     since: datetime | None = None
     paused: timedelta = timedelta()
     decision: str = ""
+    begun: frozenset[str] = frozenset()
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""

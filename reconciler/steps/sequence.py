@@ -26,7 +26,7 @@ def apply_in_order(
         if not isinstance(applied, Result):
             return applied
         last = applied
-        if f"apply/{following}" in results:
+        if f"apply/{following}" in call.begun or f"apply/{following}" in results:
             continue
         refs = refs_of(applied)
         waiting = await_health(_subject(applied.value.get("component") or component, refs), refs, seen, deadline_of(call, applied.at), now)

@@ -8,63 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import Any
 
 from reconciler.model.application import Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
-from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Gate, Outcome, Query, Result, StepType, Wait
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Gate, Outcome, Query, StepType, Wait
 from reconciler.model.run import Decision, Intent, Phase, Run, StepState, Verb, WriteBack, copy_run
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
+from reconciler.workflow.facts import Advance, Facts, Order
 from reconciler.workflow.pairs import pairs
 
 ATTEMPTS = 15  # with the back-off below about nine minutes, just under the health deadline (rule 6c)
 _LONGEST_BACKOFF = 60.0
 _STRENGTH: dict[Verb, int] = {"rollback": 3, "end": 2, "continue": 1}
 IMPLICIT_GATE = "suspend"
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What the engine knows now.
-
-    `results`: outcomes of effects that came in, by effect key. `seen`: answers to queries. `decisions`: judged ones, each for the
-    gate key that it opens, or `run`. `looked_at`: when git was last read with success (timers, rule 4c). `newer`: the revision
-    that supersedes this run, empty for none; `patient`: only while it waits at a gate (rule 6b). `held`: the reason for which the
-    application is suspended (rule 6a). `removed`: it is surely gone from git. `target`: the rollback target's revision (7a).
-    `restored`: how the restore run that undoes this one ended.
-    """
-
-    results: Mapping[str, Result] = {}
-    seen: Mapping[Query, Any] = {}
-    decisions: tuple[Decision, ...] = ()
-    looked_at: datetime | None = None
-    newer: str = ""
-    patient: bool = False
-    held: str = ""
-    removed: bool = False
-    target: str = ""
-    restored: Literal["", "Succeeded", "Failed"] = ""
-
-
-class Order(NamedTuple):
-    """An effect to carry out. `step` and `path` say where its intent stands in the run."""
-
-    key: str
-    step: str
-    path: str
-    effect: Effect
-
-
-class Advance(NamedTuple):
-    """`orders`: effects whose intents stand in `run` without a result; the engine starts those that are not under way.
-    `wake`: look again then, whatever happens."""
-
-    run: Run
-    orders: list[Order]
-    queries: frozenset[Query]
-    wake: datetime | None
 
 
 def open_steps(workflow: Workflow, implicit: list[str]) -> list[StepState]:
@@ -83,7 +41,9 @@ class Machine:
         """One look at a run. Never raises for what a run or a manifest holds: a step that breaks fails for an internal reason."""
         turn = _Turn(self._types, copy_run(run), workflow, facts, now)
         turn.play()
-        return Advance(turn.run, turn.orders, frozenset(turn.queries), turn.wake)
+        place = {step.key: position for position, step in enumerate(turn.run.steps)}
+        orders = sorted(turn.orders.values(), key=lambda order: place[order.step])
+        return Advance(turn.run, orders, frozenset(turn.queries), turn.wake)
 
 
 class _Turn:
@@ -91,11 +51,24 @@ class _Turn:
 
     def __init__(self, types: Mapping[str, StepType], run: Run, workflow: Workflow, facts: Facts, now: datetime) -> None:
         self.types, self.run, self.workflow, self.facts, self.now = types, run, workflow, facts, now
-        self.orders: list[Order] = []
+        self.orders: dict[str, Order] = {}
         self.queries: set[Query] = set()
         self.wake: datetime | None = None
         self.specs = {step.key: step for step in workflow.steps}
         self.pairs = pairs(workflow)
+        self.before = self._predecessors()
+
+    def _predecessors(self) -> dict[str, list[StepState | None]]:
+        """For each step what must have succeeded before it begins; None stands for a step that is not there, and never succeeds."""
+        steps, gates = self.run.steps, self.run.steps[: len(self.run.implicit)]
+        if self.workflow.mode == "StepByStep":
+            known = {*self.specs, *self.run.implicit}
+            return {step.key: [*steps[:position]] for position, step in enumerate(steps) if step.key in known}
+        by_name = {step.name: step for step in steps[len(gates) :]}
+        before: dict[str, list[StepState | None]] = {step.key: [*gates[:position]] for position, step in enumerate(gates)}
+        for key, spec in self.specs.items():
+            before[key] = [*gates, *(by_name.get(name) for name in spec.depends_on)]
+        return before
 
     def play(self) -> None:
         run = self.run
@@ -108,10 +81,12 @@ class _Turn:
         self._take_decisions()
         if run.phase is Phase.ROLLING_BACK:
             self._await_restore()
-        elif not self._stop() and not run.suspended_at:
-            self._proceed()
+        elif self._is_stopped():
+            self._stop()
         elif run.suspended_at:
             self._again_unresolved()
+        else:
+            self._proceed()
 
     # What came in -------------------------------------------------------------------------------------------------
 
@@ -120,6 +95,9 @@ class _Turn:
             for path, intent in step.intents.items():
                 if path not in step.results and intent.key in self.facts.results:
                     step.results[path] = self.facts.results[intent.key]
+                    # Deadlines count from here on, so no earlier pause moves them.
+                    standing = self.now - self.run.suspended_at if self.run.suspended_at else timedelta()
+                    step.paused_before = self.run.paused + max(standing, timedelta())
 
     def _take_pause(self) -> None:
         """Deadlines stand still while the application is suspended (rule 6a)."""
@@ -149,32 +127,34 @@ class _Turn:
 
     @property
     def _in_flight(self) -> bool:
-        return any(path not in step.results for step in self.run.steps for path in step.intents)
+        return any(path not in step.results for step in self.run.steps if not step.phase.final for path in step.intents)
 
     def _verdict(self) -> Decision | None:
         stops = [decision for decision in self.run.decisions if decision.verb != "continue"]
         return max(stops, key=lambda decision: _STRENGTH[decision.verb], default=None)
 
-    def _stop(self) -> bool:
+    def _is_superseded(self) -> bool:
+        """Rules 6a and 6b: never while suspended; one that was passed over too often only at a gate."""
+        return bool(self.facts.newer) and not self.run.suspended_at and (not self.facts.patient or self._at_gate())
+
+    def _is_stopped(self) -> bool:
+        return self._verdict() is not None or self.facts.removed or self._is_superseded()
+
+    def _stop(self) -> None:
         """Rollback beats end beats removal beats a newer revision; each acts at the next effect boundary (rules 4c, 6a)."""
-        run, facts = self.run, self.facts
-        verdict = self._verdict()
-        newer = facts.newer and not run.suspended_at and (not facts.patient or self._at_gate())
-        if verdict is None and not facts.removed and not newer:
-            return False
+        self._again_unresolved()
         if self._in_flight:
-            self._again_unresolved()
-            return True
+            return
+        run, verdict = self.run, self._verdict()
         if verdict is not None and verdict.verb == "rollback":
             self._roll_back(verdict)
         elif verdict is not None:
             self._finish(Phase.TERMINATED, "Ended", f"ended at {verdict.gate}: nothing more is applied, what is applied stays")
-        elif facts.removed:
+        elif self.facts.removed:
             self._finish(Phase.TERMINATED, "Removed", "the application was removed from git")
         else:
-            run.superseded_by = facts.newer
-            self._finish(Phase.SUPERSEDED, "Superseded", f"{facts.newer} is newer")
-        return True
+            run.superseded_by = self.facts.newer
+            self._finish(Phase.SUPERSEDED, "Superseded", f"{run.superseded_by} is newer")
 
     def _roll_back(self, verdict: Decision) -> None:
         """Rule 7a. Where there is nothing to go back to, nothing is touched."""
@@ -224,7 +204,7 @@ class _Turn:
                     moved |= self._move(step)
         failed = next((step for step in run.steps if step.phase is Phase.FAILED), None)
         active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING)]
-        if failed is not None and not active:
+        if failed is not None and all(step.phase is Phase.WAITING for step in active):  # a decision could change nothing any more
             self._finish(Phase.FAILED, failed.reason, f"step {failed.name}: {failed.message}")
             return
         if all(step.phase is Phase.SUCCEEDED for step in run.steps):
@@ -236,7 +216,7 @@ class _Turn:
         waiting = self._at_gate()
         run.phase = Phase.WAITING if waiting else Phase.RUNNING
         run.reason = "Gate" if waiting else "Running"
-        run.message = "; ".join(f"{step.name}: {step.message}" for step in active if step.message)[:1024]
+        run.message = "; ".join(f"{step.name}: {step.message}" for step in run.steps if step.message and not step.phase.final)[:1024]
 
     def _stuck(self) -> None:
         """Nothing runs, nothing can: an input that never came. Validation finds these; a stored run of an older version may not."""
@@ -257,20 +237,11 @@ class _Turn:
         if step.retry_at is not None and self.now < step.retry_at:
             self._wake_at(step.retry_at)
             return False
-        position = self.run.steps.index(step)
-        gates = self.run.steps[: len(self.run.implicit)]
-        before = (
-            self.run.steps[:position] if self.workflow.mode == "StepByStep" or step.key in self.run.implicit else self._dependencies(step) + gates
-        )
-        return all(other.phase is Phase.SUCCEEDED for other in before)
-
-    def _dependencies(self, step: StepState) -> list[StepState]:
-        names = set(self.specs[step.key].depends_on)
-        return [other for other in self.run.steps if other.name in names]
+        return all(other is not None and other.phase is Phase.SUCCEEDED for other in self.before.get(step.key, [None]))
 
     def _move(self, step: StepState) -> bool:
         """Asks the step what is next and writes the answer down. True where that may let another step go on."""
-        spec = self.specs.get(step.key) or Step(name=step.name, type=step.type, key=step.key, properties={"message": _IMPLICIT[step.key]})
+        spec = self.specs.get(step.key) or Step(step.name, step.type, step.key, properties={"message": _IMPLICIT.get(step.key, "")})
         try:
             inputs = gather_inputs(spec, self.run.steps)
         except Pending as pending:
@@ -298,12 +269,17 @@ class _Turn:
             since=step.since or step.started_at,
             paused=self.run.paused - step.paused_before,
             decision="continue" if self._continued(step) else "",
+            begun=frozenset(step.intents),
         )
         try:
-            return kind.next(call, step.results, self.facts.seen, self.now)
+            outcome = kind.next(call, step.results, self.facts.seen, self.now)
+            if isinstance(outcome, Outcome):
+                return outcome
+            fault = f"it answered {type(outcome).__name__}"
         except Exception as error:  # noqa: BLE001  # a step type may be a plug-in: its fault is this run's, not the daemon's
-            self.run.failure = "internal"
-            return Failed("StepBroken", f"step type {step.type} broke: {type(error).__name__}")
+            fault = type(error).__name__
+        self.run.failure = "internal"
+        return Failed("StepBroken", f"step type {step.type} broke: {fault}")
 
     def _continued(self, step: StepState) -> bool:
         """A continue for the pair's promotion passes its suspend too (rule 4e)."""
@@ -329,11 +305,14 @@ class _Turn:
             case Failed(reason, message, retryable):
                 return self._fail(step, reason, message, retryable=retryable)
 
-    def _intend(self, step: StepState, effects: Mapping[str, Effect]) -> bool:
-        step.phase, step.message = Phase.RUNNING, step.message
+    def _intend(self, step: StepState, effects: Mapping[str, Effect], *, anew: bool = True) -> bool:
+        """Orders the effects under stored intents; `anew`: those without an intent get one."""
+        step.phase, step.message = Phase.RUNNING, step.message if step.attempt else ""
         for path, effect in effects.items():
             mark = digest([effect.kind, effect.params])
             intent = step.intents.get(path)
+            if intent is None and not anew:
+                continue
             if intent is None:
                 key = f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{path}/{step.attempt}"
                 intent = step.intents[path] = Intent(key=key, kind=effect.kind, digest=mark, at=self.now)
@@ -341,7 +320,7 @@ class _Turn:
                 self.run.failure = "internal"
                 return self._fail(step, "ParametersChanged", f"effect {path} was stored with other parameters", retryable=False)
             if path not in step.results:
-                self.orders.append(Order(intent.key, step.key, path, effect))
+                self.orders[intent.key] = Order(intent.key, step.key, path, effect)
         return False
 
     def _wait_at_gate(self, step: StepState, message: str, deadline: datetime | None) -> bool:
@@ -350,12 +329,12 @@ class _Turn:
             step.message = message
             return True  # asked again at once: a deadline counts from `since`, and a decision may stand there already
         step.message = message
-        if deadline is None:
+        if deadline is None or self._continued(step):
             return False
         if self.now >= deadline and self.facts.looked_at is not None and self.facts.looked_at > deadline:
             self.run.decisions.append(Decision(gate=step.key, verb="continue", value="timer", at=self.now, by="timer"))
             return True
-        self._wake_at(max(deadline, self.now))
+        self._wake_at(deadline)
         return False
 
     def _fail(self, step: StepState, reason: str, message: str, *, retryable: bool) -> bool:
@@ -376,17 +355,22 @@ class _Turn:
     # Small things -----------------------------------------------------------------------------------------------------
 
     def _again_unresolved(self) -> None:
-        """Asks again for what is under way, so that after a crash its result still comes in before the run stops."""
+        """Asks again for what was begun and has no result, so that after a crash it still comes in before the run stops."""
         for step in self.run.steps:
-            if any(path not in step.results for path in step.intents) and step.key in self.specs:
-                spec = self.specs[step.key]
-                try:
-                    outcome = self._ask(step, spec, gather_inputs(spec, self.run.steps))
-                except Pending:
-                    continue
-                for path, effect in outcome.effects.items() if isinstance(outcome, Do) else ():
-                    if path in step.intents and path not in step.results:
-                        self.orders.append(Order(step.intents[path].key, step.key, path, effect))
+            spec = self.specs.get(step.key)
+            if spec is None or step.phase.final or all(path in step.results for path in step.intents):
+                continue
+            try:
+                outcome = self._ask(step, spec, gather_inputs(spec, self.run.steps))
+            except Pending:
+                continue
+            match outcome:
+                case Do(effects):
+                    self._intend(step, effects, anew=False)
+                case Wait(_, _, watch):
+                    self.queries.update(watch)
+                case Failed(reason, message):  # nobody can carry it out any more
+                    self._fail(step, reason, message, retryable=False)
 
     def _wake_at(self, when: datetime | None) -> None:
         if when is not None and (self.wake is None or when < self.wake):
