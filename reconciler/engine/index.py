@@ -149,6 +149,10 @@ class Index:
         for path, blob in paths.items():
             if path in self.files or (in_scope(path) and not ignore.matches(path)):
                 found[path] = self._read(source, files, path, None if ignore.matches(path) else blob, compiled)
+        folders = {path for app in compiled.values() for path in app.watched if path.endswith("/")}
+        for path, file in found.items():
+            if file is not None and not file.declared and self._is_referred(path, folders):
+                found[path] = None  # a plain manifest in a folder that a component refers to is that application's, not in scope (1a)
         descends = not self.accepted or source.descends(head.id, self.accepted)
         existed = self._existed(source, found, compiled)
         return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, _read_approvals(files))
@@ -174,6 +178,10 @@ class Index:
             return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace"))
         except (FileNotFoundError, ValueError):
             return Ignore.parse("")
+
+    def _is_referred(self, path: str, folders: set[str]) -> bool:
+        above = [path[: end + 1] for end, char in enumerate(path) if char == "/"]
+        return any(folder in folders or self._watchers.get(folder) for folder in above)
 
     def _dependents(self, changed: Iterable[str]) -> set[str]:
         """Files whose applications watch one of the changed paths, itself or a folder above it."""
