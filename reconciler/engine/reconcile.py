@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.cluster.protocol import ConflictError, NotFoundError
+from reconciler.cluster.protocol import AlreadyExistsError, ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError
@@ -57,7 +57,7 @@ class Reconciler:
                 app = await self._reload(app) or await self._adopt_again(app, entry)
             if app is not None:
                 await self._turn(app, entry)
-        except (ConflictError, NotFoundError):
+        except (AlreadyExistsError, ConflictError, NotFoundError):
             self.stale.add(key)
             raise
         finally:
