@@ -14,6 +14,8 @@ _CODE = re.compile(r"[0-9a-f]{12}\Z", re.ASCII)
 _VERBS: dict[str, Verb] = {"continue": "continue", "rollback": "rollback", "end": "end"}
 _LONGEST = 4096
 _MOST = 64
+_LONGEST_NAME = 253 + 1 + 63  # of an annotation: prefix, slash and name
+_GUESSES = 8
 _OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE})
 _PAIR: dict[tuple[str, str], Verb] = {("true", "false"): "continue", ("false", "true"): "rollback", ("false", "false"): "end"}
 
@@ -66,7 +68,8 @@ def _unknown(annotations: Mapping[str, Any], known: Iterable[str]) -> list[Remar
     for name in sorted(key for key in annotations if isinstance(key, str) and is_ours(key)):
         if name.startswith(GATE_PREFIX) or name in _OTHERS:
             continue
-        meant = nearest(name, [*_OTHERS, *(GATE_PREFIX + key for key in known)]) if len(name) <= _LONGEST else None
+        guess = len(remarks) < _GUESSES and len(name) <= _LONGEST_NAME  # a guess is slow, and manifests are untrusted
+        meant = nearest(name, [*_OTHERS, *(GATE_PREFIX + key for key in known)]) if guess else None
         hint = f"; did you mean {one_line(meant)}?" if meant else ""
         remarks.append(Remark("UnknownAnnotation", f"nothing reads {one_line(name)}{hint}"))
     return remarks
