@@ -211,10 +211,10 @@ def merge(live: Any, applied: Any, shape: Shape) -> Any:
 def _merge_list(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
     before, after = _items(live, shape, strict=False), _items(applied, shape)
     merged = {key: merge(before[key], item, shape.item) if key in before else item for key, item in after.items()}
-    kept = [key for key in before if key in after]
-    if kept == [key for key in after if key in before]:  # the live order holds; what is new comes last
-        return [merged.get(key, item) for key, item in before.items()] + [item for key, item in merged.items() if key not in before]
-    return list(merged.values()) + [item for key, item in before.items() if key not in after]
+    order = [*before, *(key for key in after if key not in before)]
+    if [key for key in order if key in after] != list(after):  # the applied order holds, whatever the live one is
+        order = [*after, *(key for key in before if key not in after)]
+    return [merged[key] if key in merged else before[key] for key in order]
 
 
 def remove(value: Any, gone: Fields, kept: Fields | None, shape: Shape) -> Any:

@@ -29,12 +29,12 @@ _DEEPEST = 64
 def conform(obj: JsonObject, schema: Schema) -> None:
     """Completes, prunes and checks an object in place. Raises InvalidError."""
     errors: list[str] = []
-    _object(obj, schema, "", errors, root=True)
+    _object(obj, schema, "", errors, root=True, prune=True)
     if errors:
         raise InvalidError(f"{obj.get('kind')} {obj['metadata'].get('name')!r}: " + "; ".join(errors[:_MOST_ERRORS]))
 
 
-def _walk(value: Any, schema: Schema, path: str, errors: list[str]) -> None:
+def _walk(value: Any, schema: Schema, path: str, errors: list[str], *, prune: bool = True) -> None:
     if value is None and schema.get("nullable"):
         return
     wrong = _wrong_type(value, schema)
@@ -42,9 +42,9 @@ def _walk(value: Any, schema: Schema, path: str, errors: list[str]) -> None:
         errors.append(f"{path}: {wrong}")
         return
     if isinstance(value, dict):
-        _object(value, schema, path, errors, root=bool(schema.get(EMBEDDED)))
+        _object(value, schema, path, errors, root=bool(schema.get(EMBEDDED)), prune=prune)
     elif isinstance(value, list):
-        _array(value, schema, path, errors)
+        _array(value, schema, path, errors, prune=prune)
     elif isinstance(value, str):
         _string(value, schema, path, errors)
     elif not isinstance(value, bool) and isinstance(value, (int, float)):
@@ -78,34 +78,34 @@ def _type_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _object(value: JsonObject, schema: Schema, path: str, errors: list[str], *, root: bool) -> None:
+def _object(value: JsonObject, schema: Schema, path: str, errors: list[str], *, root: bool, prune: bool) -> None:
     properties: Schema = schema.get("properties", {})
     extra = schema.get("additionalProperties")
     for name, sub in properties.items():
         absent = name not in value or (value[name] is None and not sub.get("nullable"))
-        if absent and "default" in sub:
+        if prune and absent and "default" in sub:
             value[name] = copy.deepcopy(sub["default"])
     for name in list(value):
         if root and name in _IMPLICIT:
             continue
         where = f"{path}.{name}" if path else name
         if name in properties:
-            _walk(value[name], properties[name], where, errors)
+            _walk(value[name], properties[name], where, errors, prune=prune)
         elif isinstance(extra, dict):
-            _walk(value[name], extra, where, errors)
-        elif not (extra is True or schema.get(PRESERVE)):
+            _walk(value[name], extra, where, errors, prune=prune)
+        elif prune and not (extra is True or schema.get(PRESERVE)):
             del value[name]
     prefix = f"{path}." if path else ""
     errors.extend(f"{prefix}{name}: required" for name in schema.get("required", ()) if name not in value)
     _count(len(value), schema, ("minProperties", "maxProperties"), path, "fields", errors)
 
 
-def _array(value: list[Any], schema: Schema, path: str, errors: list[str]) -> None:
+def _array(value: list[Any], schema: Schema, path: str, errors: list[str], *, prune: bool) -> None:
     items = schema.get("items")
     _count(len(value), schema, ("minItems", "maxItems"), path, "items", errors)
     if isinstance(items, dict):
         for position, item in enumerate(value):
-            _walk(item, items, f"{path}[{position}]", errors)
+            _walk(item, items, f"{path}[{position}]", errors, prune=prune)
 
 
 def _string(value: str, schema: Schema, path: str, errors: list[str]) -> None:
@@ -146,7 +146,7 @@ def _logic(value: Any, schema: Schema, path: str, errors: list[str]) -> None:
 
 def _fits(value: Any, schema: Schema) -> bool:
     errors: list[str] = []
-    _walk(copy.deepcopy(value), schema, "", errors)  # alternatives only judge; they neither prune nor default
+    _walk(value, schema, "", errors, prune=False)  # alternatives only judge; they neither prune nor default
     return not errors
 
 

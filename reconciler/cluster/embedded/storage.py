@@ -235,18 +235,18 @@ def _open(path: str) -> sqlite3.Connection:
     try:
         # Exclusive: no other process may write anyway, and it spares the lock calls of each transaction.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
         (layout,) = db.execute("PRAGMA user_version").fetchone()
         (owner,) = db.execute("PRAGMA application_id").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and owner != _APPLICATION_ID:
+            raise StateError(f"{path} is another program's database, not a state file")
+        if layout > _LAYOUT:
+            raise StateError(f"the state file {path} was written by a newer version (layout {layout}, this one knows {_LAYOUT})")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
         if not tables:
             db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_LAYOUT}; COMMIT;")
-        elif owner != _APPLICATION_ID:
-            raise StateError(f"{path} is another program's database, not a state file")
-        elif layout > _LAYOUT:
-            raise StateError(f"the state file {path} was written by a newer version (layout {layout}, this one knows {_LAYOUT})")
     except sqlite3.Error as error:
         db.close()
         raise StateError(f"the state file {path} cannot be opened: {error}") from error

@@ -53,7 +53,8 @@ def _roll(scope: Scope, owner: JsonObject, new: JsonObject, old: list[JsonObject
     if owner["spec"]["strategy"]["type"] == "Recreate":
         for one in old:
             _scale(scope, owner, one, 0)
-        return new if any(_count(one, "replicas") for one in old) else _scale(scope, owner, new, replicas)
+        busy = any(_count(one, "replicas") or _count(one, "terminatingReplicas") for one in old)
+        return new if busy else _scale(scope, owner, new, replicas)
     total = sum(one["spec"]["replicas"] for one in [new, *old])
     room = max(0, replicas + surge - total)
     target = replicas if not old or new["spec"]["replicas"] > replicas else min(replicas, new["spec"]["replicas"] + room)

@@ -86,12 +86,19 @@ class Loop:
                 continue
             if self.delay() != 0.0:
                 return False
-            if not self._dirty:
-                self._dirty[heapq.heappop(self._due)[1]] = None
+            self._take_due()
             key = next(iter(self._dirty))
             del self._dirty[key]
             self._reconcile(key)
         return True
+
+    def _take_due(self) -> None:
+        """All that is due goes in front of what that will touch: an owner is looked at once for many of its Pods."""
+        now = self._clock.monotonic()
+        while self._due and self._due[0][0] <= now:
+            due, key = heapq.heappop(self._due)
+            if self._when.get(key) == due:
+                self._dirty[key] = None
 
     def _reconcile(self, key: Key) -> None:
         self._when.pop(key, None)

@@ -21,7 +21,8 @@ def reconcile(scope: Scope, owner: JsonObject) -> float | None:
     if is_deleting(owner):
         return None
     spec = owner["spec"]
-    pods = [pod for pod in scope.pods(owner) if not is_deleting(pod) and not is_over(pod)]
+    every = scope.pods(owner)
+    pods = [pod for pod in every if not is_deleting(pod) and not is_over(pod)]
     again = _scale(scope, owner, pods, min(spec["replicas"], MOST_PODS))
     ready = sum(map(is_ready, pods))
     available, wait = scope.available(pods, spec.get("minReadySeconds", 0))
@@ -31,6 +32,7 @@ def reconcile(scope: Scope, owner: JsonObject) -> float | None:
         "fullyLabeledReplicas": len(pods),
         "readyReplicas": ready,
         "availableReplicas": available,
+        "terminatingReplicas": sum(map(is_deleting, every)),
     }
     scope.set_status(owner, status)
     return 0.0 if again else wait
