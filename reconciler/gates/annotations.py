@@ -64,7 +64,7 @@ def read_items(annotations: Mapping[str, Any], gates: Iterable[str]) -> Reading:
 
 def _unknown(annotations: Mapping[str, Any], known: Iterable[str]) -> list[Remark]:
     """Keys under our own domain that nothing reads: a decision or a suspension with a typo in it is never silent (4f)."""
-    remarks = []
+    remarks: list[Remark] = []
     for name in sorted(key for key in annotations if isinstance(key, str) and is_ours(key)):
         if name.startswith(GATE_PREFIX) or name in _OTHERS:
             continue

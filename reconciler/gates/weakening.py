@@ -84,15 +84,15 @@ def _guards(app: Application) -> dict[str, set[str]]:
         return guards
     producers = {output.name: step.name for step in steps for output in step.outputs}
     needs = {step.name: {*step.depends_on, *(_producer(item.source, producers) for item in step.inputs)} for step in steps}
-    rest = list(steps)
-    known = {step.name: step for step in steps}
-    while rest:  # a round settles every step whose needs are settled; of a cycle, which validation refuses, nothing is sure
-        ready = [step for step in rest if all(name not in known or known[name].key in guards for name in needs[step.name])]
-        for step in ready or rest:
-            mine = {step.key} if is_gate(step) else set()
-            guards[step.key] = mine.union(*({known[name].key} | guards.get(known[name].key, set()) for name in needs[step.name] if name in known))
-        rest = [step for step in rest if step.key not in guards]
-    return guards
+    known = {step.name: step.key for step in steps}
+    ready = steps
+    while ready:  # each round settles the steps whose needs are settled
+        rest = [step for step in steps if step.key not in guards]
+        ready = [step for step in rest if all(name not in known or known[name] in guards for name in needs[step.name])]
+        for step in ready:
+            before = [{known[name]} | guards[known[name]] for name in needs[step.name] if name in known]
+            guards[step.key] = set().union({step.key} if is_gate(step) else (), *before)
+    return {step.key: set() for step in steps} | guards  # in a cycle, which validation refuses, nothing is sure
 
 
 def _producer(source: str, producers: dict[str, str]) -> str:
