@@ -84,7 +84,19 @@ def _changed_paths(one: Any, other: Any) -> list[tuple[Any, ...]]:
 
     # Never give up on a mapping most of whose keys changed: each field is to be seen.
     found = DeepDiff(one, other, view="tree", threshold_to_diff_deeper=0, ignore_encoding_errors=True)
-    return [tuple(level.path(output_format="list")) for levels in found.values() for level in levels]
+    return [tuple(level.path(output_format="list")) for levels in found.values() for level in levels] or _first_difference(one, other)
+
+
+def _first_difference(one: Any, other: Any) -> list[tuple[Any, ...]]:
+    """For what deepdiff takes for equal and JSON does not: false and 0, 1 and 1.0."""
+    path: tuple[Any, ...] = ()
+    while isinstance(one, (dict, list)) and type(one) is type(other):
+        keys = [key for key in one if key in other] if isinstance(one, dict) else range(min(len(one), len(other)))
+        key = next((key for key in keys if canonical(_plain(one[key])) != canonical(_plain(other[key]))), None)
+        if key is None:
+            break
+        path, one, other = (*path, key), one[key], other[key]
+    return [path] if canonical(_plain(one)) != canonical(_plain(other)) else []
 
 
 def _shown(obj: JsonObject, path: tuple[Any, ...], value: Any) -> Any:
