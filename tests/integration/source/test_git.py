@@ -155,6 +155,18 @@ def test_rule_2_a_repository_that_goes_away_is_unreadable_and_one_that_comes_bac
     assert source.head().id == old
 
 
+def test_rule_1a_another_repository_in_the_place_of_the_first_is_not_mixed_up_with_it(origin, clone, git, tmp_path):
+    origin("gc", "--quiet")
+    source = GitSource.open(origin.folder)
+    old = source.head().id
+    assert source.has(old)
+    origin.folder.rename(tmp_path / "away")
+    git("origin.git", "init", "--quiet", "--bare")
+    with pytest.raises(EmptyRepositoryError):
+        source.head()
+    assert not source.has(old)
+
+
 def test_rule_2_corrupt_objects_are_errors_not_absences(origin, clone):
     source = GitSource.open(origin.folder)
     blob = source.tree(source.head().id)["apps/web.yaml"].oid

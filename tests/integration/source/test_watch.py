@@ -149,9 +149,9 @@ async def test_leaving_the_watch_or_setting_stop_ends_it(clone, origin):
 async def test_a_refs_folder_that_is_replaced_is_watched_again(clone, origin, monkeypatch):
     monkeypatch.setattr(watch, "RETRY", 0.05)
     async with hints(origin.folder) as seen:
-        shutil.move(origin.folder / "refs", origin.folder / "refs.away")
-        await seen.next()
-        shutil.move(origin.folder / "refs.away", origin.folder / "refs")
+        shutil.copytree(origin.folder / "refs", origin.folder / "refs.new")
+        shutil.rmtree(origin.folder / "refs")
+        (origin.folder / "refs.new").rename(origin.folder / "refs")
         await seen.next()
         await seen.quiet()
         clone.commit({"x": "1"})
