@@ -86,12 +86,24 @@ def _readable(key: str) -> str:
 
 
 def of(value: Any, shape: Shape) -> Fields:
-    """The fields of a value. Raises MergeError on a keyed list with missing or repeated keys."""
+    """The fields of a value. Raises MergeError, naming the field, on a keyed list with missing or repeated keys."""
+    out: Fields = {}
     if isinstance(value, dict) and not shape.atomic:
-        return {f"f:{key}": of(item, shape.field(key)) for key, item in value.items()}
-    if isinstance(value, list) and (shape.keys or shape.is_set):
-        return {key: _of_item(item, shape) for key, item in _items(value, shape).items()}
-    return {}
+        for key, item in value.items():
+            if not isinstance(item, (dict, list)):
+                out[f"f:{key}"] = {}
+                continue
+            try:
+                out[f"f:{key}"] = of(item, shape.field(key))
+            except MergeError as error:
+                raise MergeError(f".{key}{error}") from None
+    elif isinstance(value, list) and (shape.keys or shape.is_set):
+        for position, (key, item) in enumerate(_items(value, shape).items()):
+            try:
+                out[key] = _of_item(item, shape)
+            except MergeError as error:
+                raise MergeError(f"[{position}]{error}") from None
+    return out
 
 
 def _of_item(item: Any, shape: Shape) -> Fields:
@@ -126,20 +138,6 @@ def _key(item: Any, shape: Shape) -> str | None:
             return None
         key[name] = value
     return "k:" + json.dumps(key, separators=(",", ":"), ensure_ascii=False)
-
-
-def check(value: Any, shape: Shape, path: str = "") -> None:
-    """Raises MergeError, naming the field, where a keyed list cannot be merged."""
-    if isinstance(value, dict) and not shape.atomic:
-        for key, item in value.items():
-            check(item, shape.field(key), f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and (shape.keys or shape.is_set):
-        try:
-            _items(value, shape)
-        except MergeError as error:
-            raise MergeError(f"{path}{error}") from None
-        for position, item in enumerate(value):
-            check(item, shape.item, f"{path}[{position}]")
 
 
 def same(one: Any, other: Any) -> bool:

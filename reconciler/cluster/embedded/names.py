@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from reconciler.cluster.protocol import InvalidError
@@ -13,6 +14,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _LABEL_1035 = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _QUALIFIED = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
+_LONGEST_KEY = 253 + 1 + 63
 _MOST_ANNOTATION_BYTES = 256 * 1024
 
 
@@ -38,6 +40,11 @@ def is_path_segment(text: str) -> bool:
 
 def is_qualified(text: str) -> bool:
     """`name` or `prefix/name`, as label and annotation keys are."""
+    return len(text) <= _LONGEST_KEY and _is_qualified(text)
+
+
+@lru_cache(maxsize=1024)  # the same few keys stand on every object
+def _is_qualified(text: str) -> bool:
     prefix, slash, name = text.rpartition("/")
     return (not slash or is_subdomain(prefix)) and len(name) <= 63 and _QUALIFIED.fullmatch(name) is not None
 

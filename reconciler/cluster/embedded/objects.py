@@ -161,17 +161,16 @@ class Objects:
         if resource.status:
             applied.pop("status", None)
         admission.fold(resource, applied)
-        try:
-            fields.check(ownership.ownable(applied), resource.shape)
-        except fields.MergeError as error:
-            raise InvalidError(str(error)) from None
         live = self.find(key)
         stamp = _stamp(manager, served, self.timestamp())
-        if live is None:
-            return self._apply_new(resource, served, key, applied, stamp, dry_run)
-        live["apiVersion"] = served.api_version
-        _check_preconditions(key, live, str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or ""))
-        return self._apply_over(resource, served, key, live, applied, stamp, force, dry_run)
+        try:
+            if live is None:
+                return self._apply_new(resource, served, key, applied, stamp, dry_run)
+            live["apiVersion"] = served.api_version
+            _check_preconditions(key, live, str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or ""))
+            return self._apply_over(resource, served, key, live, applied, stamp, force, dry_run)
+        except fields.MergeError as error:
+            raise InvalidError(f"{key.kind} {key.name!r}: {str(error).removeprefix('.')}") from None
 
     def _apply_new(self, resource: Resource, served: GVK, key: Key, applied: JsonObject, stamp: dict[str, str], dry_run: bool) -> JsonObject:
         if applied["metadata"].pop("resourceVersion", "") or applied["metadata"].pop("uid", ""):
@@ -187,6 +186,8 @@ class Objects:
         before = live["metadata"]
         old_entries: ownership.Entries = before.get("managedFields", [])
         merged, entries = ownership.apply(live, applied, old_entries, resource.shape, stamp, force)
+        if entries is old_entries:
+            return live
         metadata = {"name": before["name"], **merged.pop("metadata", {}), "resourceVersion": before["resourceVersion"]}
         _carry(before, metadata, "namespace")
         for name in _CARRIED:

@@ -65,20 +65,23 @@ def update(entries: Entries, old: JsonObject, new: JsonObject, shape: Shape, sta
 
 def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape, stamp: dict[str, str], force: bool) -> tuple[JsonObject, Entries]:
     """
-    Server-side apply: the merged object (metadata that nobody owns is left to the caller) and the entries after it.
+    Server-side apply: the merged object (metadata that nobody owns is left to the caller) and the entries after it; both
+    are those that were given where nothing changes.
 
     Raises OwnershipError where another manager owns a field that would change, unless `force`; MergeError.
     """
-    wanted = ownable(applied)
+    wanted, current = ownable(applied), ownable(live)
     claimed = fields.of(wanted, shape) or None
-    current = ownable(live)
     merged = fields.merge(current, wanted, shape)
-    changed = None if fields.same(current, merged) else fields.intersection(fields.compare(current, merged, shape)[0], claimed)
     mine = _find(entries, stamp, "Apply")
+    unchanged = mine is not None and mine["fieldsV1"] == claimed
+    if fields.same(merged, current) and unchanged:
+        return live, entries
     others = [entry for entry in entries if entry is not mine]
-    if changed is not None:
-        others = _yield(others, changed, force)
-    if mine is not None:
+    if others:
+        changed = fields.intersection(fields.compare(current, merged, shape)[0], claimed)
+        others = others if changed is None else _yield(others, changed, force)
+    if mine is not None and not unchanged:
         held = claimed
         for entry in others:
             held = fields.union(held, entry["fieldsV1"])
@@ -86,8 +89,7 @@ def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape,
         if gone is not None:
             merged = fields.remove(merged, gone, held, shape)
     if claimed is not None:
-        unchanged = mine is not None and mine["fieldsV1"] == claimed and fields.same(merged, current)
-        others.append(mine if mine is not None and unchanged else _entry(stamp, "Apply", claimed))
+        others.append(_entry(stamp, "Apply", claimed))
     return merged, _sorted(others)
 
 

@@ -9,7 +9,7 @@ embedded-resource. CEL rules (`x-kubernetes-validations`) and `format` are not e
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.cluster.embedded.pattern import found
@@ -22,6 +22,7 @@ PRESERVE = "x-kubernetes-preserve-unknown-fields"
 INT_OR_STRING = "x-kubernetes-int-or-string"
 EMBEDDED = "x-kubernetes-embedded-resource"
 _IMPLICIT = frozenset({"apiVersion", "kind", "metadata"})
+_LOGIC = frozenset({"allOf", "anyOf", "oneOf", "not"})
 _MOST_ERRORS = 5
 _DEEPEST = 64
 
@@ -51,26 +52,29 @@ def _walk(value: Any, schema: Schema, path: str, errors: list[str], *, prune: bo
         _number(value, schema, path, errors)
     if "enum" in schema and not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in schema["enum"]):
         errors.append(f"{path}: must be one of {', '.join(str(one) for one in schema['enum'])}"[:300])
-    _logic(value, schema, path, errors)
+    if not _LOGIC.isdisjoint(schema):
+        _logic(value, schema, path, errors)
 
 
 def _wrong_type(value: Any, schema: Schema) -> str:
     if schema.get(INT_OR_STRING):
         return "" if isinstance(value, str) or _is_integer(value) else "must be an integer or a string"
     wanted = schema.get("type")
-    matches = {
-        "object": isinstance(value, dict),
-        "array": isinstance(value, list),
-        "string": isinstance(value, str),
-        "boolean": isinstance(value, bool),
-        "integer": _is_integer(value),
-        "number": isinstance(value, (int, float)) and not isinstance(value, bool),
-    }
-    return "" if not wanted or matches.get(wanted, True) else f"must be of type {wanted}, is {_type_name(value)}"
+    return "" if wanted is None or _IS[wanted](value) else f"must be of type {wanted}, is {_type_name(value)}"
 
 
 def _is_integer(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+
+
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": _is_integer,
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+}
 
 
 def _type_name(value: Any) -> str:
@@ -166,7 +170,6 @@ _KEYWORD_TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), int),
     **dict.fromkeys(("minimum", "maximum", "multipleOf"), (int, float)),
 }
-_TYPES = frozenset({"object", "array", "string", "boolean", "integer", "number"})
 
 
 def check_schema(schema: Any, path: str, depth: int = 0) -> None:
@@ -178,8 +181,8 @@ def check_schema(schema: Any, path: str, depth: int = 0) -> None:
     for keyword, kind in _KEYWORD_TYPES.items():
         if keyword in schema and not isinstance(schema[keyword], kind):
             raise InvalidError(f"{path}.{keyword}: of the wrong type")
-    if "type" in schema and schema["type"] not in _TYPES:
-        raise InvalidError(f"{path}.type: must be one of {', '.join(sorted(_TYPES))}")
+    if "type" in schema and schema["type"] not in _IS:
+        raise InvalidError(f"{path}.type: must be one of {', '.join(sorted(_IS))}")
     if not all(isinstance(name, str) for name in schema.get("required", ())):
         raise InvalidError(f"{path}.required: must be a list of strings")
     for name, sub in schema.get("properties", {}).items():
