@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, ExpiredError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Access, Claims
 from reconciler.engine.applications import Application
@@ -20,6 +20,7 @@ from reconciler.engine.context import Context, SourceThread
 from reconciler.engine.index import Declared, Index, Look
 from reconciler.engine.namespaces import Creation, Namespaces
 from reconciler.engine.observations import Observations
+from reconciler.engine.publishing import fingerprint
 from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reader import EngineReader
 from reconciler.engine.reconcile import Reconciler
@@ -126,7 +127,7 @@ class Engine:
         context, store = self._context, self._context.store
         context.cluster_id = await store.cluster_id()
         self._record = await store.source(self._source.identity)
-        context.index.accepted, context.index.accepted_ignore = self._record.accepted, self._record.ignore
+        context.index.resume(self._record.accepted, self._record.ignore)
         for mirror in await store.mirrors():
             context.apps[mirror.key] = Application(mirror)
             self._by_uid[mirror.uid] = mirror.key
@@ -152,6 +153,7 @@ class Engine:
         for ref in app.refs():
             context.claims.claim(ref, app.key)
         app.lost = self._reconciler.lost(app)
+        app.saved = fingerprint(mirror)
         context.index.seed(_declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
 
     # Loops --------------------------------------------------------------------------------------------------------------
@@ -167,12 +169,28 @@ class Engine:
                 look = await self._context.thread.call(partial(self._context.index.look, now=now))
                 await self._take(look, now, start)
             except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
+                self._context.index.redo = True
+                if isinstance(error, ConflictError | NotFoundError):
+                    await self._read_again()
                 if not isinstance(error, SourceError | ClusterError):
                     _log.error("a look failed", error=type(error).__name__, exc_info=error)
                 self.reader.reason = str(error)
+                for key in self._context.apps if self._context.index.head is None else ():
+                    self._queue.add(key)  # git can't be read at the start: what state knows is shown
                 self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
                 await self._clock.sleep(_AGAIN)
                 self._look_wanted.set()
+
+    async def _read_again(self) -> None:
+        """Somebody else wrote to what a look writes: the source's record, or the mirror of an application that is missing (3d)."""
+        try:
+            self._record = await self._context.store.source(self._source.identity)
+        except ClusterError:
+            return
+        self._context.index.resume(self._record.accepted, self._record.ignore)
+        for key in self._context.index.missing & self._context.apps.keys():
+            self._reconciler.stale.add(key)
+            self._queue.add(key)
 
     async def _take(self, look: Look | None, now: datetime, start: float) -> None:
         context, index = self._context, self._context.index
@@ -186,7 +204,7 @@ class Engine:
         touched = index.take(look, self._record.identity == self._source.identity)
         context.compiled.update(look.compiled)
         context.approved = look.approved
-        await self._judge_removals(touched)
+        await self._reconciler.remover.judge(self._record, touched)
         if index.accept() or self._record.observed != look.head.id:
             self._record.accepted, self._record.ignore, self._record.observed = index.accepted, index.accepted_ignore, look.head.id
             await context.store.save_source(self._record)
@@ -207,26 +225,6 @@ class Engine:
 
     def _waiting_for_approval(self) -> list[AppKey]:
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
-
-    async def _judge_removals(self, touched: set[AppKey]) -> None:
-        """Which missing applications may go: all rules of 1a hold for each, and 1d for all together."""
-        context, remover = self._context, self._reconciler.remover
-        entries = context.index.entries
-        missing = {key: entries[key] for key in context.index.missing}
-        for key in [key for key in missing if key not in context.apps]:
-            context.index.drop(key)
-        leaving = {key for key, entry in missing.items() if key in context.apps and not entry.doubt and not _going(context.apps[key])}
-        over = remover.over_budget(self._record, leaving, len(entries))
-        may_go = remover.judge(leaving, over_budget=over)
-        for key in missing:
-            app = context.apps.get(key)
-            if app is not None:
-                await remover.take(app, may_go=key in may_go, everyone=leaving)
-        self._record.removals += [self._clock.now()] * len(may_go)
-        for key in touched - missing.keys():
-            app = context.apps.get(key)
-            if app is not None and app.mirror.removal is not None:
-                await remover.clear(app)
 
     async def _run_watch(self) -> None:
         """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
@@ -279,16 +277,12 @@ class Engine:
 
     def _on_change(self, uid: str) -> None:
         key = self._by_uid.get(uid)
-        if key is not None:
+        if key is not None and self._context.index.head is not None:  # the first look gives every key a turn
             self._queue.add(key)
 
     def _asks_for_namespace(self, key: AppKey) -> bool:
         entry = self._context.index.entries.get(key)
         return entry is not None and entry.declared.annotations.get(CREATE_NAMESPACE) == "true"
-
-
-def _going(app: Application) -> bool:
-    return app.mirror.removal is not None and app.mirror.removal.state == "Deleting"
 
 
 def _declared_of(mirror: Mirror) -> Declared:

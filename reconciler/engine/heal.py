@@ -27,7 +27,14 @@ class Healer:
         """Applies again what differs. Not while an effect is under way, nor while the application is suspended (6a)."""
         context = self._context
         entry = context.index.entries.get(app.key)
-        if app.tasks or app.results or app.lost or (entry is not None and entry.declared.suspended) or app.mirror.removal is not None:
+        if (
+            context.index.head is None
+            or app.tasks
+            or app.results
+            or app.lost
+            or (entry is not None and entry.declared.suspended)
+            or app.mirror.removal is not None
+        ):
             return
         doomed = set(app.mirror.doomed)
         drifted = [item for item in app.items.values() if item.fields and item.ref not in doomed and self._differs(item)]

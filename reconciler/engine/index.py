@@ -75,7 +75,7 @@ class Look(NamedTuple):
     """What one look found: the head, when its ref was read, and each changed path with its file now (None: out of scope or gone).
 
     `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
-    digests in `.reconciler/prune.yaml`.
+    digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something else does.
     """
 
     head: Head
@@ -87,11 +87,15 @@ class Look(NamedTuple):
     files: dict[str, File | None]
     compiled: dict[AppKey, Application]
     existed: frozenset[AppKey]
+    blocked: frozenset[str]
     approved: frozenset[str]
 
 
 class Index:
-    """`accepted` is the last commit in which everything was recognised: what removals are measured against."""
+    """
+    `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
+    look found was not brought in to the end, so that the next one reads everything.
+    """
 
     def __init__(self, dialects: list[Dialect]) -> None:
         self.dialects = dialects
@@ -111,6 +115,11 @@ class Index:
         self._invalid: set[AppKey] = set()
         self._keys_at: dict[str, set[AppKey]] = {}
         self.missing: set[AppKey] = set()
+        self.redo = False
+
+    def resume(self, accepted: str, ignore: str) -> None:
+        """The accepted commit and its ignore file as they are stored; which identities it declared is asked of git when needed."""
+        self.accepted, self.accepted_ignore, self._accepted_keys = accepted, ignore, None
 
     def seed(self, declared: Declared, doubt: str) -> None:
         """An application known from state whose manifest no look has found yet."""
@@ -131,12 +140,12 @@ class Index:
     def look(self, source: Source, now: datetime) -> Look | None:
         """Reads the ref and what changed since the last look; None where nothing did. Raises SourceError."""
         head = source.head()
-        before = self.head.id if self.head else ""
+        before = self.head.id if self.head and not self.redo else ""
         if head.id == before:
             return None
         files = TreeFiles(source, head.id)
         ignore_oid = files.oid(IGNORE_FILE) or ""
-        full = not before or ignore_oid != self.ignore_oid
+        full = not before or ignore_oid != self.ignore_oid or not source.has(before)
         ignore = self._read_ignore(files) if full else self._ignore
         changed = {change.path: change.new for change in source.changes("" if full else before, head.id)}
         paths: dict[str, Blob | None] = dict(changed)
@@ -151,11 +160,13 @@ class Index:
                 found[path] = self._read(source, files, path, None if ignore.matches(path) else blob, compiled)
         folders = {path for app in compiled.values() for path in app.watched if path.endswith("/")}
         for path, file in found.items():
-            if file is not None and not file.declared and self._is_referred(path, folders):
+            if file is not None and not file.declared and not self._keys_at.get(path) and self._is_referred(path, folders):
                 found[path] = None  # a plain manifest in a folder that a component refers to is that application's, not in scope (1a)
         descends = not self.accepted or source.descends(head.id, self.accepted)
         existed = self._existed(source, found, compiled)
-        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, _read_approvals(files))
+        above = {folder for key in existed for folder in _folders(self.entries[key].declared.path)}
+        blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, _read_approvals(files))
 
     def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
         """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
@@ -176,8 +187,10 @@ class Index:
     def _read_ignore(self, files: TreeFiles) -> Ignore:
         try:
             return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace"))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
             return Ignore.parse("")
+        except ValueError as error:
+            raise SourceError(f"{IGNORE_FILE}: {error}: until it is mended everything stays as it is") from error
 
     def _is_referred(self, path: str, folders: set[str]) -> bool:
         above = [path[: end + 1] for end, char in enumerate(path) if char == "/"]
@@ -239,7 +252,7 @@ class Index:
             touched |= self._replace(path, file)
         if look.full:
             self._ignore, self.ignore_oid = look.patterns, look.ignore
-        self.head, self.looked_at = look.head, look.at
+        self.head, self.looked_at, self.redo = look.head, look.at, False
         touched |= self.missing
         for key in touched:
             self._settle(key, look, source_clean)
@@ -311,10 +324,9 @@ class Index:
             return f"{IGNORE_FILE} changed"
         if self._unrecognised:
             return f"{min(self._unrecognised)} could not be read or recognised"
-        parts = declared.path.split("/")
-        for end in range(1, len(parts)):
-            if "/".join(parts[:end]) in self.files:
-                return f"{'/'.join(parts[:end])} is no folder any more"
+        blocked = next((folder for folder in _folders(declared.path) if folder in look.blocked), "")
+        if blocked:
+            return f"{blocked} is no folder any more"
         last = self.files.get(declared.path)
         if last is not None and last.foreign:
             return f"another document stands in its last file {declared.path}"
@@ -358,6 +370,12 @@ class Index:
         found = {problem for path in self._troubled for problem in self.files[path].problems}
         found |= {problem for key in self._invalid for problem in self.entries[key].problems}
         return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))
+
+
+def _folders(path: str) -> list[str]:
+    """All folders that the path is in, from the top."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _read_approvals(files: TreeFiles) -> frozenset[str]:

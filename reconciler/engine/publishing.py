@@ -10,6 +10,7 @@ from reconciler.engine.conditions import gather_conditions
 from reconciler.engine.context import Context
 from reconciler.engine.gatekeeping import gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.index import Entry
+from reconciler.engine.records import Mirror
 from reconciler.model.condition import merge
 from reconciler.model.event import Event
 from reconciler.model.run import Phase, Run
@@ -35,7 +36,7 @@ class Publisher:
         mirror.conditions, mirror.sync, mirror.health, mirror.since = status.conditions, status.sync, status.health, status.since
         mirror.desired, mirror.phase = status.desired, status.run.phase if status.run else ""
         mirror.path, mirror.line, mirror.family, mirror.environment = status.path, status.line, status.family, status.environment
-        seen = msgspec.json.encode([mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal])
+        seen = fingerprint(mirror)
         busy = app.tasks or app.results
         if app.unsaved or (seen != app.saved and not busy):
             mirror.inventory = list(app.items.values())
@@ -148,3 +149,8 @@ class Publisher:
             emit(Event("gate", app.key, {"run": run, "step": step, "waiting": True, "since": after[step].since}))
         for step in before.keys() - after.keys():
             emit(Event("gate", app.key, {"run": run, "step": step, "waiting": False, "since": before[step].since}))
+
+
+def fingerprint(mirror: Mirror) -> bytes:
+    """What people see of a mirror: it is written again only where this differs from what is stored."""
+    return msgspec.json.encode([mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal])
