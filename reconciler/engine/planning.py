@@ -178,5 +178,5 @@ def _undone(app: Application, target: str) -> list[str]:
 
 
 def holds(run: Run) -> bool:
-    """Whether the outcome of a run holds its digest back (6c)."""
-    return run.kind == "deploy" and ended_badly(run)
+    """Whether the outcome of a run holds its digest back (6c). A rollback's restore run leaves that to the run that it undoes."""
+    return not run.restores and ended_badly(run)

@@ -30,12 +30,12 @@ class Runner:
         context = self._context
         workflow = (await context.contents.get(app.key, run.revision)).application.workflow
         facts = await self._facts(app, run, workflow)
-        while True:
-            step = await self._ask(app, run, workflow, facts)
-            prepared, refused = await self._prepare(app, step)
-            if not refused:
-                break
+        step = await self._ask(app, run, workflow, facts)
+        prepared, refused = await self._prepare(app, step)
+        while refused:  # what is refused before it is tried is a result as any other; the intents that it answers stand in `step.run`
             facts = msgspec.structs.replace(facts, results={**facts.results, **refused})
+            step = await self._ask(app, step.run, workflow, facts)
+            prepared, refused = await self._prepare(app, step)
         stored = await self._store(app, run, step.run)
         for order in step.orders:
             if order.key not in app.tasks:
@@ -97,7 +97,7 @@ class Runner:
             looked_at=looked_at,
             newer=newer,
             patient=app.mirror.superseded_row >= _PATIENCE,
-            held=entry.declared.suspended if entry is not None else "",
+            held=entry.declared.suspended if entry is not None and not run.restores else "",  # a rollback acts while suspended (6a)
             removed=app.mirror.removal is not None and app.mirror.removal.state == "Deleting",
             target=self._target(app, run),
             restored=restored,

@@ -102,8 +102,10 @@ def _read_list(key: str, value: Any) -> tuple[list[Item], list[Remark]]:
 
 def _read_pair(annotations: Mapping[str, Any]) -> tuple[list[Item], list[Remark]]:
     """SREWorks' two keys are one value; a missing half waits in git (4d)."""
-    if CONTINUE_ROLLOUT not in annotations or ROLLBACK not in annotations:
-        return [], []
+    missing = [name for name in (CONTINUE_ROLLOUT, ROLLBACK) if name not in annotations]
+    if missing:
+        half = f"{CONTINUE_ROLLOUT} and {ROLLBACK} are one value: {missing[0]} is missing, and the gate waits on"
+        return [], [Remark("HalfMissing", half)] if len(missing) == 1 else []
     words: list[str] = []
     codes: list[str] = []
     for name in (CONTINUE_ROLLOUT, ROLLBACK):
