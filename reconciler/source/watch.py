@@ -16,6 +16,9 @@ from reconciler.source.refs import common_folder, open_in_place
 # Milliseconds. The defaults (50 and 1600) cost 54-64 ms from a push to the look, these 6-10.
 STEP = 5
 DEBOUNCE = 20
+# HEAD and packed-refs change when a person switches or packs, and refs/ tells of the latter too: no need to hurry, and each
+# step costs a wake-up.
+SLOW_STEP = 100
 # Seconds until a watch that failed or lost its folder is tried again; the poll is the truth meanwhile.
 RETRY = 5.0
 
@@ -32,7 +35,10 @@ async def watch_refs(path: str | Path, stop: asyncio.Event) -> AsyncIterator[Non
     """
     common, own = _git_folders(Path(path))
     watch = _Watch(common, own)
-    tasks = [asyncio.create_task(watch.run({common / "refs"}, recursive=True)), asyncio.create_task(watch.run({common, own}, recursive=False))]
+    tasks = [
+        asyncio.create_task(watch.run({common / "refs"}, recursive=True, step=STEP)),
+        asyncio.create_task(watch.run({common, own}, recursive=False, step=SLOW_STEP)),
+    ]
     stopped = asyncio.create_task(stop.wait())
     try:
         while await _first(watch.changed, stopped):
@@ -70,12 +76,12 @@ class _Watch:
         self._files = {str(folder / name) for folder in (common, own) for name in ("HEAD", "packed-refs")}
         self._refs = f"{common / 'refs'}/"
 
-    async def run(self, folders: set[Path], *, recursive: bool) -> None:
+    async def run(self, folders: set[Path], *, recursive: bool, step: int) -> None:
         """Watches until `halt`, again and again where a folder goes or the system refuses."""
         warned = False
         while not self.halt.is_set():
             try:
-                await self._once(folders, recursive=recursive)
+                await self._once(folders, recursive=recursive, step=step)
             except (OSError, RuntimeError) as error:
                 if not warned:
                     _log.warning("refs can't be watched, only polled", folders=sorted(map(str, folders)), error=str(error))
@@ -83,11 +89,17 @@ class _Watch:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.halt.wait(), RETRY)
 
-    async def _once(self, folders: set[Path], *, recursive: bool) -> None:
+    async def _once(self, folders: set[Path], *, recursive: bool, step: int) -> None:
         """Returns when one of the watched folders is not the one that it was: its watch is gone with it."""
         were = _identities(folders)
         looks = awatch(
-            *folders, watch_filter=None, step=STEP, debounce=DEBOUNCE, stop_event=self.halt, recursive=recursive, ignore_permission_denied=True
+            *folders,
+            watch_filter=None,
+            step=step,
+            debounce=max(step, DEBOUNCE),
+            stop_event=self.halt,
+            recursive=recursive,
+            ignore_permission_denied=True,
         )
         async with contextlib.aclosing(looks):
             first = asyncio.ensure_future(anext(looks, None))
