@@ -147,9 +147,7 @@ class Engine:
         context, mirror = self._context, app.mirror
         app.records.sort(key=lambda record: record.number)
         app.runs.sort(key=lambda run: (str(run.created_at), run.name))
-        for run in app.runs:
-            if run.name not in mirror.settled:
-                app.fold_results(run)
+        app.fold_unsettled()
         for ref in app.refs():
             context.claims.claim(ref, app.key)
         app.lost = self._reconciler.lost(app)

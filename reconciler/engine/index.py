@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler.dialects.documents import parse
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.dialects.scope import in_scope
+from reconciler.engine.approvals import read_approvals
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
 from reconciler.model.identity import AppKey
-from reconciler.model.names import IGNORE_FILE, PRUNE_FILE, SUSPEND, is_ours
+from reconciler.model.names import IGNORE_FILE, SUSPEND, is_ours
 from reconciler.model.problem import Problem
 from reconciler.revisions.digest import git_digest
 from reconciler.source.ignore import Ignore
@@ -164,9 +164,9 @@ class Index:
                 found[path] = None  # a plain manifest in a folder that a component refers to is that application's, not in scope (1a)
         descends = not self.accepted or source.descends(head.id, self.accepted)
         existed = self._existed(source, found, compiled)
-        above = {folder for key in existed for folder in _folders(self.entries[key].declared.path)}
+        above = {folder for key in existed if (entry := self.entries.get(key)) for folder in _folders(entry.declared.path)}
         blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
-        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, _read_approvals(files))
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, read_approvals(files))
 
     def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
         """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
@@ -175,9 +175,14 @@ class Index:
         if self._accepted_keys is not None:
             return self._accepted_keys.intersection(missing)
         files = TreeFiles(source, self.accepted) if self.accepted and source.has(self.accepted) else None
-        return frozenset(key for key in missing if files is not None and self._declares(files, self.entries[key].declared))
+        if files is None:
+            return frozenset()
+        ignore = self._read_ignore(files)
+        return frozenset(key for key in missing if (entry := self.entries.get(key)) and self._declares(files, ignore, entry.declared))
 
-    def _declares(self, files: TreeFiles, declared: Declared) -> bool:
+    def _declares(self, files: TreeFiles, ignore: Ignore, declared: Declared) -> bool:
+        if not in_scope(declared.path) or ignore.matches(declared.path):
+            return False
         try:
             result = compile_file(declared.path, files.read(declared.path), files, self.dialects)
         except (FileNotFoundError, ValueError):
@@ -376,16 +381,6 @@ def _folders(path: str) -> list[str]:
     """All folders that the path is in, from the top."""
     parts = path.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def _read_approvals(files: TreeFiles) -> frozenset[str]:
-    """`approved` of `.reconciler/prune.yaml` (rule 1d): a list of digests; anything else approves nothing."""
-    try:
-        documents, _ = parse(PRUNE_FILE, files.read(PRUNE_FILE))
-    except (FileNotFoundError, ValueError):
-        return frozenset()
-    listed = [item for document in documents for item in document.content.get("approved") or [] if isinstance(document.content.get("approved"), list)]
-    return frozenset(str(item) for item in listed)
 
 
 def compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Application:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
 from reconciler.engine.applications import Application
+from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.records import InventoryItem
-from reconciler.model.canonical import digest
 from reconciler.model.identity import ObjectRef
 from reconciler.model.names import LABEL_UID, PRUNE_FILE
 
@@ -18,9 +18,9 @@ _AGAIN = 30.0
 _SOON = 0.2
 
 
-def approval_code(refs: Sequence[str]) -> str:
-    """The digest of a printed list: what an approval in `.reconciler/prune.yaml` names."""
-    return digest(sorted(refs))[:12]
+def precious(items: Iterable[InventoryItem]) -> str:
+    """The first of the objects that never go without approval (rule 1d); empty where there is none."""
+    return next((str(item.object) for item in items if item.object.kind in _PRECIOUS), "")
 
 
 class Pruner:
@@ -39,7 +39,7 @@ class Pruner:
         doomed = set(mirror.doomed)
         items = [item for item in list(app.items.values()) if item.ref in doomed and not self._adopted(app, item)]
         why = self._needs_approval(app, items)
-        code = approval_code([item.ref for item in items])
+        code = approval_code([f"{item.ref} {item.uid}" for item in items])
         if why and code not in self._context.approved:
             names = ", ".join(str(item.object) for item in items[:20])
             line = f"approve by adding {code} to `approved` in {PRUNE_FILE}"
@@ -64,10 +64,9 @@ class Pruner:
 
     def _needs_approval(self, app: Application, items: list[InventoryItem]) -> str:
         """Rule 1d for one application."""
-        precious = [item for item in items if item.object.kind in _PRECIOUS]
-        if precious:
-            return f"{precious[0].object} holds what can't be made again"
-        if len(items) == len(app.items):
+        if precious(items):
+            return f"{precious(items)} holds what can't be made again"
+        if items and len(items) == len(app.items):
             return "nothing would be left of this application"
         if len(items) >= _FEWEST and len(items) > _SHARE * len(app.items):
             return f"{len(items)} of {len(app.items)} objects would go"

@@ -5,51 +5,87 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.engine.applications import Application
+from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
-from reconciler.engine.prune import Pruner, approval_code
+from reconciler.engine.prune import Pruner, precious
 from reconciler.engine.records import Removal, SourceRecord
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
 
 _SHARE, _FEWEST = 0.2, 5
 _HOUR = timedelta(hours=1)
+_LISTED = 20
+
+
+def _code_of(apps: list[Application]) -> str:
+    return approval_code([f"{app.key} {app.mirror.uid}" for app in apps])
 
 
 class Remover:
     def __init__(self, context: Context, pruner: Pruner) -> None:
         self._context, self._pruner = context, pruner
 
-    def over_budget(self, record: SourceRecord, leaving: set[AppKey], known: int) -> bool:
-        """Rule 1d for one look, with what left in the hour before it: more than a fifth of the known applications, and at least five."""
+    async def judge(self, record: SourceRecord, touched: set[AppKey]) -> None:
+        """Which missing applications may go: all rules of 1a hold for each, and 1d for all together. Raises ConflictError."""
+        context = self._context
+        entries = context.index.entries
+        for key in [key for key in context.index.missing if key not in context.apps]:
+            context.index.drop(key)
+        missing = [context.apps[key] for key in sorted(context.index.missing)]
+        leaving = [app for app in missing if self._surely_left(app)]
+        known = len(entries)
+        batch = leaving if self._over_budget(record, len(leaving), known, emptied=len(missing) == known) else []
+        if batch and _code_of(batch) not in context.approved:
+            may_go = set()
+        else:
+            may_go = {app.key for app in leaving if batch or not precious(app.items.values())}
+        if may_go:  # counted before anything is deleted: a crash never forgets one
+            record.removals += [context.clock.now()] * len(may_go)
+            await context.store.save_source(record)
+        for app in missing:
+            await self._take(app, may_go=app.key in may_go, sure=app in leaving, batch=batch)
+        for key in touched - {app.key for app in missing}:
+            if key in context.apps and context.apps[key].mirror.removal is not None:
+                await self._clear(context.apps[key])
+
+    def _surely_left(self, app: Application) -> bool:
+        """Surely gone and not being deleted yet. What waits for the budget left surely; later looks measure against later commits."""
+        removal = app.mirror.removal
+        if removal is not None and removal.state != "InDoubt":
+            return removal.state == "Budget"
+        return not self._context.index.entries[app.key].doubt
+
+    def _over_budget(self, record: SourceRecord, leaving: int, known: int, *, emptied: bool) -> bool:
+        """
+        Rule 1d for one look, with what left in the hour before it: more than a fifth of the known applications, and at least
+        five; or all that there are.
+        """
         now = self._context.clock.now()
         record.removals = [time for time in record.removals if now - time < _HOUR]
-        count = len(record.removals) + len(leaving)
-        return count >= _FEWEST and count > _SHARE * (known + len(record.removals))
+        count = len(record.removals) + leaving
+        return bool(leaving) and (emptied or (count >= _FEWEST and count > _SHARE * (known + len(record.removals))))
 
-    def judge(self, leaving: set[AppKey], *, over_budget: bool) -> set[AppKey]:
-        """Which of the surely missing may go now: all within the budget, else those whose printed list is approved."""
-        if not over_budget or approval_code([str(key) for key in leaving]) in self._context.approved:
-            return leaving
-        return set()
-
-    async def take(self, app: Application, *, may_go: bool, everyone: set[AppKey]) -> None:
+    async def _take(self, app: Application, *, may_go: bool, sure: bool, batch: list[Application]) -> None:
         """Notes on the mirror where a missing application stands. Once its deletion began it goes on (the state says so)."""
-        mirror, entry = app.mirror, self._context.index.entries[app.key]
+        mirror, items = app.mirror, app.items.values()
         if mirror.removal is not None and mirror.removal.state == "Deleting":
             return
-        own = approval_code([str(app.key), *(item.ref for item in app.items.values())])
-        if own in self._context.approved or (may_go and not entry.doubt):
+        own = approval_code([f"{app.key} {mirror.uid}", *(item.ref for item in items)])
+        if may_go or own in self._context.approved:
             removal = Removal("Deleting", "removed from git")
-        elif entry.doubt:
-            removal = Removal("InDoubt", entry.doubt, own)
+        elif not sure:
+            removal = Removal("InDoubt", self._context.index.entries[app.key].doubt, own)
+        elif batch:
+            names = ", ".join(str(other.key) for other in batch[:_LISTED])
+            removal = Removal("Budget", f"{len(batch)} applications left git at once ({names})", _code_of(batch))
         else:
-            removal = Removal("Budget", f"{len(everyone)} applications left git at once", approval_code([str(key) for key in everyone]))
+            removal = Removal("Budget", f"{precious(items)} holds what can't be made again", own)
         if removal != mirror.removal:
             mirror.removal = removal
-            mirror.inventory = list(app.items.values())
+            mirror.inventory = list(items)
             await self._context.store.save_mirror(mirror)
 
-    async def clear(self, app: Application) -> None:
+    async def _clear(self, app: Application) -> None:
         """The identity is declared again: nothing is removed any more."""
         if app.mirror.removal is not None:
             app.mirror.removal = None
