@@ -87,6 +87,8 @@ class _Turn:
             self._again_unresolved()
         else:
             self._proceed()
+            if not run.phase.final and self._is_superseded():  # it has come to the gate that a newer revision waited for (6b)
+                self._stop()
 
     # What came in -------------------------------------------------------------------------------------------------
 
