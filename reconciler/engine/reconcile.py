@@ -99,6 +99,9 @@ class Reconciler:
         return any(trace.owner != app.mirror.uid or trace.revision > newest for trace in mine)
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
+        if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
+            await self.publisher.publish(app)
+            return
         if entry is not None and entry.valid:
             self._lift(app, entry.declared.digest)
         await self._write_backer.take(app)
@@ -156,9 +159,7 @@ async def reload_application(context: Context, app: Application) -> Application 
     fresh = Application(mirror)
     fresh.records = sorted((record for key, record in await store.revisions() if key == app.key), key=lambda record: record.number)
     fresh.runs = sorted([run async for run in store.runs() if run.app == str(app.key)], key=lambda run: str(run.created_at))
-    for run in fresh.runs:
-        if run.name not in mirror.settled:
-            fresh.fold_results(run)
+    fresh.fold_unsettled()
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
     context.apps[app.key] = fresh
     return fresh

@@ -84,7 +84,7 @@ class WriteBacker:
         if owed.state == "Built":
             return await self._push(owed)
         entry = context.index.entries.get(app.key)
-        if entry is None or entry.missing:
+        if entry is None or (entry.missing and not entry.doubt):
             return replace(owed, state="Dropped", reason="", message="")
         if not entry.valid:
             return replace(owed, attempts=owed.attempts + 1)
