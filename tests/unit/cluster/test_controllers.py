@@ -63,10 +63,11 @@ async def test_an_image_named_to_fail_says_why_it_waits(turned, workload, image,
     assert turned.cluster.delay() is None, "a stuck pod costs nothing"
 
 
-async def test_a_statefulset_is_updated_from_the_highest_ordinal_one_at_a_time(turned, workload):
-    await turned.cluster.apply(workload("StatefulSet", replicas=3), "team")
+@pytest.mark.parametrize("policy", ["OrderedReady", "Parallel"])
+async def test_a_statefulset_is_updated_from_the_highest_ordinal_one_at_a_time(turned, workload, policy):
+    await turned.cluster.apply(workload("StatefulSet", replicas=3, podManagementPolicy=policy), "team")
     turned.turn(10)
-    await turned.cluster.apply(workload("StatefulSet", image="nginx:2", replicas=3), "team")
+    await turned.cluster.apply(workload("StatefulSet", image="nginx:2", replicas=3, podManagementPolicy=policy), "team")
     order = []
     for _ in range(100):
         turned.turn(0.1)
