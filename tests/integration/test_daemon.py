@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.harness import ENVIRONMENT, Clone, config_map_app
-from tests.integration.process import Process
 
 from reconciler.cli.errors import Exit
+from tests.integration.harness import Clone, config_map_app
+from tests.integration.process import Process
 
 GATE = "gates.reconciler.dev/approve"
 
@@ -195,7 +195,7 @@ class Killed:
         assert value(self._process) == str(self.promoted)
 
     def play(self, rounds: int) -> None:
-        with self:
+        try:
             self.push()
             self.decide("continue")
             for _ in range(rounds):
@@ -206,12 +206,8 @@ class Killed:
             self.file = self._clone.read("web.yaml")
             self.status = self._process.status("web")
             self.revisions = self._process.ask("/v1/applications/default/web/revisions")
-
-    def __enter__(self) -> Killed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        finally:
+            self._process.kill()
 
     def _act(self, text: str) -> str:
         """Pushes the text; the daemon dies within 150 ms and is started again."""
