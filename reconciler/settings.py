@@ -210,9 +210,17 @@ def _check(setting: Setting, value: Any) -> Any:
     checked = msgspec.convert(value, hint, strict=not isinstance(value, str))
     if setting.field == "listen":
         split_address(checked)
+    if setting.field == "paths":
+        _check_paths(checked)
     if setting.field == "allow_egress":
         _check_egress(checked)
     return checked
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    for path in paths:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{one_line(path, 80)!r} is not below the repository's top: name a folder relative to it")
 
 
 def _check_egress(targets: Iterable[str]) -> None:

@@ -42,8 +42,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else UNBOUNDED, highlight=False, emoji=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else UNBOUNDED, highlight=False, emoji=False)
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def print_line(text: str) -> None:

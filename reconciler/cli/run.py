@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli.errors import UsageError
+from reconciler.cli.errors import CommandError, ConflictError, RefusedError, UsageError
 from reconciler.cli.main import Serve
-from reconciler.settings import Setting, SettingsError, describe_settings, load_settings
+from reconciler.settings import Setting, Settings, SettingsError, describe_settings, load_settings
 
 _VALUES: Final = {
     "paths": "FOLDER",
@@ -48,8 +48,37 @@ def run(config: Path | None, repo: str | None, **flags: Any) -> int:
         raise UsageError(str(error)) from None
     if not settings.repo:
         raise UsageError("no repository: name the top of one, as in `reconciler run path/to/repository`")
-    serve: Serve = click.get_current_context().obj
-    return serve(settings)
+    return _start(click.get_current_context().obj, settings)
+
+
+def _start(serve: Serve, settings: Settings) -> int:
+    """Runs the daemon. What a user can mend ends with a sentence; anything else is our mistake and keeps its trace."""
+    from reconciler.cluster.embedded.storage import StateError as FileError
+    from reconciler.engine.store import StateError
+    from reconciler.source.protocol import SourceError
+
+    mendable = (SourceError, FileError, StateError, OSError)
+    try:
+        return serve(settings)
+    except mendable as error:
+        raise _explain(error) from error
+    except ExceptionGroup as group:
+        found, rest = group.split(mendable)
+        if found is None or rest is not None:
+            raise
+        first: BaseException = found
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise _explain(first) from group
+
+
+def _explain(error: BaseException) -> CommandError:
+    from reconciler.cluster.embedded.storage import StateLockedError
+    from reconciler.source.protocol import NotARepositoryError
+
+    if isinstance(error, NotARepositoryError):
+        return UsageError(str(error))
+    return ConflictError(str(error)) if isinstance(error, StateLockedError) else RefusedError(str(error))
 
 
 command = click.Command(

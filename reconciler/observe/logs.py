@@ -96,16 +96,20 @@ def _clean_text(value: object) -> str:
 
 
 class EventLog:
-    """A `Sink` that tells in the log what became of runs, steps, decisions and looks."""
+    """A `Sink` that tells in the log what became of runs, steps, decisions and looks. A look that goes on failing is told once."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("reconciler")
+        self._failing: Event | None = None
 
     def emit(self, event: Event) -> None:
         told = _MESSAGES.get(event.kind)
         if told is None or (event.kind == "step" and event.fields.get("to") == Phase.PENDING):
             return
         level, words, completion = told
+        if event.kind in ("look", "look-failed"):
+            again, self._failing = event == self._failing, event
+            level = "debug" if again else level
         fields: dict[str, Any] = {name: value for name, value in event.fields.items() if name not in ("from", "to")}
         if event.app is not None:
             fields = {"application": str(event.app), **fields}

@@ -188,8 +188,7 @@ _RUN_ENDINGS: Final = frozenset({"Failed", "RolledBack", "Terminated", "NoRollba
 def _standing(status: ApplicationStatus) -> str:
     running, desired = status.running, status.desired
     if running is None:
-        wanted = f", not {_name(desired)}" if desired is not None else ""
-        return f"{status.key} is at no revision yet{wanted}"
+        return f"{status.key} is at no revision yet"
     if desired is None or desired.digest == running.digest:
         return f"{status.key} is at {_name(running)}"
     return f"{status.key} is at {_name(running)}, not {_name(desired)}"

@@ -82,6 +82,8 @@ WRONG_FILES = {
     "branch: [": "not valid YAML",
     "- branch": "a mapping of settings is expected",
     "a: 1\n---\nb: 2": "reconciler.yaml:3: one document is expected, not 2",
+    "paths: [/etc]": "paths: '/etc' is not below the repository's top",
+    "paths: [a/../../b]": "is not below the repository's top",
     "paths: a": "paths: Expected `array`, got `str`",
 }
 

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from reconciler.cluster.embedded.storage import StateLockedError
+from reconciler.engine.store import StateError as StoreError
 from reconciler.settings import Settings, describe_settings
+from reconciler.source.protocol import NotARepositoryError, RefMissingError, UnreadableError
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,36 @@ def test_a_mistake_ends_with_2_and_starts_nothing(call, args, message):
     assert answer.code == 2
     assert message in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotARepositoryError("repo is not the top of a git repository"), 2),
+        (RefMissingError("no branch main"), 1),
+        (StateLockedError("the state file is in use"), 5),
+        (StoreError("the state is of a newer version"), 1),
+        (OSError("address already in use"), 1),
+        (ExceptionGroup("work", [ExceptionGroup("more", [UnreadableError("repo cannot be read")])]), 1),
+    ],
+)
+def test_what_a_user_can_mend_ends_the_daemon_with_a_sentence(call, error, code):
+    def serve(_):
+        raise error
+
+    answer = call("run", "repo", serve=serve)
+    assert answer.code == code
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    assert answer.err == f"Error: {error}\n"
+
+
+def test_a_mistake_of_our_own_keeps_its_trace(call):
+    def serve(_):
+        raise ExceptionGroup("work", [OSError("no"), ZeroDivisionError()])
+
+    with pytest.raises(ExceptionGroup):
+        call("run", "repo", serve=serve)
 
 
 def test_every_setting_with_a_flag_is_one_of_run(call):

@@ -24,6 +24,7 @@ def test_status_is_a_table_with_the_line_to_commit(ask):
     assert "OutOfSync" in lines[3]
     assert lines[-1].strip() == 'gates.reconciler.dev/approve: "continue@0123456789ab"'
     assert "apps/web.yaml" in lines[-2]
+    assert [line for line in lines if line != line.rstrip()] == []
 
 
 def test_status_json_is_a_list_of_the_documented_shape(ask):

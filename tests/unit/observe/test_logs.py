@@ -129,3 +129,12 @@ def test_events_are_told_with_their_application(out):
 def test_an_event_without_its_fields_never_raises_into_the_engine(out, kind):
     configure_logs("json", "debug", out)
     EventLog().emit(Event(kind))
+
+
+def test_a_look_that_goes_on_failing_is_told_once_until_it_fails_otherwise(out):
+    configure_logs("json", "info", out)
+    log = EventLog()
+    missing, broken = (Event("look-failed", None, {"reason": reason}) for reason in ("RefMissing", "Unreadable"))
+    for event in (missing, missing, broken, broken, Event("look", None, {}), broken):
+        log.emit(event)
+    assert [line["reason"] for line in lines(out)] == ["RefMissing", "Unreadable", "Unreadable"]

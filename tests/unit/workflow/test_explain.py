@@ -22,7 +22,7 @@ STATES = {
     ),
     "first run": (
         application(running=None, run=run(steps=[step(phase="Pending")]), **OUT),
-        "default/web is at no revision yet, not web-v2, and moves to web-v2 in run web-v2-1: its first step has not begun.",
+        "default/web is at no revision yet, and moves to web-v2 in run web-v2-1: its first step has not begun.",
     ),
     "after superseded ones": (application(run=run(steps=[step()]), superseded=["web-v2", "web-v3"], **OUT), "after 2 superseded in a row"),
     "waiting": (
