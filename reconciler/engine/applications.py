@@ -86,10 +86,21 @@ class Application:
                 return
         self.runs.append(run)
 
-    def fold_results(self, run: Run) -> None:
-        """Brings what a run applied, or intended to apply, into `items` (rules 1e, 3d)."""
+    def fold_unsettled(self) -> None:
+        """What is not in the mirror yet. A run whose rollback is in it was applied before that: it must not come on top again."""
+        settled = set(self.mirror.settled)
+        undone = {run.restores for run in self.runs if run.name in settled}
+        for run in self.runs:
+            if run.name not in settled | undone:
+                self.fold_results(run)
+
+    def fold_results(self, run: Run, before: Run | None = None) -> None:
+        """Brings what a run applied, or intended to apply, into `items` (rules 1e, 3d); of that, what came since `before`."""
+        known = {(step.key, path) for step in before.steps for path in step.results} if before is not None else set()
         for step in run.steps:
             for path, intent in step.intents.items():
+                if (step.key, path) in known:
+                    continue
                 result = step.results.get(path)
                 value = result.value if result is not None else {}
                 told = {item["ref"]: item for item in value.get("objects") or []}

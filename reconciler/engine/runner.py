@@ -131,7 +131,7 @@ class Runner:
         if new != old or not old.version:
             stored = await (self._context.store.save(app.mirror, new) if old.version else self._context.store.create_run(app.mirror, new))
             app.put_run(stored)
-            app.fold_results(stored)
+            app.fold_results(stored, old if old.version else None)
             for step in stored.steps:
                 for path in step.results:
                     app.results.pop(step.intents[path].key, None)
