@@ -1,0 +1,114 @@
+"""Rule 7g: drift goes back to what was last applied, by whichever run."""
+
+from pathlib import Path
+
+from reconciler.model.identity import ObjectRef
+from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, replace_data, value
+
+
+async def healed(daemon: Daemon, name: str, expected: str) -> None:
+    """Waits until the ConfigMap is there and holds that value."""
+
+    def there() -> bool:
+        seen = [event for event in daemon.sink.events if event.kind == "drift-healed" and event.fields["object"] == f"ConfigMap default/{name}"]
+        return bool(seen)
+
+    await daemon.until(there, f"{name} healed")
+    assert await value(daemon, name) == expected
+
+
+async def test_rule_7g_an_edited_object_goes_back_to_what_was_applied(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        await replace_data(daemon, "web", {"value": "by hand"})
+        await healed(daemon, "web", "1")
+        assert phases(daemon, "web") == ["web-v1-1 Succeeded"], "healing is no run"
+
+
+async def test_rule_7g_a_deleted_object_comes_back(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        await daemon.cluster.delete(ObjectRef("v1", "ConfigMap", "default", "web"))
+        await healed(daemon, "web", "1")
+
+
+async def test_rule_7g_a_field_that_somebody_else_adds_is_not_drift(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        await replace_data(daemon, "web", {"value": "1", "note": "theirs"})
+        await daemon.looked()
+        await daemon.looked()
+        assert (await daemon.get("ConfigMap", "web"))["data"] == {"value": "1", "note": "theirs"}
+        assert not [event for event in daemon.sink.events if event.kind == "drift-healed"]
+
+
+async def test_rule_7g_a_canary_at_its_gate_is_healed_to_the_canary_and_not_away(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": canary_app("web", "1")})
+        await daemon.waiting("web")
+        clone.push({"web.yaml": canary_app("web", "1", annotations={GATE: gate_of(daemon, "web").continue_})})
+        await daemon.synced("web")
+        await push(daemon, clone, {"web.yaml": canary_app("web", "2")})
+        gate = gate_of(daemon, "web")
+        assert (await value(daemon, "web-canary"), await value(daemon, "web-rest")) == ("2", "1")
+        await replace_data(daemon, "web-canary", {"value": "by hand"})
+        await daemon.cluster.delete(ObjectRef("v1", "ConfigMap", "default", "web-rest"))
+        await healed(daemon, "web-canary", "2")
+        await healed(daemon, "web-rest", "1")
+        assert gate_of(daemon, "web") == gate
+
+
+async def test_rule_7g_after_a_rollback_objects_are_healed_to_the_target(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    state = str(tmp_path / "state.db")
+    async with running(clone, state) as daemon:
+        clone.push({"web.yaml": canary_app("web", "1")})
+        await daemon.waiting("web")
+        clone.push({"web.yaml": canary_app("web", "1", annotations={GATE: gate_of(daemon, "web").continue_})})
+        await daemon.synced("web")
+        await push(daemon, clone, {"web.yaml": canary_app("web", "2")})
+        clone.push({"web.yaml": canary_app("web", "2", annotations={GATE: "rollback"})})
+        await daemon.synced("web")
+        assert await value(daemon, "web-canary") == "1"
+        await daemon.looked()
+        assert await value(daemon, "web-canary") == "1", "the rollback is not taken for drift"
+    async with running(clone, state) as daemon:
+        await daemon.synced("web")
+        await replace_data(daemon, "web-canary", {"value": "by hand"})
+        await healed(daemon, "web-canary", "1")
+
+
+async def test_rule_7g_6a_a_suspended_application_is_not_healed_until_the_suspension_ends(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": config_map_app("web", "1")})
+        await daemon.synced("web")
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1", annotations={"reconciler.dev/suspend": "I am looking at it"})})
+        await replace_data(daemon, "web", {"value": "by hand"})
+        await daemon.looked()
+        await daemon.looked()
+        assert await value(daemon, "web") == "by hand"
+        clone.push({"web.yaml": config_map_app("web", "1")})
+        await healed(daemon, "web", "1")
+
+
+async def test_rule_7g_drift_while_the_daemon_was_down_is_healed_at_its_start(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    state = str(tmp_path / "state.db")
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone, state) as daemon:
+        await daemon.synced("web")
+        await daemon.looked()
+        daemon.engine._context.observations._on_change = lambda _uid: None  # as if it were down
+        await replace_data(daemon, "web", {"value": "by hand"})
+        assert await value(daemon, "web") == "by hand"
+    async with running(clone, state) as daemon:
+        await healed(daemon, "web", "1")
