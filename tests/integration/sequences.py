@@ -49,7 +49,8 @@ def gate_of(daemon: Daemon, name: str, namespace: str = "default") -> GateView:
 
 
 def runs(daemon: Daemon, name: str, namespace: str = "default") -> list[Run]:
-    return daemon.engine._context.apps[AppKey(namespace, name)].runs
+    app = daemon.engine._context.apps.get(AppKey(namespace, name))
+    return app.runs if app is not None else []
 
 
 def phases(daemon: Daemon, name: str, namespace: str = "default") -> list[str]:
