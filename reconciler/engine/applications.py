@@ -112,7 +112,7 @@ class Application:
         before = self.items.get(identity)
         if told is None:
             if before is None:
-                self.items[identity] = InventoryItem(ref=packed, revision=run.revision, run=run.name)
+                self.items[identity] = InventoryItem(ref=packed, revision=run.revision)
             return
         self.items[identity] = InventoryItem(
             ref=packed,

@@ -132,7 +132,7 @@ class Applier:
             and seen.owner == app.mirror.uid
         ):
             return {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields}
-        created = item is None and seen is None and not await self._exists(ref)
+        created = (item is None or not item.uid) and seen is None and not await self._exists(ref)
         sent = {**obj, "apiVersion": ref.api_version}
         try:
             live = await self._cluster.apply(sent, FIELD_MANAGER, force=True)

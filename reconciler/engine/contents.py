@@ -90,12 +90,14 @@ class Contents:
         context = RenderContext(app.name, component.namespace or app.namespace, app.environment.name, app.environment.values)
         return self._renderer.render(component, context, files)
 
-    def declares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
-        """Whether an application's head declares that object; None while its head has no revision yet (it comes soon)."""
+    def declared_now(self, key: AppKey) -> list[str] | None:
+        """Packed refs of what an application's head declares; None while its head has no revision yet (it comes soon)."""
         entry, app = self._index.entries.get(key), self._known(key)
         if entry is None or app is None or (entry.missing and not entry.doubt):
-            return False
-        record = next((record for record in reversed(app.records) if record.digest == entry.declared.digest), None)
-        if record is None:
-            return None
-        return any(ObjectRef.unpack(packed).identity == ref.identity for packed in record.objects)
+            return []
+        return next((record.objects for record in reversed(app.records) if record.digest == entry.declared.digest), None)
+
+    def declares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
+        """Whether an application's head declares that object; None as above."""
+        declared = self.declared_now(key)
+        return None if declared is None else any(ObjectRef.unpack(packed).identity == ref.identity for packed in declared)

@@ -33,11 +33,10 @@ class Pruner:
         app.prune_note = ("", "")
         if not mirror.doomed:
             return
-        if self._context.unplanned - {app.key}:
-            self._context.hint_after(app.key, _SOON)
+        if self._unsettled(app):
             return
         doomed = set(mirror.doomed)
-        items = [item for item in list(app.items.values()) if item.ref in doomed and not self._adopted(app, item)]
+        items = self._forget_adopted(app, [item for item in app.items.values() if item.ref in doomed])
         why = self._needs_approval(app, items)
         code = approval_code([f"{item.ref} {item.uid}" for item in items])
         if why and code not in self._context.approved:
@@ -50,17 +49,30 @@ class Pruner:
             mirror.inventory = list(app.items.values())
             await self._context.store.save_mirror(mirror)
 
-    def _adopted(self, app: Application, item: InventoryItem) -> bool:
-        """Whether another application declares it now: then it is that one's, and only forgotten here (rules 1b, 1e)."""
-        ref = item.object
-        for key, other in self._context.apps.items():
-            if key == app.key or not any(ref.pack() == packed for record in other.records[-1:] for packed in record.objects):
-                continue
-            if self._context.contents.declares_now(key, ref):
-                app.items.pop(ref.identity, None)
-                self._context.claims.release(ref, app.key)
-                return True
-        return False
+    async def delete_all(self, app: Application) -> bool:
+        """All that a removed application has and no other one declares; whether it is gone."""
+        return not self._unsettled(app) and await self.delete(app, self._forget_adopted(app, list(app.items.values())))
+
+    def _unsettled(self, app: Application) -> bool:
+        """Whether it is not known yet what other applications declare; then it is asked again soon."""
+        if not self._context.unplanned - {app.key}:
+            return False
+        self._context.hint_after(app.key, _SOON)
+        return True
+
+    def _forget_adopted(self, app: Application, items: list[InventoryItem]) -> list[InventoryItem]:
+        """What another application declares now is that one's, and only forgotten here (rules 1b, 1e); answers the others."""
+        context = self._context
+        names, wanted = {item.object.name for item in items}, {item.object.identity for item in items}
+        adopted = set()
+        for key in context.apps.keys() - {app.key}:
+            near = [packed for packed in context.contents.declared_now(key) or () if packed.rpartition("|")[2] in names]
+            adopted |= wanted.intersection(ObjectRef.unpack(packed).identity for packed in near)
+        for item in items:
+            if item.object.identity in adopted:
+                app.items.pop(item.object.identity, None)
+                context.claims.release(item.object, app.key)
+        return [item for item in items if item.object.identity not in adopted]
 
     def _needs_approval(self, app: Application, items: list[InventoryItem]) -> str:
         """Rule 1d for one application."""

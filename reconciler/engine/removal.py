@@ -94,7 +94,7 @@ class Remover:
 
     async def delete(self, app: Application) -> bool:
         """Its inventory in reverse order of apply, then its state. Whether it is gone."""
-        if not await self._pruner.delete(app, list(app.items.values())):
+        if not await self._pruner.delete_all(app):
             return False
         context = self._context
         await context.store.delete_mirror(app.mirror)
