@@ -11,7 +11,7 @@ from reconciler.engine.planning import Planner
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus
 from reconciler.revisions.diff import diff_objects
-from reconciler.revisions.masking import mask_object
+from reconciler.revisions.masking import mask_manifests
 
 _MOST_OBJECTS = 5000
 _SILENCE = 60.0
@@ -72,7 +72,7 @@ class EngineReader:
                     "promoted": short.promoted,
                     "rejected": short.rejected,
                     "commit": record.commit,
-                    "spec": mask_object({"kind": "Application", "spec": content.application.spec})["spec"],
+                    "spec": mask_manifests(content.application.spec),
                 }
             )
         return found
@@ -81,13 +81,13 @@ class EngineReader:
         cluster = self._context.cluster
         served = (await cluster.lookup(kind)).served
         try:
-            if name:
+            if name and (namespace or not (await cluster.kind(served)).namespaced):
                 return [mask(await cluster.get(ObjectRef(served.api_version, served.kind, namespace, name)))]
             found: list[JsonObject] = []
             page = ""
             while len(found) < _MOST_OBJECTS:
                 part = await cluster.list(served, namespace, page=page)
-                found += [mask(obj) for obj in part.items]
+                found += [mask(obj) for obj in part.items if name in ("", obj["metadata"]["name"])]
                 page = part.next
                 if not page:
                     break

@@ -17,6 +17,7 @@ from reconciler.engine.records import Mirror
 from reconciler.engine.removal import Remover
 from reconciler.engine.runner import Runner
 from reconciler.engine.settling import Settler
+from reconciler.engine.unsticking import unstick
 from reconciler.engine.writeback import WriteBacker
 from reconciler.model.identity import AppKey
 from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE
@@ -139,6 +140,7 @@ class Reconciler:
             if run.phase is Phase.ROLLING_BACK and not any(other.restores == run.name for other in app.runs):
                 run = await self._drive(app, await self.planner.open_restore(app, run))
             if not run.phase.final:
+                await unstick(self._context, app, run)
                 return
 
     async def _drive(self, app: Application, run: Run) -> Run:

@@ -18,6 +18,19 @@ def mask_object(obj: JsonObject) -> JsonObject:
     return {key: mask_at(obj, (key,), value) for key, value in obj.items()}
 
 
+def mask_manifests(value: Any, depth: int = 0) -> Any:
+    """The same for Secrets that stand anywhere in plain data, as in the properties of a component."""
+    if depth > _DEEPEST:
+        return MASK
+    if isinstance(value, dict):
+        if is_secret(value):
+            return mask_object(value)
+        return {key: mask_manifests(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mask_manifests(item, depth + 1) for item in value]
+    return _mask(value, (), secret=False)
+
+
 def mask_at(obj: JsonObject, path: tuple[Any, ...], value: Any) -> Any:
     """`value`, which stands at `path` of `obj`, as it may be shown. The shape stays; of a secret value neither length nor hash shows."""
     secret = is_secret(obj)
