@@ -8,6 +8,7 @@ from datetime import timedelta
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|min|s|m|h|d)", re.ASCII)
 LONGEST = timedelta(days=3650)
+_SHORTEST = 1e-6  # what a timedelta can hold
 
 
 def parse_duration(text: object) -> timedelta:
@@ -26,7 +27,7 @@ def parse_duration(text: object) -> timedelta:
         end = part.end()
     if end != len(text):
         raise ValueError(f"not a duration: {text!r:.80} (write for example 30s, 5m or 1h30m)")
-    if seconds <= 0 or seconds > LONGEST.total_seconds():
+    if seconds < _SHORTEST or seconds > LONGEST.total_seconds():
         raise ValueError(f"duration out of range: {text!r:.80} (more than zero, at most ten years)")
     return timedelta(seconds=seconds)
 

@@ -117,7 +117,8 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
 class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
     `digest` is the git digest of the revision (rule 5a). `owner`: the mirror's uid, so that effect keys of an
-    application that was removed and came back are new. `standing`: annotation items that stood in git when the run was created (rule 4b). `restores`: for a restore run, the name of the run that it undoes.
+    application that was removed and came back are new. `standing`: annotation items that stood in git when the run was
+    created (rule 4b). `restores`: for a restore run, the name of the run that it undoes.
     """
 
     name: str

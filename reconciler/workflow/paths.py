@@ -6,16 +6,16 @@ import copy
 import re
 from typing import Any
 
-_PART = re.compile(r"([^.\[\]]+)|\[(\d{1,4})\]")
-_DEEPEST = 20
+_PART = re.compile(r"(?:^|(?!^)\.)([^.\[\]]+)|\[(\d{1,4})\](?=[.\[]|$)", re.ASCII)
+_DEEPEST = 32
 
 
 def parse_path(text: str) -> list[str | int]:
-    """Raises ValueError for what is no path, or one deeper than 20 parts."""
+    """Raises ValueError for what is no path, or one deeper than 32 parts."""
     parts: list[str | int] = []
     end = 0
     for match in _PART.finditer(text):
-        if text[end : match.start()].strip(".") or match.start() - end > 1:
+        if match.start() != end:
             break
         parts.append(match[1] if match[1] is not None else int(match[2]))
         end = match.end()
