@@ -58,10 +58,19 @@ def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
             continue_=f"continue@{gate.code}",
             rollback=f"rollback@{gate.code}",
             end=f"end@{gate.code}",
-            message=next((step.message for step in run.steps if step.name == gate.step), ""),
+            message="; ".join(text for text in (_message(run, gate), _alone(gate)) if text),
         )
         for gate in gates
     ]
+
+
+def _message(run: Run, gate: WaitingGate) -> str:
+    return next((step.message for step in run.steps if step.name == gate.step), "")
+
+
+def _alone(gate: WaitingGate) -> str:
+    """The suspend of a pair has a code of its own (4e)."""
+    return f'to open {gate.step} alone: "{GATE_PREFIX}{gate.own_key}: continue@{gate.own_code}"' if gate.own_key else ""
 
 
 def stop_view(cluster_id: str, app: Application, run: Run) -> StopView | None:
@@ -131,7 +140,9 @@ def _stands(data: bytes, declared: Declared, item: Item) -> bool:
     documents, _ = parse(declared.path, data)
     for document in documents:
         metadata = document.content.get("metadata")
-        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        if not isinstance(metadata, dict) or metadata.get("name", declared.key.name) != declared.key.name:
+            continue
+        annotations = metadata.get("annotations") if metadata.get("namespace", declared.key.namespace) == declared.key.namespace else None
         if isinstance(annotations, dict) and any(found.text == item.text for found in read_items(annotations, {item.gate, *declared.gates}).items):
             return True
     return False

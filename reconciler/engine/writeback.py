@@ -26,6 +26,7 @@ from reconciler.source.edit import EditError, set_value
 from reconciler.source.protocol import Edit, Lost, Source, SourceError
 
 _FIRST, _LONGEST = 0.2, 60.0
+_ATTEMPTS = 8
 _PATCH = 4000
 
 
@@ -93,8 +94,6 @@ class WriteBacker:
         target = await context.contents.get(app.key, owed.target)
         declared = entry.declared
         built = await context.thread.call(lambda source: self._build(source, declared, target.application, owed))
-        if not context.write_back:
-            return replace(owed, state="Differs", reason="WriteBackOff", message=built.patch)
         if built.commit is None and built.reason == "Moved":
             context.look()
             return replace(owed, attempts=owed.attempts + 1)
@@ -117,7 +116,7 @@ class WriteBacker:
         lost = await context.thread.call(work)
         if lost is None:
             return replace(owed, state="Landed", reason="", message="")
-        if lost.reason == "Moved":
+        if lost.reason == "Moved" or (lost.reason == "PushRefused" and owed.attempts < _ATTEMPTS):  # a lock may be somebody's push under way
             context.look()
             return replace(owed, state="Owed", commit="", expected="", attempts=owed.attempts + 1)
         return replace(owed, state="Differs", reason=lost.reason, message=f"{one_line(lost.message)}\n{owed.message}")
@@ -141,6 +140,8 @@ class WriteBacker:
             edit[declared.path] = edited.encode("utf-8", "surrogateescape")
         edit |= {path: oid for path, oid in _restored_files(now, target).items() if oid is None or source.has(oid)}
         patch = _patch(declared.path, text, edited, now, edit)
+        if not self._context.write_back:
+            return Built(None, head.id, "WriteBackOff", patch)
         commit = source.build(head.id, edit, _message(declared.key, owed), owed.at or datetime.fromtimestamp(0).astimezone())
         if commit is None:
             return Built(
@@ -198,9 +199,7 @@ def _restored_files(now: Compiled, target: Compiled) -> dict[str, str | None]:
 
 
 def _message(key: AppKey, owed: WriteBack) -> str:
-    return (
-        f"Roll back {one_line(key.name)} in {one_line(key.namespace)} to {owed.target}\n\nThe revision that it replaces was rejected at its gate.\n"
-    )
+    return f"Roll back {one_line(key.name)} in {one_line(key.namespace)} to {owed.target}\n\nThe revision that it replaces was rolled back and is not applied again.\n"
 
 
 def _patch(path: str, old: str, new: str, now: Compiled, edit: Edit) -> str:

@@ -67,15 +67,11 @@ async def test_rule_4e_the_suspends_own_code_opens_the_suspend_alone(tmp_path: P
     clone = Clone(tmp_path)
     async with running(clone) as daemon:
         await at_canary(daemon, clone)
-        from reconciler.engine.gatekeeping import waiting_gates
-        from reconciler.model.identity import AppKey
-
-        context = daemon.engine._context
-        app, run = context.apps[AppKey("default", "web")], runs(daemon, "web")[-1]
-        workflow = (await context.contents.get(app.key, run.revision)).application.workflow
-        [waiting] = waiting_gates(context.cluster_id, app, run, workflow)
-        promotion = gate_of(daemon, "web").continue_
-        await push(daemon, clone, {"web.yaml": rollout("1.27", {"gates.reconciler.dev/suspend-1": f"continue@{waiting.own_code}"})})
+        promotion, message = gate_of(daemon, "web").continue_, gate_of(daemon, "web").message
+        key, _, line = message.partition('to open suspend-1 alone: "')[2].rstrip('"').partition(": ")
+        assert (key, line[:9]) == ("gates.reconciler.dev/suspend-1", "continue@")
+        assert line != promotion
+        await push(daemon, clone, {"web.yaml": rollout("1.27", {key: line})})
         gate = gate_of(daemon, "web")
         assert (gate.step, gate.key, gate.continue_) == ("rollout-promotion-2", PROMOTION, promotion)
         assert runs(daemon, "web")[-1].step("suspend-1").phase is Phase.SUCCEEDED

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from reconciler.model.identity import AppKey
+from reconciler.model.outcome import Query
 from tests.integration.harness import Clone, config_map_app, running
 from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, runs, value
 
@@ -105,6 +107,35 @@ async def test_rule_6a_a_suspended_application_starts_nothing(tmp_path: Path) ->
         assert phases(daemon, "web") == []
         clone.push({"web.yaml": config_map_app("web", "1")})
         await daemon.synced("web")
+
+
+async def test_rule_6a_a_rollback_under_way_is_finished_before_something_newer_is_taken(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+
+    async def never_healthy(queries: frozenset[Query]) -> dict[Query, object]:
+        return {query: {"status": "Progressing", "message": "slow"} for query in queries}
+
+    def web(image: str, decision: str = "") -> str:
+        gate = "  workflow: {steps: [{type: deploy, name: first}, {type: suspend, name: approve}]}\n"
+        return slow(image).replace("{name: web}", f'{{name: web, annotations: {{{GATE}: "{decision}"}}}}', 1) + gate
+
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": web("nginx:1")})
+        line = (await daemon.waiting("web")).gate.continue_  # type: ignore[union-attr]
+        clone.push({"web.yaml": web("nginx:1", line)})
+        await daemon.synced("web")
+        clone.push({"web.yaml": web("nginx:2")})
+        await daemon.waiting("web", revision="web-v2")
+        context = daemon.engine._context
+        healthy, context.observations.answer = context.observations.answer, never_healthy
+        clone.push({"web.yaml": web("nginx:2", "rollback")})
+        await daemon.until(lambda: "web-v1-2 Running" in phases(daemon, "web"))
+        await push(daemon, clone, {"web.yaml": web("nginx:3")})
+        assert phases(daemon, "web")[1:] == ["web-v2-1 RollingBack", "web-v1-2 Running"]
+        context.observations.answer = healthy
+        context.hint(AppKey("default", "web"))
+        await daemon.waiting("web", revision="web-v3")
+        assert phases(daemon, "web")[1:] == ["web-v2-1 RolledBack", "web-v1-2 Succeeded", "web-v3-1 Waiting"]
 
 
 async def test_rule_6b_after_three_superseded_in_a_row_the_current_one_runs_to_its_end_first(tmp_path: Path) -> None:

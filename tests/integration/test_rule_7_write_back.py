@@ -207,6 +207,28 @@ async def test_rule_7c_two_rollbacks_in_one_file_both_land(tmp_path: Path) -> No
         assert clone.read("apps.yaml") == both("1", "rollback", "rollback")["apps.yaml"]
 
 
+async def test_rule_7d_a_ref_that_somebody_has_locked_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Clone(tmp_path)
+    real, answers = GitSource.push, []
+
+    def locked_first(self: GitSource, commit: str, expected: str) -> Pushed | Lost:
+        lock = clone.origin / "refs/heads/main.lock"
+        if not answers:
+            lock.touch()
+        answers.append(real(self, commit, expected))
+        lock.unlink(missing_ok=True)
+        return answers[-1]
+
+    monkeypatch.setattr(GitSource, "push", locked_first)
+    async with running(clone) as daemon:
+        await at_gate(daemon, clone)
+        clone.push({"web.yaml": rejected()})
+        await owed(daemon, "Landed")
+        assert isinstance(answers[0], Lost)
+        assert answers[0].reason == "PushRefused"
+        assert len(own_commits(clone)) == 1
+
+
 async def test_rule_7c_what_environments_share_cannot_be_written_back_for_one_alone(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     page = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: page}\ndata: {value: '%s'}\n"
@@ -246,6 +268,7 @@ async def test_rule_7c_write_back_off_rolls_back_here_and_prints_the_patch(tmp_p
     async with running(clone, write_back=False) as daemon:
         await at_gate(daemon, clone)
         head = clone.push({"web.yaml": rejected()})
+        objects = sorted(clone.origin.rglob("objects/??/*"))
         await daemon.until(lambda: "GitDiffers" in daemon.conditions("web") and "web-v2-1 RolledBack" in phases(daemon, "web"))
         condition = daemon.conditions("web")["GitDiffers"]
         assert condition.startswith("WriteBackOff: ")
@@ -253,6 +276,7 @@ async def test_rule_7c_write_back_off_rolls_back_here_and_prints_the_patch(tmp_p
         assert tip(clone) == head
         assert await value(daemon, "web") == "1"
         assert "web-v1-2 Succeeded" in phases(daemon, "web")
+        assert sorted(clone.origin.rglob("objects/??/*")) == objects, "nothing is written into a repository that is not to be written to"
 
 
 async def test_rule_7e_a_branch_that_is_checked_out_in_a_work_tree_is_never_moved(tmp_path: Path) -> None:
