@@ -199,7 +199,8 @@ def _restored_files(now: Compiled, target: Compiled) -> dict[str, str | None]:
 
 
 def _message(key: AppKey, owed: WriteBack) -> str:
-    return f"Roll back {one_line(key.name)} in {one_line(key.namespace)} to {owed.target}\n\nThe revision that it replaces was rolled back and is not applied again.\n"
+    where = f"{one_line(key.name)} in {one_line(key.namespace)}"
+    return f"Roll back {where} to {owed.target}\n\nThe revision that it replaces was rolled back and is not applied again.\n"
 
 
 def _patch(path: str, old: str, new: str, now: Compiled, edit: Edit) -> str:
