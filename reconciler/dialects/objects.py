@@ -60,7 +60,11 @@ def read_folder(written: str, manifest: str, at: FieldPath, files: Reading, find
     if path is None:
         findings.error(at, "must be a folder of the repository, without .. and not its top")
         return Folder("", [], frozenset())
-    found = {name: oid for name, oid in sorted(files.folder(path).items()) if name.lower().endswith(_SUFFIXES)}
+    try:
+        found = {name: oid for name, oid in sorted(files.folder(path).items()) if name.lower().endswith(_SUFFIXES)}
+    except ValueError as error:
+        findings.error(at, one_line(error, 400))
+        return Folder(f"{path}/", [], frozenset())
     if not found:
         findings.error(at, f"there is no YAML file in the folder {one_line(path, 80)}")
     if len(found) > MAX_FILES:

@@ -31,7 +31,7 @@ class Files(Protocol):
         ...
 
     def folder(self, path: str) -> dict[str, str]:
-        """Blob ids by full path of all files below a folder; empty where there is none."""
+        """Blob ids by full path of all files below a folder; empty where there is none. Raises ValueError where one can't be read."""
         ...
 
     def read(self, path: str) -> bytes:

@@ -18,6 +18,8 @@ from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
+_LFS = "version https://git-lfs.github.com/spec/"
+
 
 class FileResult(NamedTuple):
     """
@@ -42,6 +44,11 @@ def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[
         _, problems = read_environment(path, data)
         return FileResult([], problems, not _failed(problems))
     documents, problems = parse(path, data, limit)
+    if not documents and not problems and (text := _first_text(data)):
+        if text.startswith(_LFS):
+            problem = Problem(path, 1, "a Git LFS pointer, and what it points to is not read: keep manifests in git itself")
+            return FileResult([], [problem], recognised=False)
+        return FileResult([], [], recognised=True, foreign=frozenset({""}))
     reading = Reading(files)
     applications: list[Application] = []
     foreign: set[str] = set()
@@ -74,6 +81,12 @@ def _compile(document: Document, files: Files, dialects: Sequence[Dialect], fore
         message = f"the group is not one of ours and the document is left alone (did you mean {group}?)"
         return None, [Problem(document.path, document.line, message, _subject(content), "apiVersion", "warning")]
     return None, [Problem(document.path, document.line, one_line(explain_unrecognised(content), 500), _subject(content), "kind")]
+
+
+def _first_text(data: bytes | str) -> str:
+    """The first line that is neither empty nor a comment nor a mark between documents."""
+    lines = (data.decode("utf-8", "replace") if isinstance(data, bytes) else data).splitlines()
+    return next((line for line in lines if line.strip() and not line.startswith(("#", "---", "...", "%"))), "")
 
 
 def _failed(problems: Sequence[Problem]) -> bool:

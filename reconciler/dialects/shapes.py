@@ -54,7 +54,9 @@ class Whole:
     most: int = 2**31 - 1
 
     def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float):
+            findings.error(at, f"must be a whole number from {self.least} to {self.most}")
+        elif isinstance(value, bool) or not isinstance(value, int):
             findings.error(at, f"must be a whole number, not {kind_of(value)}")
         elif not self.least <= value <= self.most:
             findings.error(at, f"must be from {self.least} to {self.most}")

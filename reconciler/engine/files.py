@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.model.text import one_line
 from reconciler.source.protocol import Blob, Source, SourceError, TooLargeError
 
 ORDINARY = (0o100644, 0o100755)
@@ -15,7 +16,7 @@ class TreeFiles:
     def __init__(self, source: Source, commit: str) -> None:
         self._source, self.commit = source, commit
         self._blobs: dict[str, Blob | None] = {}
-        self._folders: dict[str, dict[str, str]] = {}
+        self._folders: dict[str, tuple[dict[str, str], str]] = {}
         self._bytes: dict[str, bytes] = {}
 
     def blob(self, path: str) -> Blob | None:
@@ -29,11 +30,21 @@ class TreeFiles:
 
     def folder(self, path: str) -> dict[str, str]:
         if path not in self._folders:
-            found = self._source.tree(self.commit, path.rstrip("/"))
-            if len(found) > FOLDER_LIMIT:
-                raise ValueError(f"{path}: more than {FOLDER_LIMIT} files")
-            self._folders[path] = {name: blob.oid for name, blob in found.items() if blob.mode in ORDINARY}
-        return self._folders[path]
+            self._folders[path] = self._list(path)
+        found, refusal = self._folders[path]
+        if refusal:
+            raise ValueError(refusal)
+        return found
+
+    def _list(self, path: str) -> tuple[dict[str, str], str]:
+        """The files below a folder, or why it is not read: to leave one out would be to prune what it declares (rule 1)."""
+        found = self._source.tree(self.commit, path.rstrip("/"))
+        if len(found) > FOLDER_LIMIT:
+            return {}, f"the folder {one_line(path, 80)} has more than {FOLDER_LIMIT} files"
+        odd = next((name for name, blob in found.items() if blob.mode not in ORDINARY), None)
+        if odd is not None:
+            return {}, f"{one_line(odd, 200)} is a link or a submodule; neither is read"
+        return {name: blob.oid for name, blob in found.items()}, ""
 
     def read(self, path: str) -> bytes:
         oid = self.oid(path)
