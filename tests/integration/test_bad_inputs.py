@@ -76,8 +76,10 @@ BAD: dict[str, tuple[str | bytes, int, str, str]] = {
     "duration empty": (suspended_for('""'), 13, "spec.workflow.steps[0].properties.duration", "duration"),
     "duration of 300 years": (suspended_for("2629800h"), 13, "spec.workflow.steps[0].properties.duration", "2629800h"),
     "replicas beyond int32": (
-        f"{HEAD}metadata: {{name: bad}}\nspec:\n  components:\n    - name: s\n      type: webservice\n      properties: {{image: a}}\n"
-        + "      traits:\n        - type: scaler\n          properties: {replicas: 99999999999999999999}\n",
+        (
+            f"{HEAD}metadata: {{name: bad}}\nspec:\n  components:\n    - name: s\n      type: webservice\n      properties: {{image: a}}\n"
+            f"      traits:\n        - type: scaler\n          properties: {{replicas: {10**20}}}\n"
+        ),
         11,
         "spec.components[0].traits[0].properties.replicas",
         "must be a whole number from",
