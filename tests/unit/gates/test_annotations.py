@@ -127,9 +127,11 @@ def test_rule_4d_the_code_may_stand_on_either_key(forward, back):
     assert pair(forward, back).items[0].text == pair(f"true@{CODE}", "false").items[0].text
 
 
-@pytest.mark.parametrize("annotations", [{CONTINUE_ROLLOUT: "true"}, {ROLLBACK: "true"}])
-def test_rule_4d_a_missing_half_waits_in_git(annotations):
-    assert read_items(annotations, GATES) == ([], [])
+@pytest.mark.parametrize(("there", "missing"), [(CONTINUE_ROLLOUT, ROLLBACK), (ROLLBACK, CONTINUE_ROLLOUT)])
+def test_rule_4d_a_missing_half_waits_in_git_and_is_named(there, missing):
+    reading = read_items({there: "true"}, GATES)
+    assert (reading.items, reasons(reading)) == ([], ["HalfMissing"])
+    assert f"{missing} is missing" in reading.remarks[0].message
 
 
 @pytest.mark.parametrize(("forward", "back"), [("true", "true"), (f"true@{CODE}", "true"), (f"true@{CODE}", f"false@{OTHER}")])

@@ -219,6 +219,14 @@ def test_several_effects_of_one_step_are_ordered_at_once_and_each_only_once_a_lo
     assert driver.finish().phases[0] == "Succeeded"
 
 
+@pytest.mark.parametrize("stop", [{"newer": "web-v3"}, {"held": "holiday"}])
+def test_rule_6a_a_step_that_is_asked_again_while_a_run_stops_begins_nothing_further(stop):
+    effects = {"one": Effect("apply", {"n": 1}), "two": Effect("apply", {"n": 2})}
+    driver = scripted(lambda call, _: Do(effects if call.begun else {"one": effects["one"]})).look().look(**stop)
+    assert [order.path for order in driver.orders] == ["one"]
+    assert list(driver.state("odd").intents) == ["one"]
+
+
 def test_the_wake_is_the_earliest_of_all_that_steps_wait_for():
     def answer(call, _):
         return Wait(call.deadline(call.since, float(call.properties["s"])), "later")
