@@ -14,6 +14,8 @@ from reconciler.model.run import Phase, Run, WriteBack
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
 
+LISTED = 20
+
 
 class Application:
     """`records` and `runs` from oldest to newest. `items`: the inventory with what open runs applied or intend folded in.
@@ -32,6 +34,7 @@ class Application:
         self.remarks: list[Remark] = []
         self.gates: list[GateView] = []
         self.look_again = False
+        self.next_up = ("", "")
         self.prune_note: tuple[str, str] = ("", "")
         self.render_problem: tuple[str, Problem | None] = ("", None)
         self.stalled = ""
@@ -41,6 +44,21 @@ class Application:
         self.saved = b""
         self.unsaved = False
         self.lost = False
+
+    def expect(self, digest: str, commit: str) -> None:
+        """The head that is to follow the open run. One that another head took the place of is listed as skipped (6b)."""
+        before = self.next_up
+        if before[0] not in ("", digest):
+            self.pass_by(f"commit {before[1][:12]}")
+        self.next_up = (digest, commit)
+
+    def pass_by(self, what: str) -> None:
+        self.mirror.superseded, self.unsaved = [*self.mirror.superseded, what][-LISTED:], True
+
+    def take_turn(self) -> list[str]:
+        """What was passed by in a row on the way to a new run."""
+        self.next_up = ("", "")
+        return list(self.mirror.superseded)
 
     @property
     def key(self) -> AppKey:

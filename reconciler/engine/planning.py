@@ -82,6 +82,8 @@ class Planner:
             run.commit = await self._commit(declared.commit)
         if restore:
             run.undoes = _undone(app, record.name)
+        else:
+            run.supersedes = app.take_turn()
         return run
 
     async def _implicit_gates(self, app: Application, new: Compiled) -> list[str]:

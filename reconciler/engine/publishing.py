@@ -137,6 +137,7 @@ class Publisher:
             decisions=[DecisionView(item.gate, item.verb, item.commit, item.author, item.message, item.at) for item in decisions],
             started_at=run.started_at,
             finished_at=run.finished_at,
+            supersedes=run.supersedes,
             stop=stop_view(self._context.cluster_id, app, run),
             family=dialect.words(run) if dialect else {},
         )

@@ -85,6 +85,7 @@ class Runner:
         if entry is not None and entry.valid and not run.restores:
             digest = entry.declared.digest
             if digest not in (run.digest, app.mirror.rejected) and not entry.declared.suspended:
+                app.expect(digest, entry.declared.commit)
                 newer = next((record.name for record in reversed(app.records) if record.digest == digest), f"commit {entry.declared.commit[:12]}")
         restored: Literal["", "Succeeded", "Failed"] = ""
         for other in app.runs:

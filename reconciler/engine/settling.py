@@ -10,8 +10,6 @@ from reconciler.model.identity import ObjectRef
 from reconciler.model.run import Phase, Run
 from reconciler.model.status import RevisionView
 
-_LISTED = 20
-
 
 class Settler:
     def __init__(self, context: Context, planner: Planner) -> None:
@@ -24,10 +22,10 @@ class Settler:
             await self._promote(app, run)
         elif run.phase is Phase.SUPERSEDED:
             mirror.superseded_row += 1
-            mirror.superseded = [*mirror.superseded, f"{run.name} ({run.commit.id[:12]})" if run.commit else run.name][-_LISTED:]
+            app.pass_by(f"{run.name} ({run.commit.id[:12]})" if run.commit else run.name)
             mirror.dirty |= applied_something(run)
         else:
-            mirror.superseded_row = 0
+            mirror.superseded_row, mirror.superseded = 0, [name for name in mirror.superseded if name not in run.supersedes]
             mirror.dirty = mirror.dirty if run.phase is Phase.ROLLED_BACK else mirror.dirty or applied_something(run)
             if holds(run):
                 mirror.held = run.digest
@@ -43,7 +41,8 @@ class Settler:
         mirror.doomed = sorted({*mirror.doomed, *await self._prunable(app, run)})
         mirror.promoted = [number for number in mirror.promoted if number != record.number] + [record.number]
         mirror.running = RevisionView(record.name, record.digest, run.commit.id if run.commit and run.kind == "deploy" else record.commit)
-        mirror.dirty, mirror.superseded_row, mirror.superseded = False, 0, []
+        mirror.dirty, mirror.superseded_row = False, 0
+        mirror.superseded = [name for name in mirror.superseded if run.kind == "deploy" and name not in run.supersedes]
         app.lost = False
 
     async def _prunable(self, app: Application, run: Run) -> list[str]:

@@ -119,6 +119,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     `digest` is the git digest of the revision (rule 5a). `owner`: the mirror's uid, so that effect keys of an
     application that was removed and came back are new. `standing`: annotation items that stood in git when the run was
     created (rule 4b). `restores`: for a restore run, the name of the run that it undoes.
+    `supersedes`: runs, and commits that never got one, that were passed by in a row on the way to this one (rule 6b).
     """
 
     name: str
@@ -143,6 +144,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     restore_target: str = ""
     restored_by: str = ""
     superseded_by: str = ""
+    supersedes: list[str] = []
     suspended_at: datetime | None = None
     paused: timedelta = timedelta()
     created_at: datetime | None = None

@@ -50,7 +50,8 @@ class StopView(msgspec.Struct, rename="camel"):
 
 
 class RunView(msgspec.Struct, rename="camel"):
-    """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more."""
+    """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more.
+    `supersedes`: runs and commits that were passed by on the way to it (rule 6b)."""
 
     id: str
     revision: str
@@ -63,6 +64,7 @@ class RunView(msgspec.Struct, rename="camel"):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stop: StopView | None = None
+    supersedes: list[str] = []
     family: dict[str, Any] = {}
 
 
