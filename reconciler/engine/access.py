@@ -36,7 +36,7 @@ class Access:
             return f"{ref.kind} of {GROUP} is the daemon's own state and is never applied from git"
         if ref.namespace == self._daemon:
             return f"namespace {ref.namespace} is the daemon's own"
-        if not ref.namespace and ref.kind not in self._cluster_scoped:
+        if not ref.namespace and not _names(ref) & self._cluster_scoped:
             return f"{ref.kind} is cluster-scoped; the operator allows it with --allow-cluster-scoped {ref.kind}"
         if not self._rules:
             return f"namespace {ref.namespace} belongs to the cluster" if ref.namespace.startswith("kube-") else ""
@@ -45,11 +45,16 @@ class Access:
             return f"the operator's access mapping names no rule for {path}"
         if ref.namespace and rule.namespaces and not any(fnmatchcase(ref.namespace, pattern) for pattern in rule.namespaces):
             return f"manifests below {rule.path} may not use namespace {ref.namespace}"
-        if ref.kind in rule.deny_kinds or (rule.kinds and ref.kind not in rule.kinds):
+        if not _names(ref).isdisjoint(rule.deny_kinds) or (rule.kinds and _names(ref).isdisjoint(rule.kinds)):
             return f"manifests below {rule.path} may not use kind {ref.kind}"
         if ref.namespace.startswith("kube-") and ref.namespace not in rule.namespaces:
             return f"namespace {ref.namespace} belongs to the cluster"
         return ""
+
+
+def _names(ref: ObjectRef) -> frozenset[str]:
+    """A kind as an operator may write it: `Deployment`, `Deployment.apps`."""
+    return frozenset((ref.kind, f"{ref.kind}.{ref.group}" if ref.group else ref.kind))
 
 
 def _below(path: str, folder: str) -> bool:

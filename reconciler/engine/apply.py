@@ -74,7 +74,7 @@ class Applier:
         except KindUnknownError as error:
             return self._failed(error.reason, str(error), retry="wait")
         for ref in refs:
-            objection = self._access.objection(app.mirror.path, ref)
+            objection = self.objection(app, ref)
             if objection:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
         collision = self._collision(app.key, refs)
@@ -84,6 +84,10 @@ class Applier:
             self._claims.claim(ref, app.key)
         name = (await self._contents.get(app.key, run.revision)).application.component(component).name
         return Prepared(name, source, decorated, refs)
+
+    def objection(self, app: Application, ref: ObjectRef) -> str:
+        """Why the application may not have that object now; empty when it may (13a)."""
+        return self._access.objection(app.mirror.path, ref)
 
     async def _served(self, ref: ObjectRef) -> ObjectRef:
         kind = await self._cluster.kind(ref.gvk)

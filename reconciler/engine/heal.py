@@ -61,6 +61,10 @@ class Healer:
     async def _heal_one(self, app: Application, item: InventoryItem) -> bool:
         context, ref = self._context, item.object
         app.heals[ref.identity] = app.heals.get(ref.identity, 0) + 1
+        objection = context.applier.objection(app, ref)
+        if objection:
+            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {objection}")
+            return False
         try:
             obj = await self._stored(app, item)
             if obj is None:

@@ -1,0 +1,153 @@
+"""Rule 13a through the whole engine: where a manifest may put what, and the sentence in status where it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.settings import Access
+from tests.integration.harness import Clone, Daemon, config_map_app, running
+
+
+def app(name: str, obj: str) -> str:
+    """An application of one object, written as flow YAML."""
+    text = config_map_app(name, "x")
+    return text[: text.index("          - apiVersion")] + f"          - {obj}\n"
+
+
+def config_map(namespace: str) -> str:
+    return f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: probe, namespace: {namespace}}}, data: {{a: b}}}}"
+
+
+async def refused(daemon: Daemon, name: str, sentence: str) -> None:
+    """The application's run failed with that sentence, a condition shows it, and the object is not there."""
+    await daemon.until(lambda: (status := daemon.status(name)) and status.run and status.run.phase == "Failed", f"{name} refused")
+    status = daemon.status(name)
+    assert status is not None
+    assert status.run is not None
+    assert any(sentence in step.message for step in status.run.steps), status.run
+    assert any(sentence in item.message for item in status.conditions), status.conditions
+
+
+FORBIDDEN = {
+    "the daemon's own namespace": (config_map("reconciler-system"), "namespace reconciler-system is the daemon's own"),
+    "kube-system": (config_map("kube-system"), "namespace kube-system belongs to the cluster"),
+    "any namespace of the cluster": (config_map("kube-node-lease"), "namespace kube-node-lease belongs to the cluster"),
+    "a cluster-scoped kind": (
+        "{apiVersion: v1, kind: Namespace, metadata: {name: probe}}",
+        "Namespace is cluster-scoped; the operator allows it with",
+    ),
+    "a cluster role": (
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: probe}, rules: []}",
+        "ClusterRole is cluster-scoped; the operator allows it with --allow-cluster-scoped ClusterRole",
+    ),
+    "a mirror": (
+        "{apiVersion: reconciler.dev/v1alpha1, kind: Application, metadata: {name: default.good}, spec: {}}",
+        "Application of reconciler.dev is the daemon's own state",
+    ),
+    "a run": (
+        "{apiVersion: reconciler.dev/v1alpha1, kind: WorkflowRun, metadata: {name: default.good-v1-1, namespace: default}, spec: {}}",
+        "WorkflowRun of reconciler.dev is the daemon's own state",
+    ),
+    "a revision": (
+        "{apiVersion: reconciler.dev/v1alpha1, kind: ApplicationRevision, metadata: {name: default.good-v9}, spec: {}}",
+        "ApplicationRevision of reconciler.dev is the daemon's own state",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_rule_13a_without_a_mapping_it_is_refused_with_a_sentence_in_status(tmp_path: Path, what: str) -> None:
+    obj, sentence = FORBIDDEN[what]
+    clone = Clone(tmp_path)
+    clone.push({"good.yaml": config_map_app("good", "1"), "bad.yaml": app("bad", obj)})
+    async with running(clone) as daemon:
+        await refused(daemon, "bad", sentence)
+        await daemon.synced("good")
+        assert await daemon.engine.reader.objects("configmap", "", "probe") == []
+
+
+async def test_rule_13a_an_application_that_lives_in_the_daemons_namespace_gets_nothing_there(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"bad.yaml": config_map_app("bad", "x", namespace="reconciler-system")})
+    async with running(clone) as daemon:
+        await daemon.until(lambda: (status := daemon.status("bad", "reconciler-system")) and status.run and status.run.phase == "Failed")
+        assert await daemon.engine.reader.objects("configmap", "reconciler-system", "bad") == []
+
+
+@pytest.mark.parametrize("allowed", ["ClusterRole", "ClusterRole.rbac.authorization.k8s.io"])
+async def test_rule_13a_a_cluster_scoped_kind_that_the_operator_names_is_applied(tmp_path: Path, allowed: str) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": app("web", FORBIDDEN["a cluster role"][0])})
+    async with running(clone, cluster_scoped=(allowed,)) as daemon:
+        await daemon.synced("web")
+        assert await daemon.get("ClusterRole", "probe", "", "rbac.authorization.k8s.io/v1")
+
+
+RULES = (
+    Access(path="teams/a", namespaces=["a-*"], deny_kinds=["Secret", "Role.rbac.authorization.k8s.io"]),
+    Access(path="teams/a/special", namespaces=["special"], kinds=["ConfigMap"]),
+    Access(path="ops", namespaces=["kube-system"]),
+    Access(path="all", namespaces=["*"]),
+)
+ROLE = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: probe, namespace: a-one}, rules: []}"
+MAPPED: dict[str, tuple[str, str, str]] = {
+    "its namespace": ("teams/a/x.yaml", config_map("a-one"), ""),
+    "another's namespace": ("teams/a/x.yaml", config_map("b-one"), "manifests below teams/a may not use namespace b-one"),
+    "a denied kind": (
+        "teams/a/x.yaml",
+        "{apiVersion: v1, kind: Secret, metadata: {name: probe, namespace: a-one}}",
+        "manifests below teams/a may not use kind Secret",
+    ),
+    "a kind denied with its group": ("teams/a/x.yaml", ROLE, "manifests below teams/a may not use kind Role"),
+    "the longest path decides": ("teams/a/special/x.yaml", config_map("special"), ""),
+    "and not the shorter one": ("teams/a/special/x.yaml", config_map("a-one"), "manifests below teams/a/special may not use namespace a-one"),
+    "a kind that is not named": (
+        "teams/a/special/x.yaml",
+        "{apiVersion: v1, kind: Service, metadata: {name: probe, namespace: special}, spec: {ports: [{port: 80}]}}",
+        "manifests below teams/a/special may not use kind Service",
+    ),
+    "a folder whose name only begins alike": (
+        "teams/ab/x.yaml",
+        config_map("a-one"),
+        "the operator's access mapping names no rule for teams/ab/x.yaml",
+    ),
+    "a folder that no rule names": ("x.yaml", config_map("default"), "the operator's access mapping names no rule for x.yaml"),
+    "kube-system where it is named": ("ops/x.yaml", config_map("kube-system"), ""),
+    "kube-system by a wildcard": ("all/x.yaml", config_map("kube-system"), "namespace kube-system belongs to the cluster"),
+    "the daemon's namespace by a wildcard": ("all/x.yaml", config_map("reconciler-system"), "namespace reconciler-system is the daemon's own"),
+    "a cluster-scoped kind below a rule": (
+        "all/x.yaml",
+        "{apiVersion: v1, kind: Namespace, metadata: {name: probe}}",
+        "Namespace is cluster-scoped; the operator allows it with",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MAPPED)
+async def test_rule_13a_the_mapping_decides_by_the_manifests_path(tmp_path: Path, what: str) -> None:
+    path, obj, sentence = MAPPED[what]
+    clone = Clone(tmp_path)
+    clone.push({path: app("web", obj)})
+    async with running(clone, rules=RULES) as daemon:
+        if sentence:
+            await refused(daemon, "web", sentence)
+        else:
+            await daemon.synced("web")
+
+
+async def test_rule_13a_a_mapping_that_forbids_what_runs_lets_no_drift_be_healed(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"teams/b/web.yaml": config_map_app("web", "1")})
+    state = str(tmp_path / "state.db")
+    async with running(clone, state) as daemon:
+        await daemon.synced("web")
+    async with running(clone, state, rules=RULES) as daemon:
+        await daemon.looked()
+        live: dict[str, Any] = await daemon.get("ConfigMap", "web")
+        await daemon.cluster.replace({**live, "data": {"value": "by hand"}}, manager="kubectl-edit")
+        await daemon.looked()
+        await daemon.looked()
+        assert (await daemon.get("ConfigMap", "web"))["data"] == {"value": "by hand"}
