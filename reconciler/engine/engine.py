@@ -266,10 +266,7 @@ class Engine:
         self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
 
     def _quarantine(self, key: AppKey, error: Exception) -> None:
-        """Rule 8b: the key alone is held back, and says so."""
-        app = self._context.apps.get(key)
-        if app is not None:
-            app.stalled = app.stalled or f"{type(error).__name__}: {error}"[:256]
+        """Rule 8b: the key alone is held back."""
         _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
         self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))
 

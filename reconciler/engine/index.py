@@ -219,10 +219,12 @@ class Index:
             what = "a symbolic link" if blob.mode == 0o120000 else "no ordinary file"
             return File(blob.oid, (), (Problem(path, 0, f"{what}: it is not read"),), recognised=False, foreign=frozenset())
         try:
-            data = source.read(blob.oid, FILE_LIMIT)
+            result = compile_file(path, source.read(blob.oid, FILE_LIMIT), files, self.dialects)
         except SourceError as error:
             return File(blob.oid, (), (Problem(path, 0, str(error)),), recognised=False, foreign=frozenset())
-        result = compile_file(path, data, files, self.dialects)
+        except Exception as error:  # noqa: BLE001  # rule 8: one file that breaks a dialect is not read, the others are
+            problem = Problem(path, 0, f"it could not be read: internal error {type(error).__name__}")
+            return File(blob.oid, (), (problem,), recognised=False, foreign=frozenset())
         declared = []
         for app in result.applications:
             compiled[app.key] = app

@@ -37,6 +37,10 @@ class Planner:
         declared = entry.declared
         if declared.digest in (mirror.rejected, mirror.held):
             return None
+        if app.lost:  # whatever is stored, what runs may be something else: not without the gate of 3f
+            record = next((record for record in reversed(app.records) if record.digest == declared.digest), None)
+            record = record or await self._make_revision(app, declared)
+            return await self._new_run(app, record, declared) if record is not None else None
         records = {record.number: record for record in app.records}
         running = app.running_record()
         promoted = next((short for short in app.short_records() if running is not None and short.number == running.number), None)

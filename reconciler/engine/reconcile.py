@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.cluster.protocol import AlreadyExistsError, ConflictError, NotFoundError
+from contextlib import suppress
+
+from reconciler.cluster.protocol import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError
@@ -17,11 +19,13 @@ from reconciler.engine.records import Mirror
 from reconciler.engine.removal import Remover
 from reconciler.engine.runner import Runner
 from reconciler.engine.settling import Settler
+from reconciler.engine.store import StateError
 from reconciler.engine.unsticking import unstick
 from reconciler.engine.writeback import WriteBacker
 from reconciler.model.identity import AppKey
-from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE
-from reconciler.model.run import Phase, Run
+from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE, STATE_LOST_GATE
+from reconciler.model.run import Phase
+from reconciler.source.protocol import SourceError
 
 _TURNS = 50
 
@@ -46,7 +50,7 @@ class Reconciler:
     async def reconcile(self, key: AppKey) -> None:
         """Raises what a key may be quarantined for; state is read anew when somebody else wrote it."""
         context = self._context
-        app, entry = context.apps.get(key), context.index.entries.get(key)
+        app, entry, raced = context.apps.get(key), context.index.entries.get(key), key in self.stale
         if app is None:
             if entry is None or not entry.valid:
                 context.unplanned.discard(key)
@@ -58,11 +62,25 @@ class Reconciler:
                 app = await self._reload(app) or await self._adopt_again(app, entry)
             if app is not None:
                 await self._turn(app, entry)
-        except (AlreadyExistsError, ConflictError, NotFoundError):
+        except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             self.stale.add(key)
+            if raced:  # once is somebody who wrote meanwhile
+                await self._show_stalled(key, error)
+            raise
+        except Exception as error:
+            await self._show_stalled(key, error)
             raise
         finally:
             context.unplanned.discard(key)
+
+    async def _show_stalled(self, key: AppKey, error: Exception) -> None:
+        """Rule 8b: it says so as far as it can. What an unforeseen error says may hold anything and is not shown."""
+        app = self._context.apps.get(key)
+        if app is not None:
+            known = isinstance(error, ClusterError | ContentError | SourceError | StateError)
+            app.stalled = (str(error) if known else f"internal error: {type(error).__name__}; it is tried again")[:512]
+            with suppress(Exception):
+                await self.publisher.publish(app)
 
     async def _reload(self, app: Application) -> Application | None:
         """State as it is stored now: a stale reader loses before it acts (3d)."""
@@ -97,7 +115,15 @@ class Reconciler:
         labels = app_labels(app.key, app.mirror.uid)
         newest = max((record.number for record in app.records), default=0)
         mine = [trace for trace in self.traces if (trace.namespace, trace.application) == (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])]
-        return any(trace.owner != app.mirror.uid or trace.revision > newest for trace in mine)
+        run = app.newest
+        waits = run is not None and STATE_LOST_GATE in run.implicit and run.phase is not Phase.SUCCEEDED
+        return waits or any(trace.owner != app.mirror.uid or trace.revision > newest for trace in mine)
+
+    def _forget(self, key: AppKey) -> None:
+        """It was removed with all that it had: one of the same name begins anew."""
+        labels = app_labels(key, "")
+        gone = (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])
+        self.traces = [trace for trace in self.traces if (trace.namespace, trace.application) != gone]
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
         if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
@@ -111,6 +137,7 @@ class Reconciler:
         removal = app.mirror.removal
         if removal is not None:
             if removal.state == "Deleting" and app.open_run() is None and not app.tasks and await self.remover.delete(app):
+                self._forget(app.key)
                 return
         elif app.open_run() is None and not (entry is not None and entry.declared.suspended):
             await self.pruner.prune(app)
@@ -136,19 +163,12 @@ class Reconciler:
                 open_run = await self.planner.open_next(app)
                 if open_run is None:
                     return
-            run = await self._drive(app, open_run)
+            run = await self._runner.drive(app, open_run)
             if run.phase is Phase.ROLLING_BACK and not any(other.restores == run.name for other in app.runs):
-                run = await self._drive(app, await self.planner.open_restore(app, run))
+                run = await self._runner.drive(app, await self.planner.open_restore(app, run))
             if not run.phase.final:
                 await unstick(self._context, app, run)
                 return
-
-    async def _drive(self, app: Application, run: Run) -> Run:
-        try:
-            return await self._runner.drive(app, run)
-        except ContentError as error:
-            app.stalled = f"{run.revision}: {error}"
-            raise
 
 
 async def reload_application(context: Context, app: Application) -> Application | None:

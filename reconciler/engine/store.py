@@ -264,8 +264,9 @@ def _owner(mirror: Mirror) -> JsonObject:
 
 
 def _mirror(obj: JsonObject) -> Mirror:
-    spec, status = obj["spec"], obj.get("status") or {}
-    mirror = msgspec.convert({"namespace": spec["namespace"], "name": spec["application"], "family": spec.get("family", ""), **status}, Mirror)
+    """Its name says which application it is, its status what is stored; its spec and annotations are output (rule 3a)."""
+    namespace, _, name = str(obj["metadata"]["name"]).partition(".")
+    mirror = msgspec.convert({**(obj.get("status") or {}), "namespace": namespace, "name": name}, Mirror)
     mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
     return mirror
 
