@@ -68,7 +68,9 @@ class Planner:
     async def _new_run(self, app: Application, record: RevisionRecord, declared: Declared | None, *, restore: bool = False) -> Run:
         content = await self._context.contents.get(app.key, record.name)
         workflow = content.application.workflow
-        attempts = [int(run.name.rpartition("-")[2]) for run in app.runs if run.revision == record.name]
+        # Settled runs too, that are not kept any more: the name of a run, and so the key of an effect, never comes back.
+        names = {*(run.name for run in app.runs), *app.mirror.settled}
+        attempts = [int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[0] == record.name]
         implicit = [] if restore else await self._implicit_gates(app, content.application)
         run = Run(
             name=f"{record.name}-{max(attempts, default=0) + 1}",

@@ -207,7 +207,8 @@ def _ignored(status: ApplicationStatus) -> str:
 
 
 def _step(run: RunView) -> str:
-    step = next((step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)), None)
+    active = (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
+    step = next((step for step in run.steps if step.phase in active or (step.phase == Phase.PENDING and step.message)), None)
     if step is None:
         return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""
     doing = _text(step.message) or "at work"
