@@ -299,6 +299,75 @@ async def test_rule_4c_a_suspend_with_a_duration_opens_by_itself_after_a_look(tm
         assert (decision.at - step.since).total_seconds() >= 0.3
 
 
+async def test_rule_4b_a_branch_with_an_approval_that_is_merged_late_opens_nothing_and_in_time_names_its_author(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+
+    def manifest(text: str, line: str = "") -> str:
+        """The annotation stands well away from the value, so that git merges both."""
+        return config_map_app("web", text, gate=True, annotations={"example.org/team": "shop", GATE: line})
+
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": manifest("2")})
+        line = (await daemon.waiting("web", revision="web-v2")).gate.continue_  # type: ignore[union-attr]
+        clone.git("checkout", "-q", "-b", "approval")
+        clone.commit({"web.yaml": manifest("2", line)}, "Approve 2")
+        clone.git("checkout", "-q", "main")
+        clone.push({"web.yaml": manifest("3")})
+        await daemon.waiting("web", revision="web-v3")
+        clone.git("merge", "-q", "--no-ff", "-m", "Merge approval", "approval")
+        assert 'value: "3"' in clone.read("web.yaml")
+        assert line in clone.read("web.yaml")
+        await push(daemon, clone, {})
+        gate = gate_of(daemon, "web")
+        assert gate.revision == "web-v3"
+        clone.git("checkout", "-q", "-b", "in-time")
+        approval = clone.commit({"web.yaml": manifest("3", gate.continue_)}, "Approve 3")
+        clone.git("checkout", "-q", "main")
+        clone.git("merge", "-q", "--no-ff", "-m", "Merge in-time", "in-time")
+        clone.git("push", "-q", "origin", "main")
+        await daemon.synced("web")
+        [decision] = runs(daemon, "web")[-1].decisions
+        assert (decision.commit, decision.message) == (approval, "Approve 3")
+
+
+async def test_rule_4b_an_approval_pushed_while_the_daemon_was_down_opens_the_gate_that_waited(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    state = str(tmp_path / "state.db")
+    clone.push({"web.yaml": app("1")})
+    async with running(clone, state) as daemon:
+        gate = (await daemon.waiting("web")).gate
+        assert gate is not None
+    async with running(clone, state) as daemon:
+        assert (await daemon.waiting("web")).gate == gate
+    clone.push({"web.yaml": app("1", approve=gate.continue_)})
+    async with running(clone, state) as daemon:
+        await daemon.synced("web")
+        assert phases(daemon, "web") == ["web-v1-1 Succeeded"]
+
+
+async def test_rule_4a_of_two_gates_that_wait_each_has_its_own_code(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    steps = "".join(f"      - {{type: suspend, name: {name}}}\n" for name in ("ops", "qa"))
+    apply = "      - {type: apply-component, name: apply, properties: {component: settings}, dependsOn: [ops, qa]}\n"
+
+    def both(**annotations: str) -> str:
+        lines = {f"gates.reconciler.dev/{gate}": line for gate, line in annotations.items()}
+        return config_map_app("web", "1", annotations=lines) + "  workflow:\n    mode: {steps: DAG}\n    steps:\n" + steps + apply
+
+    clone.push({"web.yaml": both()})
+    async with running(clone) as daemon:
+        await daemon.until(lambda: (status := daemon.status("web")) and len(status.gates) == 2)
+        ops, qa = daemon.status("web").gates  # type: ignore[union-attr]
+        assert (ops.step, qa.step) == ("ops", "qa")
+        await push(daemon, clone, {"web.yaml": both(ops=qa.continue_, qa=ops.continue_)}, "Mixed up")
+        assert [gate.step for gate in daemon.status("web").gates] == ["ops", "qa"]  # type: ignore[union-attr]
+        await push(daemon, clone, {"web.yaml": both(qa=qa.continue_)})
+        assert [gate.step for gate in daemon.status("web").gates] == ["ops"]  # type: ignore[union-attr]
+        clone.push({"web.yaml": both(ops=ops.continue_, qa=qa.continue_)})
+        await daemon.synced("web")
+
+
 async def forget(daemon: Daemon, namespace: str, name: str) -> None:
     """All state of one application is lost."""
     await daemon.cluster.delete(ObjectRef(API_VERSION, "Application", "reconciler-system", f"{namespace}.{name}"))
