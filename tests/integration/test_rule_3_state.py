@@ -19,7 +19,7 @@ from reconciler.model.identity import GVK, AppKey, ObjectRef
 from reconciler.model.names import API_VERSION, GROUP
 from reconciler.render.engine import PythonRenderer
 from reconciler.render.protocol import RenderError
-from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.harness import Clone, config_map_app, running
 from tests.integration.sequences import gate_of, phases, push, replace_data, value
 
 SYSTEM = "reconciler-system"
@@ -148,7 +148,7 @@ async def test_rule_3b_secret_values_stand_in_secrets_and_nowhere_else(tmp_path:
         await push(daemon, clone, {"web.yaml": app(CANARY + "3", "broken", {gate.key: gate.continue_})})
         await daemon.until(lambda: daemon.status("web").run.phase == "Failed", "the API server refuses the broken Secret")
         await push(daemon, clone, {"web.yaml": app(CANARY + "4") + "        typo: true\n"})
-        shown += [msgspec.json.encode([status for status in daemon.engine.reader.applications()]).decode(), str(daemon.sink.events)]
+        shown += [msgspec.json.encode(daemon.engine.reader.applications()).decode(), str(daemon.sink.events)]
         shown += [str(await daemon.engine.reader.objects("secret", "", "")), str(daemon.engine.reader.problems()), *capsys.readouterr()]
         shown += [
             str(await daemon.engine.reader.revisions(AppKey("default", "web"))),
