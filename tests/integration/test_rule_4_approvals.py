@@ -51,6 +51,17 @@ async def test_rule_4b_an_approval_in_the_same_push_as_another_spec_opens_nothin
         await daemon.waiting("web", revision="web-v3")
         assert await value(daemon, "web") == "1"
         assert phases(daemon, "web")[-2:] == ["web-v2-1 Superseded", "web-v3-1 Waiting"]
+        assert [run.decisions for run in runs(daemon, "web")[-2:]] == [[], []]
+
+
+async def test_rule_4b_a_rollback_in_the_same_push_as_another_spec_is_no_rollback(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        clone.push({"web.yaml": app("2")})
+        await daemon.waiting("web", revision="web-v2")
+        await push(daemon, clone, {"web.yaml": app("3", approve=gate_of(daemon, "web").rollback)})
+        assert phases(daemon, "web")[-2:] == ["web-v2-1 Superseded", "web-v3-1 Waiting"]
 
 
 async def test_rule_4b_an_approval_reverted_and_brought_back_with_the_spec_opens_no_later_run(tmp_path: Path) -> None:

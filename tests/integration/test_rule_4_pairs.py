@@ -98,7 +98,9 @@ async def test_rule_4d_7a_false_and_true_roll_back_without_a_code_and_ignore_the
         await daemon.synced("web")
         assert await workload(daemon) == ("nginx:1.26", 0)
         assert phases(daemon, "web")[1:] == ["web-v2-1 RolledBack", "web-v1-2 Succeeded"]
-        assert runs(daemon, "web")[-1].decisions == [], "gates are passed in a restore run, not decided"
+        restore = runs(daemon, "web")[-1]
+        assert restore.decisions == [], "gates are passed in a restore run, not decided"
+        assert {result.value["partition"] for step in restore.steps for result in step.results.values()} == {""}, "it never was a canary on the way"
         clone.pull()
         assert clone.read("web.yaml") == rollout("1.26", {CONTINUE: "false", ROLLBACK: "true"})
 

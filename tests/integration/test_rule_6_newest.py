@@ -84,6 +84,19 @@ async def test_rule_6a_an_approval_given_while_suspended_counts_when_the_suspens
         await daemon.synced("web")
 
 
+async def test_rule_6a_an_approval_given_and_withdrawn_while_suspended_opens_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"web.yaml": canary_app("web", "1")})
+        await daemon.waiting("web")
+        line = gate_of(daemon, "web").continue_
+        await push(daemon, clone, {"web.yaml": canary_app("web", "1", annotations={SUSPEND: "freeze"})})
+        await push(daemon, clone, {"web.yaml": canary_app("web", "1", annotations={SUSPEND: "freeze", GATE: line})})
+        await push(daemon, clone, {"web.yaml": canary_app("web", "1")})
+        assert phases(daemon, "web") == ["web-v1-1 Waiting"]
+        assert runs(daemon, "web")[0].decisions == []
+
+
 async def test_rule_6a_a_timer_stands_still_while_the_application_is_suspended(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     timer = "{type: suspend, name: approve, properties: {duration: 1s}}"
