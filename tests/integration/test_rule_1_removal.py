@@ -164,6 +164,23 @@ async def test_rule_1a_on_any_doubt_the_application_is_kept_and_says_why(tmp_pat
         assert daemon.status("web").sync == "Unknown"
 
 
+async def test_rule_1a_a_typo_in_a_folder_that_another_application_refers_to_removes_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    other = "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: other}\nspec:\n  components:\n    - {name: all, type: manifests, properties: {path: m/plain}}\n"
+    plain = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"
+    async with running(clone) as daemon:
+        await two(daemon, clone, "m/web.yaml")
+        await push(daemon, clone, {"other.yaml": other, "m/plain/plain.yaml": plain})
+        await daemon.synced("other")
+        wrong = config_map_app("web", "1").replace("kind: Application", "kind: Aplication")
+        await push(daemon, clone, {"other.yaml": other.replace("m/plain}", "m}"), "m/web.yaml": wrong})
+        assert kept(daemon)
+        assert await is_there(daemon, "web")
+        await push(daemon, clone, {"README.md": "more"})
+        assert kept(daemon)
+        assert await is_there(daemon, "web")
+
+
 async def test_rule_1a_a_typo_that_is_mended_ends_the_doubt_either_way(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     async with running(clone) as daemon:
