@@ -12,10 +12,15 @@ LARGEST_FILE: Final = 16 << 20
 
 
 class DiskFiles:
-    """Implements the dialects' `Files` over the ordinary files below `top`, as they were when it was made. Links are not followed."""
+    """
+    Implements the dialects' `Files` over the ordinary files below `top`, as they were when it was made. Links are not followed.
+
+    `odd`: what else stands below it, links first of all.
+    """
 
     def __init__(self, top: Path) -> None:
         self.top = top
+        self.odd: list[str] = []
         self.paths: list[str] = sorted(self._walk())
         self._known = frozenset(self.paths)
 
@@ -31,6 +36,9 @@ class DiskFiles:
 
     def folder(self, path: str) -> dict[str, str]:
         prefix = path.rstrip("/") + "/" if path else ""
+        odd = next((name for name in self.odd if name.startswith(prefix)), None)
+        if odd is not None:
+            raise ValueError(f"{odd} is a link or no ordinary file; neither is read")
         return {name: oid for name in self.paths if name.startswith(prefix) and (oid := self.oid(name)) is not None}
 
     def read(self, path: str) -> bytes:
@@ -48,14 +56,14 @@ class DiskFiles:
         return data
 
     def _walk(self) -> list[str]:
-        found = []
+        found: list[str] = []
         for folder, folders, names in os.walk(self.top, followlinks=False):
             folders[:] = sorted(name for name in folders if name != ".git")
             inside = Path(folder).relative_to(self.top).as_posix()
-            for name in names:
+            for name in [*names, *(name for name in folders if (Path(folder) / name).is_symlink())]:
                 path = name if inside == "." else f"{inside}/{name}"
-                if _is_text(path) and stat.S_ISREG((self.top / path).lstat().st_mode):
-                    found.append(path)
+                if _is_text(path):
+                    (found if stat.S_ISREG((self.top / path).lstat().st_mode) else self.odd).append(path)
         return found
 
 

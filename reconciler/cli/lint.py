@@ -62,6 +62,9 @@ def lint(files: DiskFiles, part: str = "") -> list[Problem]:
     known = dialects(STEP_TYPES)
     found: dict[str, list[Problem]] = {}
     applications: list[Application] = []
+    for path in files.odd:
+        if in_scope(path) and not ignore.matches(path):
+            found[path] = [Problem(path, 0, "a link or no ordinary file: it is not read")]
     for path in files.paths:
         if not (in_scope(path) or path.rpartition("/")[2] == ENVIRONMENT_FILE) or ignore.matches(path):
             continue

@@ -187,6 +187,9 @@ def test_rule_13f_only_ordinary_files_below_the_path_are_read(call, tmp_path, wr
     assert "hunter2" not in answer.out
     assert "secret.yaml" not in answer.out
     assert DiskFiles(top).paths == ["web.yaml"]
+    found = call("lint", top, "--output", "json").json()
+    told = {problem["path"] for problem in found if problem["message"] == "a link or no ordinary file: it is not read"}
+    assert told == {"link.yaml", "gone.yaml", "pipe.yaml"}, "the daemon says so too"
     for name in ("link.yaml", "folder/secret.yaml", "../outside/secret.yaml", "pipe.yaml", str(secret)):
         with pytest.raises(FileNotFoundError):
             DiskFiles(top).read(name)
