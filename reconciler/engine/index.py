@@ -47,7 +47,8 @@ class Declared(NamedTuple):
 
     @property
     def suspended(self) -> str:
-        return self.annotations.get(SUSPEND, "")
+        """The reason; empty where it is not suspended. A suspension without a reason is one nevertheless."""
+        return (self.annotations[SUSPEND] or "no reason given") if SUSPEND in self.annotations else ""
 
 
 class File(NamedTuple):

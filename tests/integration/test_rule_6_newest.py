@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Query
 from tests.integration.harness import Clone, config_map_app, running
@@ -117,10 +119,11 @@ async def test_rule_6a_a_timer_stands_still_while_the_application_is_suspended(t
         assert (decision.at - began).total_seconds() >= 1.0 + runs(daemon, "web")[0].paused.total_seconds()
 
 
-async def test_rule_6a_a_suspended_application_starts_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", ["not yet", ""])
+async def test_rule_6a_a_suspended_application_starts_nothing(tmp_path: Path, reason: str) -> None:
     clone = Clone(tmp_path)
     async with running(clone) as daemon:
-        await push(daemon, clone, {"web.yaml": config_map_app("web", "1", annotations={SUSPEND: "not yet"})})
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1", annotations={SUSPEND: reason})})
         assert phases(daemon, "web") == []
         clone.push({"web.yaml": config_map_app("web", "1")})
         await daemon.synced("web")
