@@ -88,8 +88,8 @@ class Remover:
     async def _clear(self, app: Application) -> None:
         """The identity is declared again: nothing is removed any more."""
         if app.mirror.removal is not None:
+            app.mirror.dirty |= app.mirror.removal.state == "Deleting"  # only then may something of it be gone
             app.mirror.removal = None
-            app.mirror.dirty = True
             await self._context.store.save_mirror(app.mirror)
 
     async def delete(self, app: Application) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
-from reconciler.cluster.protocol import NotFoundError
+from reconciler.cluster.protocol import NotFoundError, UnavailableError
 from reconciler.daemon import SystemClock
 from reconciler.model.identity import AppKey
 from tests.integration.harness import Clone, Daemon, config_map_app, running
@@ -401,3 +401,43 @@ async def test_rule_1d_an_application_with_a_stateful_set_leaves_only_by_approva
         assert "StatefulSet default/web" in said
         clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
         await gone(daemon, "web")
+
+
+async def test_rule_1a_a_deletion_that_a_crash_cut_off_goes_on_after_the_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, state = Clone(tmp_path), str(tmp_path / "state.db")
+    more = "          - {apiVersion: v1, kind: ConfigMap, metadata: {name: web-second}}\n"
+    delete, broken = EmbeddedCluster.delete, True
+
+    async def fail_on_first(self, ref, *args, **kwargs):
+        if broken and ref.name == "web":
+            raise UnavailableError("the API server is away")
+        await delete(self, ref, *args, **kwargs)
+
+    monkeypatch.setattr(EmbeddedCluster, "delete", fail_on_first)
+    async with running(clone, state) as daemon:
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1") + more, "api.yaml": config_map_app("api", "1")})
+        await daemon.synced("web")
+        await daemon.synced("api")
+        clone.push({"web.yaml": None})
+        said = await daemon.until(lambda: daemon.conditions("web").get("PruneFailed"), "it says what could not be deleted")
+        assert "ConfigMap default/web: the API server is away" in said
+        assert not await is_there(daemon, "web-second"), "last applied, first deleted"
+        assert await is_there(daemon, "web")
+    broken = False
+    async with running(clone, state) as daemon:
+        await gone(daemon, "web")
+        await daemon.synced("api")
+
+
+async def test_rule_1a_an_application_that_comes_back_while_it_is_in_doubt_goes_on_as_it_was(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await two(daemon, clone)
+        uid = (await daemon.get("ConfigMap", "web"))["metadata"]["uid"]
+        await push(daemon, clone, {"web.yaml": None, "api.yaml": None})
+        await doubted(daemon, "web")
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1"), "api.yaml": config_map_app("api", "1")})
+        status = await daemon.synced("web")
+        assert status.run.id == "web-v1-1"
+        assert "RemovalInDoubt" not in daemon.conditions("web")
+        assert (await daemon.get("ConfigMap", "web"))["metadata"]["uid"] == uid
