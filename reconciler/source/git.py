@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -214,18 +215,29 @@ class GitSource:
                 return Lost("PushRefused", f"{self.ref} is a symbolic ref to {reference.target}; name that branch")
             if str(reference.target) != expected:
                 return Lost("Moved", f"{self.ref} is at {reference.target}, not at {expected}")
+            self._drop_own_lock(commit)
             reference.set_target(commit, "reconciler: write-back")
             return Pushed(commit)
         except (pygit2.GitError, OSError, KeyError, ValueError) as error:
             return self._lost(expected, error)
 
+    def _drop_own_lock(self, commit: str) -> None:
+        """A daemon that was killed while it moved the ref left a lock with the commit that it built: nobody else writes that one."""
+        lock = self._lock
+        with contextlib.suppress(FileNotFoundError):
+            if lock.stat().st_size == len(commit) + 1 and lock.read_bytes() == f"{commit}\n".encode():
+                lock.unlink()
+
+    @property
+    def _lock(self) -> Path:
+        return self.git_folder / f"{self.ref}.lock"
+
     def _lost(self, expected: str, error: Exception) -> Lost:
         tip = self._tip()
         if tip != expected:
             return Lost("Moved", f"{self.ref} is at {tip}, not at {expected}")
-        lock = self.git_folder / f"{self.ref}.lock"
-        if lock.exists():
-            why = f"{lock} exists: another git process holds the branch, or one that was killed left it; remove it if none runs"
+        if self._lock.exists():
+            why = f"{self._lock} exists: another git process holds the branch, or one that was killed left it; remove it if none runs"
             return Lost("PushRefused", why)
         return Lost("PushRefused", f"{self.ref} cannot be moved: {one_line(error)}")
 

@@ -202,6 +202,19 @@ def test_locks_that_a_killed_process_left_are_refused_with_a_sentence_not_waited
     assert source.push(commit, head) == Pushed(commit)
 
 
+def test_rule_2_a_lock_that_this_very_push_left_when_it_was_killed_is_taken_away(source, origin):
+    commit, head = built(source)
+    lock = origin.folder / "refs/heads/main.lock"
+    for foreign in (f"{head}\n", f"{commit}\n\n", commit, "x" * 41):
+        lock.write_text(foreign)
+        assert source.push(commit, head).reason == "PushRefused"
+        assert lock.read_text() == foreign, "what somebody else holds is left alone"
+    lock.write_text(f"{commit}\n")
+    assert source.push(commit, head) == Pushed(commit)
+    assert not lock.exists()
+    assert source.head().id == commit
+
+
 def test_a_symbolic_branch_is_not_written_through(source, origin):
     origin("symbolic-ref", "refs/heads/alias", "refs/heads/main")
     alias = GitSource.open(origin.folder, "alias")
