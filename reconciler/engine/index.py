@@ -349,7 +349,7 @@ class Index:
         """
         files = TreeFiles(source, commit)
         found: dict[AppKey, str] = {}
-        for path in {*paths, *self._dependents(paths)}:
+        for path in sorted({*paths, *self._dependents(paths)}):
             old = self.files.get(path)
             if old is None:
                 continue
