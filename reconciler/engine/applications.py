@@ -44,6 +44,7 @@ class Application:
         self.saved = b""
         self.unsaved = False
         self.lost = False
+        self.traces: list[str] = []
 
     def expect(self, digest: str, commit: str) -> None:
         """The head that is to follow the open run. One that another head took the place of is listed as skipped (6b)."""

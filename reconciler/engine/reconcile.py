@@ -117,7 +117,9 @@ class Reconciler:
         mine = [trace for trace in self.traces if (trace.namespace, trace.application) == (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])]
         run = app.newest
         waits = run is not None and STATE_LOST_GATE in run.implicit and run.phase is not Phase.SUCCEEDED
-        return waits or any(trace.owner != app.mirror.uid or trace.revision > newest for trace in mine)
+        strange = [trace for trace in mine if trace.owner != app.mirror.uid or trace.revision > newest]
+        app.traces = [f"{trace.owner}/{trace.revision}" for trace in strange]
+        return waits or not set(app.traces) <= set(app.mirror.acknowledged)
 
     def _forget(self, key: AppKey) -> None:
         """It was removed with all that it had: one of the same name begins anew."""

@@ -63,7 +63,8 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
 
     `held`: the digest of a run that ended badly, not tried again by itself (6c). `settled`: runs whose outcome is in here.
     `dirty`: something of a revision that is not the running one may be applied. `superseded_row`: runs superseded in a row (6b).
-    `doomed`: objects that are to be pruned, by packed ref and uid (1b).
+    `doomed`: objects that are to be pruned, by packed ref and uid (1b). `acknowledged`: traces of lost state (owner and revision)
+    that a person let pass (3f).
     """
 
     namespace: str
@@ -84,6 +85,7 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     superseded_row: int = 0
     inventory: list[InventoryItem] = []
     doomed: list[str] = []
+    acknowledged: list[str] = []
     removal: Removal | None = None
     superseded: list[str] = []
     conditions: list[Condition] = []

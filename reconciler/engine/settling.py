@@ -43,7 +43,9 @@ class Settler:
         mirror.running = RevisionView(record.name, record.digest, run.commit.id if run.commit and run.kind == "deploy" else record.commit)
         mirror.dirty, mirror.superseded_row = False, 0
         mirror.superseded = [name for name in mirror.superseded if run.kind == "deploy" and name not in run.supersedes]
-        app.lost = False
+        if app.lost:
+            mirror.acknowledged = app.traces  # what it no longer declares of them stays as it is, and is lost no second time
+            app.lost = False
 
     async def _prunable(self, app: Application, run: Run) -> list[str]:
         """Rule 1b: inventory less the objects of all components of that spec and those that this run applied. A restore run prunes
