@@ -10,6 +10,7 @@ from reconciler.model.run import Phase
 from reconciler.model.status import HealthStatus, StopView, Sync
 
 _LONGEST = 4096
+_LISTED = 20
 
 
 def gather_conditions(app: Application, entry: Entry | None, sync: Sync, health: HealthStatus, stop: StopView | None) -> list[Condition]:
@@ -69,7 +70,10 @@ def _of_removal(app: Application) -> list[Condition]:
     if removal.state == "Deleting":
         return [_condition("Reconciling", "Deleting", "removed from git; its objects are being deleted")]
     line = f"if it is meant, add {removal.approval} to `approved` in {PRUNE_FILE}; if not, put the manifest back"
-    return [_condition("RemovalInDoubt", removal.state, f"not declared in git any more, but {removal.reason}: it is kept; {line}")]
+    names = f"; would delete: {', '.join(str(ref) for ref in app.refs()[:_LISTED])}" if removal.state == "InDoubt" else ""
+    return [
+        _condition("RemovalInDoubt", removal.state, f"not declared in git any more, but {removal.reason}: it is kept; {line}; would delete: {names}")
+    ]
 
 
 def _of_run(app: Application, entry: Entry | None, stop: StopView | None) -> list[Condition]:

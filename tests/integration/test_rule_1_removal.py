@@ -6,46 +6,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
-from reconciler.cluster.protocol import NotFoundError, UnavailableError
+from reconciler.cluster.protocol import UnavailableError
 from reconciler.daemon import SystemClock
-from reconciler.model.identity import AppKey
 from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.removals import PRUNE, code_of, doubted, gone, is_there, two
 from tests.integration.sequences import push, taken
-
-PRUNE = ".reconciler/prune.yaml"
-
-
-async def is_there(daemon: Daemon, name: str, kind: str = "ConfigMap") -> bool:
-    try:
-        await daemon.get(kind, name)
-    except NotFoundError:
-        return False
-    return True
-
-
-async def gone(daemon: Daemon, name: str) -> None:
-    """Waits until the application is forgotten, and sees that its object went with it."""
-    await daemon.until(lambda: daemon.engine.reader.ready()[0] and AppKey("default", name) not in daemon.engine._context.apps, f"{name} is removed")
-    assert not await is_there(daemon, name)
-
-
-async def doubted(daemon: Daemon, name: str) -> str:
-    """Sees that the application is kept and its object stands; answers what its condition says."""
-    said: str = await daemon.until(lambda: daemon.conditions(name).get("RemovalInDoubt"), f"{name} in doubt")
-    assert await is_there(daemon, name)
-    return said
-
-
-def code_of(sentence: str) -> str:
-    """The digest that the sentence asks to be approved."""
-    return sentence.partition("add ")[2].partition(" ")[0]
-
-
-async def two(daemon: Daemon, clone: Clone, path: str = "web.yaml") -> None:
-    """`web` at that path, and `api`, both running."""
-    await push(daemon, clone, {path: config_map_app("web", "1"), "api.yaml": config_map_app("api", "1")})
-    await daemon.synced("web")
-    await daemon.synced("api")
 
 
 async def test_rule_1a_what_surely_left_git_is_deleted_and_nothing_else(tmp_path: Path) -> None:
@@ -316,91 +281,6 @@ async def test_rule_1a_a_blob_that_is_missing_from_the_repository_removes_nothin
         (clone.origin / "objects" / blob[:2] / blob[2:]).unlink()
         await daemon.until(lambda: daemon.status("web").sync == "Unknown", "the manifest can't be read")
         assert await is_there(daemon, "web")
-
-
-async def test_rule_1d_an_emptied_branch_waits_for_approval_however_few_left(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    async with running(clone) as daemon:
-        await two(daemon, clone)
-        await push(daemon, clone, {"web.yaml": None, "api.yaml": None})
-        said = await doubted(daemon, "web")
-        assert code_of(await doubted(daemon, "api")) == code_of(said)
-        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
-        await gone(daemon, "web")
-        await gone(daemon, "api")
-
-
-def several(first: int, last: int) -> dict[str, str | None]:
-    return {f"app{number}.yaml": config_map_app(f"app{number}", "1") for number in range(first, last)}
-
-
-async def test_rule_1d_five_of_ten_applications_at_once_wait_and_stay_approvable(tmp_path: Path) -> None:
-    clone, state = Clone(tmp_path), str(tmp_path / "state.db")
-    async with running(clone, state) as daemon:
-        await push(daemon, clone, several(0, 10))
-        for number in range(10):
-            await daemon.synced(f"app{number}")
-        await push(daemon, clone, {f"app{number}.yaml": None for number in range(5)})
-        said = await doubted(daemon, "app0")
-        assert "5 applications" in said
-        await push(daemon, clone, {"README.md": "an unrelated commit does not change what is asked"})
-        assert await doubted(daemon, "app0") == said
-    async with running(clone, state) as daemon:
-        await daemon.looked()
-        assert await doubted(daemon, "app4") == said
-        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
-        for number in range(5):
-            await gone(daemon, f"app{number}")
-        assert await is_there(daemon, "app5")
-
-
-async def test_rule_1d_one_more_removal_while_five_wait_waits_too_and_changes_the_digest(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    async with running(clone) as daemon:
-        await push(daemon, clone, several(0, 10))
-        for number in range(10):
-            await daemon.synced(f"app{number}")
-        await push(daemon, clone, {f"app{number}.yaml": None for number in range(5)})
-        before = code_of(await doubted(daemon, "app0"))
-        await push(daemon, clone, {"app5.yaml": None, PRUNE: f"approved: [{before}]\n"})
-        after = code_of(await doubted(daemon, "app5"))
-        assert after != before
-        assert code_of(await doubted(daemon, "app0")) == after
-        clone.push({PRUNE: f"approved: [{after}]\n"})
-        for number in range(6):
-            await gone(daemon, f"app{number}")
-
-
-async def test_rule_1d_removals_one_by_one_count_for_an_hour_over_a_restart(tmp_path: Path) -> None:
-    clone, state = Clone(tmp_path), str(tmp_path / "state.db")
-    async with running(clone, state) as daemon:
-        await push(daemon, clone, several(0, 10))
-        for number in range(10):
-            await daemon.synced(f"app{number}")
-        for number in range(4):
-            clone.push({f"app{number}.yaml": None})
-            await gone(daemon, f"app{number}")
-        await daemon.looked()
-    async with running(clone, state) as daemon:
-        await push(daemon, clone, {"app4.yaml": None})
-        await doubted(daemon, "app4")
-
-
-async def test_rule_1d_an_application_with_a_stateful_set_leaves_only_by_approval(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    database = config_map_app("web", "1") + (
-        "          - apiVersion: apps/v1\n            kind: StatefulSet\n            metadata: {name: web}\n            spec:\n"
-        "              serviceName: web\n              selector: {matchLabels: {app: web}}\n"
-        "              template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: nginx}]}}\n"
-    )
-    async with running(clone) as daemon:
-        await push(daemon, clone, {"web.yaml": database, "api.yaml": config_map_app("api", "1")})
-        await daemon.synced("web")
-        await push(daemon, clone, {"web.yaml": None})
-        said = await doubted(daemon, "web")
-        assert "StatefulSet default/web" in said
-        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
-        await gone(daemon, "web")
 
 
 async def test_rule_1a_a_deletion_that_a_crash_cut_off_goes_on_after_the_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
