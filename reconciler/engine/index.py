@@ -203,8 +203,9 @@ class Index:
         return any(folder in folders or self._watchers.get(folder) for folder in above)
 
     def _dependents(self, changed: Iterable[str]) -> set[str]:
-        """Files whose applications watch one of the changed paths, itself or a folder above it."""
-        found: set[str] = set()
+        """Files whose applications watch one of the changed paths, itself or a folder above it, and all with errors: what mends those
+        may stand elsewhere."""
+        found = set(self._unrecognised)
         for path in changed:
             found |= self._watchers.get(path, frozenset())
             slash = path.rfind("/")

@@ -41,7 +41,7 @@ async def test_rule_2_an_application_is_read_again_once_another_file_is_mended(t
             clone.push({name: broken})
         else:
             clone.push({path: text for path, text in (good | {name: broken}).items() if text is not None})
-        await daemon.until(lambda: any(problem.path == "prod/web.yaml" for problem in daemon.engine.reader.problems()), "the error is seen")
+        await daemon.until(lambda: any(problem["path"] == "prod/web.yaml" for problem in daemon.engine.reader.problems()), "the error is seen")
         clone.push({name: good[name]})
         status = await daemon.synced("web", namespace="web-prod")
         assert daemon.engine.reader.problems() == []
