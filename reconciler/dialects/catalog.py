@@ -111,15 +111,6 @@ COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
 )
 LATER_COMPONENT_TYPES = frozenset({"helm", "kustomize"})
 
-TRAITS: Mapping[str, Shape] = MappingProxyType(
-    {
-        "scaler": Record({"replicas": Whole(0, 100_000)}, required=("replicas",)),
-        "env": Record({"containerName": Text(), "env": MapOf(Text(empty=True)), "unset": ListOf(Text())}),
-        "labels": MapOf(Text(empty=True)),
-        "annotations": MapOf(Text(empty=True)),
-    }
-)
-
 # The effective spec of SREWorks' microservice: defaults, parameterValues and dataInputs are in it.
 MICROSERVICE = Record(
     {

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPONENT_TYPES, TRAITS
+from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPONENT_TYPES
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.objects import check_object, read_folder, serve
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import Draft, describe_cycle, mappings, read_inputs, read_outputs, texts
+from reconciler.dialects.traits import TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
 from reconciler.model.text import one_line
 
@@ -175,6 +176,8 @@ class Components:
                 continue
             if type_name in TRAITS:
                 TRAITS[type_name].check(properties, (*place, "properties"), self._findings)
+                if item.get("type") in UNFIT.get(type_name, ()):
+                    self._findings.error((*place, "type"), f"a {type_name} does not fit a component of type {item['type']}")
             elif type_name:
                 self._findings.unknown((*place, "type"), "trait type", type_name, TRAITS)
             traits.append(Trait(type_name, properties))

@@ -27,5 +27,8 @@ class PythonRenderer:
             raise RenderError(f"component {one_line(component.name, 80)}: there is no component type {one_line(component.type, 60)}{hint}")
         objects = render(component, context, files)
         check_objects(component.name, objects)
-        apply_traits(component, objects)
-        return place(component.name, component.namespace or context.namespace, objects)
+        namespace = component.namespace or context.namespace
+        if component.traits:
+            apply_traits(component, namespace, objects)
+            check_objects(component.name, objects)  # names and labels that traits made, too
+        return place(component.name, namespace, objects)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.dialects.catalog import COMPONENT_TYPES, MICROSERVICE, TRAITS
+from reconciler.dialects.catalog import COMPONENT_TYPES, MICROSERVICE
 from reconciler.dialects.shapes import Record
+from reconciler.dialects.traits import TRAITS
 from reconciler.model import names
 from reconciler.steps.catalog import STEP_TYPES
 

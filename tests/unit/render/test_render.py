@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.dialects.catalog import COMPONENT_TYPES as KNOWN_TO_VALIDATION
-from reconciler.dialects.catalog import TRAITS as TRAITS_KNOWN_TO_VALIDATION
+from reconciler.dialects.traits import TRAITS as TRAITS_KNOWN_TO_VALIDATION
 from reconciler.model.application import Component, Trait
 from reconciler.render.catalog import COMPONENT_TYPES
 from reconciler.render.engine import PythonRenderer

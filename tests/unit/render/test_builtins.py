@@ -1,0 +1,92 @@
+"""
+Each built-in has an example that passes the checks of `lint`, and renders what its snapshot holds.
+
+`RECONCILER_SNAPSHOTS=write pytest tests/unit/render/test_builtins.py` writes the snapshots anew; look at their difference.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.dialects.catalog import COMPONENT_TYPES
+from reconciler.dialects.documents import parse
+from reconciler.dialects.registry import dialects
+from reconciler.dialects.traits import TRAITS
+from reconciler.model.application import Component, Trait
+from reconciler.render.engine import PythonRenderer
+from reconciler.render.protocol import RenderContext, RenderError
+from reconciler.steps.catalog import STEP_TYPES
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "builtins"
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+OLDER = {"webservice", "worker", "statefulset", "k8s-objects", "manifests", "scaler", "env", "labels", "annotations"}
+CONTEXT = RenderContext("shop", "shop-dev", "dev", {})
+
+
+class Nothing:
+    """A repository with no other files."""
+
+    def oid(self, path):
+        return None
+
+    def folder(self, path):
+        return {}
+
+
+def compile_text(name, content):
+    (document,), problems = parse(name, content)
+    assert problems == []
+    dialect = next(dialect for dialect in dialects(STEP_TYPES) if dialect.recognises(document))
+    return dialect.compile(document, Nothing())
+
+
+def rendered(name):
+    compiled = compile_text(f"{name}.yaml", (EXAMPLES / f"{name}.yaml").read_bytes())
+    assert compiled.problems == []
+    app = compiled.application
+    context = RenderContext(app.name, app.namespace, app.environment.name, app.environment.values)
+    return [obj for component in app.components for obj in PythonRenderer().render(component, context, Nothing())]
+
+
+def render(kind, properties, *traits):
+    component = Component("web", "web", kind, properties, traits=[Trait(*trait) for trait in traits])
+    return PythonRenderer().render(component, CONTEXT, Nothing())
+
+
+def pod(objects):
+    return objects[0]["spec"]["template"]["spec"]
+
+
+WEB = {"image": "web:1", "cpu": "100m"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_renders_what_its_snapshot_holds(name):
+    path, objects = SNAPSHOTS / f"{name}.json", rendered(name)
+    if os.environ.get("RECONCILER_SNAPSHOTS") == "write":
+        path.write_text(json.dumps(objects, indent=2) + "\n")
+    assert objects == json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", sorted({*COMPONENT_TYPES, *TRAITS} - OLDER))
+def test_every_built_in_has_an_example_that_uses_it(name):
+    app = compile_text(name, (EXAMPLES / f"{name}.yaml").read_bytes()).application
+    assert name in {word for component in app.components for word in (component.type, *(trait.type for trait in component.traits))}
+
+
+def test_no_snapshot_is_left_of_an_example_that_is_gone():
+    assert sorted(path.stem for path in SNAPSHOTS.glob("*.json")) == NAMES
+
+
+@pytest.mark.parametrize("properties", [{}, {"cpu": ["1"]}])
+def test_resource_without_a_quantity_is_an_error(properties):
+    with pytest.raises(RenderError, match=r"component web: traits\[0\].properties"):
+        render("webservice", WEB, ("resource", properties))
+
+
+def test_resource_takes_the_place_of_what_the_component_asks_for():
+    spec = pod(render("webservice", WEB, ("resource", {"cpu": "2"})))
+    assert spec["containers"][0]["resources"] == {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
