@@ -1,4 +1,4 @@
-"""What `approve`, `reject` and `rollback` share: the gate, the edit, the commit in a clone. The daemon is only asked, never told."""
+"""What the commands that commit share: the gate, the edit, the commit in a clone. The daemon is only asked, never told."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ WORDS: dict[Verb, str] = {"continue": "Approve", "rollback": "Roll back", "end":
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the options said. `message` empty: one is made."""
+    """What the options said. `message` empty: one is made. `step` empty: none was named."""
 
     repo: Path
     push: bool
-    step: str
     message: str
     output: str
     server: str
+    step: str = ""
 
     def find(self, application: str) -> tuple[Client, ApplicationStatus]:
         client = Client(self.server)
@@ -41,7 +41,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct):
-    """What a command did, for scripts. `key` and `value` are empty where a spec was restored."""
+    """What a command did, for scripts. `key` and `value` are empty where a spec was restored, `value` where an annotation was removed."""
 
     application: str
     namespace: str
@@ -53,11 +53,11 @@ class Outcome(msgspec.Struct):
     value: str = ""
 
 
-def decision_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and the options that the three commands share; the command is handed APP and a `Request`."""
+def commit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options that all of them share; the command is handed APP and a `Request`."""
 
-    def hand(application: str, repo: Path, push: bool, step: str, message: str, output: str, server: str, **more: Any) -> Any:
-        return command(application, Request(repo, push, step, message, output, server), **more)
+    def hand(application: str, repo: Path, push: bool, message: str, output: str, server: str, step: str = "", **more: Any) -> Any:
+        return command(application, Request(repo, push, message, output, server, step), **more)
 
     hand.__doc__, hand.__name__ = command.__doc__, command.__name__
     wrapped: Callable[..., Any] = hand
@@ -65,12 +65,18 @@ def decision_options(command: Callable[..., Any]) -> Callable[..., Any]:
         server_option,
         output_option,
         click.option("--message", "-m", default="", metavar="TEXT", help="The commit's message; one is made otherwise."),
-        click.option("--step", default="", metavar="STEP", help="The gate, where several wait. Default: the first."),
         click.option("--push", is_flag=True, help="Push the commit, too."),
         click.option("--repo", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER", help="The clone. Default: the working folder."),
         click.argument("application", metavar="APP"),
     ):
         wrapped = option(wrapped)
+    return wrapped
+
+
+def decision_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and the gate that is decided."""
+    step = click.option("--step", default="", metavar="STEP", help="The gate, where several wait. Default: the first.")
+    wrapped: Callable[..., Any] = step(commit_options(command))
     return wrapped
 
 

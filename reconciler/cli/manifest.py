@@ -14,7 +14,7 @@ from reconciler.model.application import Application
 from reconciler.model.status import ApplicationStatus
 from reconciler.revisions.digest import git_digest
 from reconciler.source import worktree
-from reconciler.source.edit import EditError, set_annotation, set_value
+from reconciler.source.edit import EditError, remove_annotation, set_annotation, set_value
 from reconciler.source.protocol import SourceError
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -33,6 +33,10 @@ class Manifest(NamedTuple):
     def annotate(self, key: str, value: str) -> Manifest:
         """With that annotation. Raises RefusedError."""
         return self._edit(lambda: set_annotation(self.text, self.app.index, key, value))
+
+    def strip(self, key: str) -> Manifest:
+        """Without that annotation. Raises RefusedError."""
+        return self._edit(lambda: remove_annotation(self.text, self.app.index, key))
 
     def restore(self, spec: dict[str, object]) -> Manifest:
         """With that spec. Raises RefusedError."""

@@ -1,4 +1,4 @@
-"""`approve`, `reject`, `rollback`: one commit in a clone, with the right line in it and nothing else."""
+"""`approve`, `reject`, `rollback`, `suspend`, `resume`: one commit in a clone, with the right line in it and nothing else."""
 
 import os
 import subprocess
@@ -323,3 +323,55 @@ def test_rule_12_a_masked_secret_is_never_committed_in_place_of_the_secret(decid
     assert answer.code == 1
     assert "git checkout cccccccccccc -- apps/web.yaml" in answer.err
     assert clone.git("rev-parse", "HEAD") == head
+
+
+SUSPEND = "reconciler.dev/suspend"
+
+
+def test_suspend_commits_the_reason_and_resume_takes_out_just_that(decide, clone):
+    before = clone.text
+    answer = decide("suspend", "--reason", "wait for Ada")
+    assert (answer.code, answer.err) == (0, "")
+    assert clone.changed == ["+  annotations:", f"+    {SUSPEND}: wait for Ada"]
+    assert clone.git("log", "-1", "--format=%s").strip() == "Suspend shop/web: wait for Ada"
+    answer = decide("resume", "--push", "--output", "json")
+    assert answer.json().items() >= {"key": SUSPEND, "value": "", "path": PATH, "pushed": True, "message": "Resume shop/web"}.items()
+    assert clone.text == before
+    assert clone.git("ls-remote", "origin", "main").split()[0] == answer.json()["commit"]
+
+
+def test_resume_leaves_other_annotations_alone(decide, clone):
+    decide("approve")
+    decide("suspend", "--reason", "x")
+    assert decide("resume").code == 0
+    assert find_manifest(clone.top, of_shop()).app.annotations == {"gates.reconciler.dev/approve": "continue@0123456789ab"}
+
+
+def test_rule_5a_suspending_makes_no_other_revision(decide, clone):
+    before = find_manifest(clone.top, of_shop()).digest
+    decide("suspend", "--reason", "x")
+    assert find_manifest(clone.top, of_shop()).digest == before
+
+
+def test_a_suspension_gets_another_reason_but_never_the_same_twice(decide, clone):
+    assert decide("suspend", "--reason", "one").code == 0
+    assert decide("suspend", "--reason", "two", "--output", "json").json()["value"] == "two"
+    assert len(clone.changed) == 2
+    answer = decide("suspend", "--reason", "two")
+    assert answer.code == 5
+    assert "already" in answer.err
+
+
+@pytest.mark.parametrize("args", [(), ("--reason", " "), ("--reason", "x", "--step", "approve")])
+def test_suspend_wants_a_reason_and_no_gate(decide, clone, args):
+    assert decide("suspend", *args).code == 2
+    assert clone.git("rev-list", "--count", "HEAD").strip() == "1"
+
+
+@pytest.mark.parametrize(("seen", "hint"), [("", "does not suspend shop/web"), ("holidays", "sees it suspended (holidays)")])
+def test_resume_of_what_this_clone_does_not_suspend_is_refused(decide, clone, reader, seen, hint):
+    reader.statuses = [of_shop(suspended=seen)]
+    answer = decide("resume")
+    assert answer.code == 1
+    assert hint in answer.err
+    assert clone.git("rev-list", "--count", "HEAD").strip() == "1"

@@ -238,7 +238,7 @@ def test_another_server_at_the_address_is_recognised_as_such(ask, monkeypatch):
     assert "is not a reconciler" in answer.err
 
 
-@pytest.mark.parametrize("command", ["status", "why", "diff", "approve", "reject", "rollback"])
+@pytest.mark.parametrize("command", ["status", "why", "diff", "approve", "reject", "rollback", "suspend", "resume"])
 def test_help_is_there_and_names_the_server(call, command):
     answer = call(command, "--help")
     assert answer.code == 0
