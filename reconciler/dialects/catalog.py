@@ -22,11 +22,12 @@ _ENV = Record(
     },
     required=("name",),
 )
+PORT_NAME = Text(pattern=re.compile(r"(?=.{1,15}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII), meaning="a port name (at most 15 of a-z, 0-9 and -)")
 _SERVICE_PORT = Record(
     {
         "port": _PORT,
         "containerPort": _PORT,
-        "name": Text(pattern=re.compile(r"(?=.{1,15}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII), meaning="a port name (at most 15 of a-z, 0-9 and -)"),
+        "name": PORT_NAME,
         "protocol": Text(choices=("TCP", "UDP", "SCTP")),
         "expose": Truth(),
         "nodePort": _PORT,

@@ -7,6 +7,8 @@ from typing import Any
 
 from reconciler.model.identity import JsonObject
 
+SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+
 
 def service(name: str, selector: dict[str, str], ports: Sequence[dict[str, Any]], kind: str = "ClusterIP") -> JsonObject:
     """`ports` as `pods.container_ports` answers them. `kind`: the Service's type."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
 from reconciler.render.pod_traits import set_resources
 from reconciler.render.workloads import Target, dig, mappings, templates
@@ -93,6 +94,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "labels": _set_labels,
         "annotations": _set_annotations,
         "resource": set_resources,
+        "expose": add_service,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

@@ -7,9 +7,7 @@ from reconciler.model.identity import JsonObject
 from reconciler.render.fields import Fields
 from reconciler.render.pods import COMPONENT_LABEL, container_ports, pod_template
 from reconciler.render.protocol import Files, RenderContext
-from reconciler.render.services import service
-
-_EXPOSE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+from reconciler.render.services import SERVICE_TYPES, service
 
 
 def render_webservice(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:  # noqa: ARG001 - the shape of every kind
@@ -41,5 +39,5 @@ def _workload(kind: str, component: Component, context: RenderContext, more: Jso
     objects: list[JsonObject] = [{"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": component.name}, "spec": spec}]
     exposed = [port for port in container_ports(fields) if port["expose"]]
     if exposed:
-        objects.append(service(component.name, dict(selector), exposed, fields.choice("exposeType", _EXPOSE_TYPES, "ClusterIP")))
+        objects.append(service(component.name, dict(selector), exposed, fields.choice("exposeType", SERVICE_TYPES, "ClusterIP")))
     return objects

@@ -90,3 +90,21 @@ def test_resource_without_a_quantity_is_an_error(properties):
 def test_resource_takes_the_place_of_what_the_component_asks_for():
     spec = pod(render("webservice", WEB, ("resource", {"cpu": "2"})))
     assert spec["containers"][0]["resources"] == {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+
+
+def test_expose_selects_what_the_workload_selects_whatever_it_is():
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    made = render("k8s-objects", {"objects": [workload]}, ("expose", {"port": [80, 443]}))[-1]
+    assert made["spec"]["selector"] == {"a": "b"}
+    assert [port["name"] for port in made["spec"]["ports"]] == ["port-80", "port-443"]
+
+
+def test_expose_of_a_component_that_has_a_service_already_says_what_to_leave_out():
+    with pytest.raises(RenderError, match="has a Service web already"):
+        render("webservice", {**WEB, "ports": [{"port": 80, "expose": True}]}, ("expose", {"ports": [{"port": 80}]}))
+
+
+@pytest.mark.parametrize("obj", [{"kind": "Job", "apiVersion": "batch/v1"}, {"kind": "ConfigMap", "apiVersion": "v1"}])
+def test_expose_of_what_does_not_stay_is_an_error(obj):
+    with pytest.raises(RenderError, match="nothing that a Service could reach"):
+        render("k8s-objects", {"objects": [{**obj, "metadata": {"name": "a"}, "spec": {}}]}, ("expose", {"port": [80]}))
