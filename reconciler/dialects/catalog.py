@@ -9,6 +9,7 @@ from types import MappingProxyType
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Partition, PortName, PortOr, Quantity, Record, Shape, Text, Truth, Whole
 
 DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 
 _TEXTS = ListOf(Text(empty=True))
 _PORT = Whole(1, 65535)
@@ -34,16 +35,16 @@ _SERVICE_PORT = Record(
     },
     required=("port",),
 )
-_KEYS = ListOf(Record({"key": Text(), "path": Text(), "mode": Whole(0, 0o777)}, required=("key", "path")))
+KEYS = ListOf(Record({"key": Text(), "path": Text(), "mode": Whole(0, 0o777)}, required=("key", "path")))
 _MOUNT: dict[str, Shape] = {"name": Text(), "mountPath": Text(), "subPath": Text()}
 _VOLUMES = Record(
     {
         "pvc": ListOf(Record({**_MOUNT, "claimName": Text()}, required=("name", "mountPath", "claimName"))),
         "configMap": ListOf(
-            Record({**_MOUNT, "cmName": Text(), "defaultMode": Whole(0, 0o777), "items": _KEYS}, required=("name", "mountPath", "cmName"))
+            Record({**_MOUNT, "cmName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "cmName"))
         ),
         "secret": ListOf(
-            Record({**_MOUNT, "secretName": Text(), "defaultMode": Whole(0, 0o777), "items": _KEYS}, required=("name", "mountPath", "secretName"))
+            Record({**_MOUNT, "secretName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "secretName"))
         ),
         "emptyDir": ListOf(Record({**_MOUNT, "medium": Text(choices=("", "Memory"), empty=True)}, required=("name", "mountPath"))),
         "hostPath": ListOf(Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path"))),

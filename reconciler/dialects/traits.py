@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.catalog import PORT_NAME
-from reconciler.dialects.shapes import ListOf, MapOf, Quantity, Record, Shape, Text, Whole
+from reconciler.dialects.catalog import KEYS, PORT_NAME, SUBDOMAIN
+from reconciler.dialects.shapes import ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
 _PORT = Whole(1, 65535)
@@ -14,6 +14,53 @@ _PROTOCOL = Text(choices=("TCP", "UDP", "SCTP"))
 _LABELS = MapOf(Text(empty=True))
 _RESOURCES = Record({"cpu": Quantity(), "memory": Quantity()})
 _EXPOSED = Record({"port": _PORT, "name": PORT_NAME, "protocol": _PROTOCOL, "nodePort": _PORT}, required=("port",))
+_NAME = Text(pattern=SUBDOMAIN, meaning="an object name (lower case letters, digits, dashes and dots)")
+_SIZE = Record({"storage": Quantity()}, required=("storage",))
+_MATCHES = ListOf(Record({"key": Text(), "operator": Text(), "values": ListOf(Text(empty=True))}, required=("key",)))
+_SELECTOR = Record({"matchLabels": _LABELS, "matchExpressions": _MATCHES})
+_SOURCE = Record({"name": Text(), "kind": Text(), "apiGroup": Text()}, required=("name", "kind"))
+_MOUNT: dict[str, Shape] = {"name": _NAME, "mountPath": Text(), "subPath": Text(), "readOnly": Truth()}
+_CLAIM = Record(
+    {
+        **_MOUNT,
+        "mountOnly": Truth(),
+        "volumeMode": Text(choices=("Filesystem", "Block")),
+        "volumeName": Text(),
+        "accessModes": ListOf(Text(choices=("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")), least=1),
+        "storageClassName": Text(),
+        "resources": Record({"requests": _SIZE, "limits": _SIZE}),
+        "dataSource": _SOURCE,
+        "dataSourceRef": _SOURCE,
+        "selector": _SELECTOR,
+    },
+    required=("name", "mountPath"),
+)
+
+
+def _files(key: str, more: dict[str, Shape]) -> ListOf:
+    """Config maps or secrets; `key`: what a variable names their keys by."""
+    variable = Record({"envName": Text(), key: Text()}, required=("envName", key))
+    fields: dict[str, Shape] = {
+        **_MOUNT,
+        "mountOnly": Truth(),
+        "mountToEnv": variable,
+        "mountToEnvs": ListOf(variable),
+        "defaultMode": Whole(0, 0o777),
+        "items": KEYS,
+        "data": MapOf(Text(empty=True)),
+    }
+    return ListOf(Record(fields | more, required=("name",)))
+
+
+_STORAGE = Record(
+    {
+        "pvc": ListOf(_CLAIM),
+        "configMap": _files("configMapKey", {}),
+        "secret": _files("secretKey", {"stringData": MapOf(Text(empty=True))}),
+        "emptyDir": ListOf(Record({**_MOUNT, "medium": Text(choices=("", "Memory"), empty=True)}, required=("name", "mountPath"))),
+        "hostPath": ListOf(Record({**_MOUNT, "path": Text(), "type": Text()}, required=("name", "mountPath", "path"))),
+    }
+)
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -32,6 +79,7 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             },
             one_of=("port", "ports"),
         ),
+        "storage": _STORAGE,
     }
 )
 

@@ -140,9 +140,9 @@ def _volume(kind: str, item: Fields) -> JsonObject:
         case "pvc":
             return {"persistentVolumeClaim": {"claimName": item.required("claimName")}}
         case "configMap":
-            return {"configMap": {"name": item.required("cmName"), **_projection(item)}}
+            return {"configMap": {"name": item.required("cmName"), **projection(item)}}
         case "secret":
-            return {"secret": {"secretName": item.required("secretName"), **_projection(item)}}
+            return {"secret": {"secretName": item.required("secretName"), **projection(item)}}
         case "emptyDir":
             medium = item.choice("medium", ("Memory",))
             return {"emptyDir": {"medium": medium} if medium else {}}
@@ -150,7 +150,7 @@ def _volume(kind: str, item: Fields) -> JsonObject:
             return {"hostPath": {"path": item.required("path")}}
 
 
-def _projection(item: Fields) -> JsonObject:
+def projection(item: Fields) -> JsonObject:
     """Files of a config map or secret. Modes default to KubeVela's: 420 (0644) for all, 511 (0777) for single items."""
     entries = [
         {"key": entry.required("key"), "path": entry.required("path"), "mode": entry.whole("mode", 0, 0o777, 511)} for entry in item.items("items")

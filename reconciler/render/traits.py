@@ -11,6 +11,7 @@ from reconciler.model.identity import JsonObject
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
 from reconciler.render.pod_traits import set_resources
+from reconciler.render.storage import add_storage
 from reconciler.render.workloads import Target, dig, mappings, templates
 
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
@@ -95,6 +96,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "annotations": _set_annotations,
         "resource": set_resources,
         "expose": add_service,
+        "storage": add_storage,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

@@ -108,3 +108,29 @@ def test_expose_of_a_component_that_has_a_service_already_says_what_to_leave_out
 def test_expose_of_what_does_not_stay_is_an_error(obj):
     with pytest.raises(RenderError, match="nothing that a Service could reach"):
         render("k8s-objects", {"objects": [{**obj, "metadata": {"name": "a"}, "spec": {}}]}, ("expose", {"port": [80]}))
+
+
+def test_storage_mounts_what_is_there_already_without_making_it():
+    objects = render("webservice", WEB, ("storage", {"pvc": [{"name": "old", "mountPath": "/old", "mountOnly": True}]}))
+    assert [obj["kind"] for obj in objects] == ["Deployment"]
+    assert pod(objects)["volumes"] == [{"name": "pvc-old", "persistentVolumeClaim": {"claimName": "old"}}]
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"emptyDir": [{"name": "a.b", "mountPath": "/a"}]}, r"emptyDir\[0\].name: makes no volume name"),
+        ({"pvc": [{"name": "a" * 60, "mountPath": "/a"}]}, "makes no volume name"),
+        ({"emptyDir": [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/a"}]}, "another /a already"),
+        ({"configMap": [{"name": "a"}]}, r"configMap\[0\].mountPath: is required"),
+    ],
+)
+def test_storage_that_no_pod_could_mount_is_an_error(properties, message):
+    with pytest.raises(RenderError, match=message):
+        render("webservice", WEB, ("storage", properties))
+
+
+def test_storage_of_a_secret_keeps_its_values_out_of_errors():
+    with pytest.raises(RenderError) as caught:
+        render("webservice", WEB, ("storage", {"secret": [{"name": "a", "mountPath": "/a", "stringData": {"k": ["hunter2"]}}]}))
+    assert "hunter2" not in str(caught.value)
