@@ -33,7 +33,7 @@ def add_storage(fields: Fields, target: Target) -> None:
             if not is_label(name):
                 raise item.error("name", "makes no volume name (lower case letters, digits and dashes, at most 63 with the kind before it)")
             part = make(item, name)
-            for spec in target.pod_specs(fields):
+            for spec in target.pod_specs(fields) if part.mounts or part.devices else ():
                 append(item, spec, "volumes", [{"name": name, **part.volume}])
             for container in target.containers(fields):
                 append(item, container, "volumeMounts", part.mounts, "mountPath")
