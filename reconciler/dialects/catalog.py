@@ -13,9 +13,9 @@ SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-
 
 _TEXTS = ListOf(Text(empty=True))
 _PORT = Whole(1, 65535)
-_PULL = ("Always", "Never", "IfNotPresent")
+PULL = ("Always", "Never", "IfNotPresent")
 _KEY_OF = Record({"name": Text(), "key": Text()}, required=("name", "key"))
-_ENV = Record(
+ENV = Record(
     {
         "name": Text(),
         "value": Text(empty=True),
@@ -50,7 +50,7 @@ _VOLUMES = Record(
         "hostPath": ListOf(Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path"))),
     }
 )
-_PROBE = Record(
+PROBE = Record(
     {
         "exec": Record({"command": ListOf(Text(empty=True), least=1)}, required=("command",)),
         "httpGet": Record(
@@ -74,17 +74,17 @@ _PROBE = Record(
 )
 _WORKER: dict[str, Shape] = {
     "image": Text(),
-    "imagePullPolicy": Text(choices=_PULL),
+    "imagePullPolicy": Text(choices=PULL),
     "imagePullSecrets": ListOf(Text()),
     "cmd": _TEXTS,
     "args": _TEXTS,
-    "env": ListOf(_ENV),
+    "env": ListOf(ENV),
     "cpu": Quantity(),
     "memory": Quantity(),
     "limit": Record({"cpu": Quantity(), "memory": Quantity()}),
     "volumeMounts": _VOLUMES,
-    "livenessProbe": _PROBE,
-    "readinessProbe": _PROBE,
+    "livenessProbe": PROBE,
+    "readinessProbe": PROBE,
     "hostAliases": ListOf(Record({"ip": Text(), "hostnames": ListOf(Text(), least=1)}, required=("ip", "hostnames"))),
     "labels": MapOf(Text(empty=True)),
     "annotations": MapOf(Text(empty=True)),
@@ -119,11 +119,11 @@ MICROSERVICE = Record(
         "name": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
         "values": Record(
             {
-                "image": Record({"repository": Text(), "tag": Text(), "pullPolicy": Text(choices=_PULL)}, required=("repository",)),
+                "image": Record({"repository": Text(), "tag": Text(), "pullPolicy": Text(choices=PULL)}, required=("repository",)),
                 "replicaCount": Whole(0, 100_000),
                 "resources": Record({"limits": MapOf(Quantity()), "requests": MapOf(Quantity())}),
                 "deployNamespace": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
-                "env": ListOf(_ENV),
+                "env": ListOf(ENV),
                 "ports": ListOf(PortOr(_SERVICE_PORT)),
             },
             required=("image",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.catalog import KEYS, PORT_NAME, SUBDOMAIN
+from reconciler.dialects.catalog import DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PULL, SUBDOMAIN
 from reconciler.dialects.shapes import ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
@@ -61,6 +61,8 @@ _STORAGE = Record(
         "hostPath": ListOf(Record({**_MOUNT, "path": Text(), "type": Text()}, required=("name", "mountPath", "path"))),
     }
 )
+_TEXTS = ListOf(Text(empty=True))
+_CONTAINER_NAME = Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)")
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -80,6 +82,20 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             one_of=("port", "ports"),
         ),
         "storage": _STORAGE,
+        "sidecar": Record(
+            {
+                "name": _CONTAINER_NAME,
+                "image": Text(),
+                "imagePullPolicy": Text(choices=PULL),
+                "cmd": _TEXTS,
+                "args": _TEXTS,
+                "env": ListOf(ENV),
+                "volumes": ListOf(Record({"name": _CONTAINER_NAME, "path": Text()}, required=("name", "path"))),
+                "livenessProbe": PROBE,
+                "readinessProbe": PROBE,
+            },
+            required=("name", "image"),
+        ),
     }
 )
 

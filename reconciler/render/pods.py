@@ -9,7 +9,7 @@ from reconciler.render.fields import Fields
 
 COMPONENT_LABEL: Final = "app.oam.dev/component"
 NAME_LABEL: Final = "app.oam.dev/name"
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _SHARED_MOUNT = ("mountPath", "subPath")
 
@@ -21,7 +21,7 @@ def pod_template(application: str, component: str, fields: Fields) -> JsonObject
     """
     volumes, mounts = _volumes(fields.below("volumeMounts"))
     container: JsonObject = {"name": component, "image": fields.required("image")}
-    pull = fields.choice("imagePullPolicy", _PULL_POLICIES)
+    pull = fields.choice("imagePullPolicy", PULL_POLICIES)
     ports = container_ports(fields)
     optional = {
         "imagePullPolicy": pull,

@@ -134,3 +134,15 @@ def test_storage_of_a_secret_keeps_its_values_out_of_errors():
     with pytest.raises(RenderError) as caught:
         render("webservice", WEB, ("storage", {"secret": [{"name": "a", "mountPath": "/a", "stringData": {"k": ["hunter2"]}}]}))
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_sidecar_shares_the_volume_that_the_pod_has():
+    properties = {**WEB, "volumeMounts": {"emptyDir": [{"name": "logs", "mountPath": "/logs", "medium": "Memory"}]}}
+    spec = pod(render("webservice", properties, ("sidecar", {"name": "tail", "image": "x", "volumes": [{"name": "logs", "path": "/l"}]})))
+    assert spec["volumes"] == [{"name": "logs", "emptyDir": {"medium": "Memory"}}]
+    assert [container["name"] for container in spec["containers"]] == ["web", "tail"]
+
+
+def test_a_sidecar_of_the_components_own_name_is_an_error():
+    with pytest.raises(RenderError, match="the containers of the pod have another web already"):
+        render("webservice", WEB, ("sidecar", {"name": "web", "image": "x"}))
