@@ -96,6 +96,21 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             },
             required=("name", "image"),
         ),
+        "init-container": Record(
+            {
+                "name": _CONTAINER_NAME,
+                "image": Text(),
+                "imagePullPolicy": Text(choices=PULL),
+                "cmd": _TEXTS,
+                "args": _TEXTS,
+                "env": ListOf(ENV),
+                "mountName": _CONTAINER_NAME,
+                "appMountPath": Text(),
+                "initMountPath": Text(),
+                "extraVolumeMounts": ListOf(Record({"name": _CONTAINER_NAME, "mountPath": Text()}, required=("name", "mountPath"))),
+            },
+            required=("name", "image", "appMountPath", "initMountPath"),
+        ),
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.identity import JsonObject
+from reconciler.model.text import one_line
 from reconciler.render.fields import Fields
 from reconciler.render.pods import PULL_POLICIES, environment_of
 from reconciler.render.workloads import Target, append
@@ -23,6 +24,24 @@ def add_sidecar(fields: Fields, target: Target) -> None:
     for spec in target.pod_specs(fields):
         append(fields, spec, "containers", [container])
         _ensure_volumes(fields, spec, [str(mount["name"]) for mount in mounts])
+
+
+def add_init_container(fields: Fields, target: Target) -> None:
+    """Runs to its end before the component starts, and hands its files over through the volume `mountName`."""
+    volume = fields.text("mountName", "workdir")
+    shared: JsonObject = {"name": volume, "mountPath": fields.required("initMountPath")}
+    own: JsonObject = {"name": volume, "mountPath": fields.required("appMountPath")}
+    more = [{"name": item.required("name"), "mountPath": item.required("mountPath")} for item in fields.items("extraVolumeMounts")]
+    container = {"imagePullPolicy": "IfNotPresent", **_container(fields), "volumeMounts": [shared, *more]}
+    for spec in target.pod_specs(fields):
+        append(fields, spec, "initContainers", [container])
+        _ensure_volumes(fields, spec, [volume])
+        known = [item["name"] for item in spec["volumes"]]
+        missing = [str(mount["name"]) for mount in more if mount["name"] not in known]
+        if missing:
+            raise fields.error("extraVolumeMounts", f"the pod has no volume {one_line(missing[0], 63)}")
+    for main in target.containers(fields):
+        append(fields, main, "volumeMounts", [own], "mountPath")
 
 
 def _container(fields: Fields) -> JsonObject:

@@ -10,7 +10,7 @@ from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
-from reconciler.render.more_containers import add_sidecar
+from reconciler.render.more_containers import add_init_container, add_sidecar
 from reconciler.render.pod_traits import set_resources
 from reconciler.render.storage import add_storage
 from reconciler.render.workloads import Target, dig, mappings, templates
@@ -99,6 +99,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "expose": add_service,
         "storage": add_storage,
         "sidecar": add_sidecar,
+        "init-container": add_init_container,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

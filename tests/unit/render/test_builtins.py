@@ -146,3 +146,9 @@ def test_a_sidecar_shares_the_volume_that_the_pod_has():
 def test_a_sidecar_of_the_components_own_name_is_an_error():
     with pytest.raises(RenderError, match="the containers of the pod have another web already"):
         render("webservice", WEB, ("sidecar", {"name": "web", "image": "x"}))
+
+
+def test_an_init_container_that_mounts_what_the_pod_does_not_have_is_an_error():
+    properties = {"name": "init", "image": "x", "appMountPath": "/a", "initMountPath": "/b"}
+    with pytest.raises(RenderError, match="extraVolumeMounts: the pod has no volume gone"):
+        render("webservice", WEB, ("init-container", {**properties, "extraVolumeMounts": [{"name": "gone", "mountPath": "/c"}]}))
