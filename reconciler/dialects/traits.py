@@ -63,6 +63,19 @@ _STORAGE = Record(
 )
 _TEXTS = ListOf(Text(empty=True))
 _CONTAINER_NAME = Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)")
+_VERBS = ListOf(Text(), least=1)
+_PRIVILEGE = Record(
+    {
+        "verbs": _VERBS,
+        "apiGroups": _TEXTS,
+        "resources": _VERBS,
+        "resourceNames": _VERBS,
+        "nonResourceURLs": _VERBS,
+        "scope": Text(choices=("namespace", "cluster")),
+    },
+    required=("verbs",),
+    one_of=("resources", "nonResourceURLs"),
+)
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -111,6 +124,7 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             },
             required=("name", "image", "appMountPath", "initMountPath"),
         ),
+        "service-account": Record({"name": _NAME, "create": Truth(), "privileges": ListOf(_PRIVILEGE)}, required=("name",)),
     }
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.render.accounts import set_service_account
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
@@ -100,6 +101,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "storage": add_storage,
         "sidecar": add_sidecar,
         "init-container": add_init_container,
+        "service-account": set_service_account,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

@@ -152,3 +152,17 @@ def test_an_init_container_that_mounts_what_the_pod_does_not_have_is_an_error():
     properties = {"name": "init", "image": "x", "appMountPath": "/a", "initMountPath": "/b"}
     with pytest.raises(RenderError, match="extraVolumeMounts: the pod has no volume gone"):
         render("webservice", WEB, ("init-container", {**properties, "extraVolumeMounts": [{"name": "gone", "mountPath": "/c"}]}))
+
+
+def test_privileges_of_a_service_account_are_bound_in_the_namespace_that_the_pods_run_in():
+    properties = {"name": "reader", "privileges": [{"verbs": ["get"], "resources": ["pods"]}]}
+    component = Component("web@far", "web", "webservice", WEB, traits=[Trait("service-account", properties)], namespace="far")
+    _, role, binding = PythonRenderer().render(component, CONTEXT, Nothing())
+    assert role["rules"] == [{"apiGroups": [""], "verbs": ["get"], "resources": ["pods"]}]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "reader", "namespace": "far"}]
+
+
+def test_urls_are_no_privilege_within_a_namespace():
+    properties = {"name": "reader", "privileges": [{"verbs": ["get"], "nonResourceURLs": ["/healthz"]}]}
+    with pytest.raises(RenderError, match="nonResourceURLs: needs scope: cluster"):
+        render("webservice", WEB, ("service-account", properties))
