@@ -71,9 +71,7 @@ def _of_removal(app: Application) -> list[Condition]:
         return [_condition("Reconciling", "Deleting", "removed from git; its objects are being deleted")]
     line = f"if it is meant, add {removal.approval} to `approved` in {PRUNE_FILE}; if not, put the manifest back"
     names = f"; would delete: {', '.join(str(ref) for ref in app.refs()[:_LISTED])}" if removal.state == "InDoubt" else ""
-    return [
-        _condition("RemovalInDoubt", removal.state, f"not declared in git any more, but {removal.reason}: it is kept; {line}; would delete: {names}")
-    ]
+    return [_condition("RemovalInDoubt", removal.state, f"not declared in git any more, but {removal.reason}: it is kept; {line}{names}")]
 
 
 def _of_run(app: Application, entry: Entry | None, stop: StopView | None) -> list[Condition]:
@@ -105,7 +103,8 @@ def _of_write_back(app: Application, entry: Entry | None) -> list[Condition]:
     for run in reversed(app.runs):
         owed = run.write_back
         if owed is not None and owed.state == "Differs" and owed.rejected == digest:
-            return [_condition("GitDiffers", owed.reason, f"git still declares what was rolled back. To commit:\n{owed.message}")]
+            what = ". To commit:\n" if owed.reason == "WriteBackOff" else ": "  # otherwise the message begins with what is in the way
+            return [_condition("GitDiffers", owed.reason, f"git still declares what was rolled back{what}{owed.message}")]
     return []
 
 

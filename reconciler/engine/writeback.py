@@ -160,7 +160,7 @@ class WriteBacker:
                 if digest != wanted:
                     return "the edit would not give exactly the target revision"
             elif entry is None or not entry.valid or (digest != entry.declared.digest and not self._is_owed(other, digest)):
-                return f"it would change {other} too: what environments share can't be written back for one alone"
+                return f"the commit that takes it back would change {other} too: what environments share can't be written back for one alone"
         return "" if key in new else "the edit would not give exactly the target revision"
 
     def _is_owed(self, key: AppKey, digest: str) -> bool:

@@ -87,7 +87,7 @@ def judge_run(code: str, items: Sequence[Item], head: Head, run_digest: str, sta
 
 
 def _objection(item: Item, code: str, standing: Collection[str], gate: WaitingGate) -> Remark | None:
-    line = f'"{GATE_PREFIX}{gate.key}: {item.verb}@{gate.code}"'
+    line = f'{GATE_PREFIX}{gate.key}: "{item.verb}@{gate.code}"'
     if item.code:
         if item.code == code:
             return None

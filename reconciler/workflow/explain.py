@@ -17,7 +17,6 @@ from reconciler.model.text import one_line
 _NOT_WRITTEN: Final[Mapping[str, str]] = {
     "WriteBackOff": "write-back is off",
     "BranchCheckedOut": "a work tree has the branch checked out",
-    "NotExact": "no edit of this manifest alone gives that revision back",
     "OtherWriter": "another writer is declared for the branch",
     "PushRefused": "the push was refused",
 }
@@ -100,6 +99,9 @@ def _differing(status: ApplicationStatus, _: datetime) -> str | None:
     differs = _condition(status, "GitDiffers")
     if differs is None:
         return None
+    if differs.reason == "NotExact":  # no command makes that commit either
+        first = _text(differs.message.partition("\n")[0])
+        return f", because {first or 'it was rolled back, and no edit of this manifest alone says so in git'}; push something newer to go on"
     why = _NOT_WRITTEN.get(differs.reason, _text(differs.reason))
     return f", because it was rolled back and git could not be set right: {why}; make the commit with `reconciler rollback {status.key} --push`"
 
@@ -112,7 +114,8 @@ def _ended(status: ApplicationStatus, _: datetime) -> str | None:
     if run is not None and run.kind == "restore" and run.phase == Phase.FAILED:
         return f", because going back to {_text(run.revision)} failed in run {_text(run.id)}{_failure(run)}; push a change that mends it"
     if run is not None and run.phase == Phase.FAILED:
-        return f", because run {_text(run.id)} failed{_failure(run)}; it is not tried again by itself: push a change that mends it"
+        back = "" if status.running is None else f", or go back with `reconciler rollback {status.key} --push`"
+        return f", because run {_text(run.id)} failed{_failure(run)}; it is not tried again by itself: push a change that mends it{back}"
     if run is not None and run.phase == Phase.TERMINATED:
         return f", because run {_text(run.id)} was ended{_decided(run)}; {_text(run.revision)} is held until a change is pushed"
     if rejected is not None or (run is not None and run.phase == Phase.ROLLED_BACK):

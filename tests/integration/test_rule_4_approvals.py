@@ -37,7 +37,7 @@ async def test_rule_4b_an_approval_of_an_older_revision_merged_after_a_newer_one
         assert gate.revision == "web-v3"
         assert await value(daemon, "web") == "1"
         assert daemon.conditions("web")["DecisionIgnored"].startswith("StaleCode: ")
-        assert f"{gate.key}: {gate.continue_}" in daemon.conditions("web")["DecisionIgnored"]
+        assert f'{gate.key}: "{gate.continue_}"' in daemon.conditions("web")["DecisionIgnored"]
 
 
 async def test_rule_4b_an_approval_in_the_same_push_as_another_spec_opens_nothing(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_rule_4b_continue_without_a_code_never_counts_and_the_condition_pr
         await push(daemon, clone, {"README.md": "nothing of ours"})
         gate = gate_of(daemon, "web")
         assert daemon.conditions("web")["DecisionIgnored"].startswith("CodeNeeded: ")
-        assert f"{gate.key}: {gate.continue_}" in daemon.conditions("web")["DecisionIgnored"]
+        assert f'{gate.key}: "{gate.continue_}"' in daemon.conditions("web")["DecisionIgnored"]
         clone.push({"web.yaml": app("1", approve=gate.continue_)})
         await daemon.synced("web")
         assert "DecisionIgnored" not in daemon.conditions("web")

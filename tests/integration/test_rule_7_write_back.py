@@ -254,7 +254,7 @@ async def test_rule_7c_what_environments_share_cannot_be_written_back_for_one_al
         head = clone.push({"live/web.yaml": web("live", "rollback")})
         await daemon.until(lambda: "GitDiffers" in daemon.conditions("web", "live"))
         assert daemon.conditions("web", "live")["GitDiffers"].startswith("NotExact: ")
-        assert "it would change dev/web too" in daemon.conditions("web", "live")["GitDiffers"]
+        assert "rolled back: the commit that takes it back would change dev/web too" in daemon.conditions("web", "live")["GitDiffers"]
         assert "shared/page.yaml" in daemon.conditions("web", "live")["GitDiffers"]
         await daemon.until(lambda: "web-v2-1 RolledBack" in phases(daemon, "web", "live"))
         assert [await value(daemon, "page", stage) for stage in stages] == ["2", "2", "1"]

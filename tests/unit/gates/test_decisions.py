@@ -48,7 +48,7 @@ def test_rule_4b_a_decision_counts_exactly_if_digest_code_standing_and_look_allo
 def test_rule_4b_what_does_not_count_is_told_with_the_line_that_would(one):
     judgement = judge(ALONE, [one], LATER, "digest", {"verify=end"})
     assert judgement.verdict is None
-    assert f'"gates.reconciler.dev/verify: {one.verb}@{CODE}"' in judgement.remarks[0].message
+    assert f'gates.reconciler.dev/verify: "{one.verb}@{CODE}"' in judgement.remarks[0].message
 
 
 def test_rule_4b_items_of_a_list_are_judged_singly():

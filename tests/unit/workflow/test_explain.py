@@ -61,13 +61,20 @@ STATES = {
             "make the commit with `reconciler rollback default/web --push`."
         ),
     ),
+    "git differs, and no commit takes it back": (
+        application(conditions=[condition("GitDiffers", "NotExact", "git still declares what was rolled back: it is shared\n--- a\n+++ b")], **OUT),
+        "default/web is at web-v1, not web-v2, because git still declares what was rolled back: it is shared; push something newer to go on.",
+    ),
     "failed": (
         application(run=run("Failed", [step(phase="Failed", message="Deployment web: image is missing.")]), **OUT),
-        "because run web-v2-1 failed at step apply: Deployment web: image is missing; it is not tried again by itself: push a change that mends it.",
+        (
+            "because run web-v2-1 failed at step apply: Deployment web: image is missing; it is not tried again by itself: "
+            "push a change that mends it, or go back with `reconciler rollback default/web --push`."
+        ),
     ),
     "failed, nowhere to go back": (
         application(running=None, run=run("Failed", reason="NoRollbackTarget"), conditions=[condition("Stalled", "NoRollbackTarget")], **OUT),
-        "because run web-v2-1 failed: NoRollbackTarget; it is not tried again",
+        "because run web-v2-1 failed: NoRollbackTarget; it is not tried again by itself: push a change that mends it.",
     ),
     "a restore that failed": (
         application(run=run("Failed", kind="restore", revision="web-v1", message="apply refused"), **OUT),
