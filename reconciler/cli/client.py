@@ -12,8 +12,9 @@ import msgspec
 
 from reconciler.cli.errors import CommandError, NotFoundError, RefusedError, UnreachableError, UsageError
 from reconciler.model.identity import AppKey
+from reconciler.model.problem import Problem
 from reconciler.model.status import ApplicationStatus
-from reconciler.model.text import nearest
+from reconciler.model.text import nearest, one_line
 from reconciler.settings import DEFAULT_LISTEN
 
 DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
@@ -79,16 +80,38 @@ class Client:
         if not text or ("/" in text and not (key.namespace and key.name)):
             raise UsageError(f"{text!r} names no application: write NAME or NAMESPACE/NAME")
         if "/" in text:
-            status: ApplicationStatus = self.decode(self.locate(key), ApplicationStatus)
+            try:
+                status: ApplicationStatus = self.decode(self.locate(key), ApplicationStatus)
+            except NotFoundError as error:
+                raise NotFoundError(f"{error}{self._unread(key.name)}") from None
             return status
         found = self.applications(text)
         if not found:
-            close = nearest(text, sorted({status.application for status in self.applications()}))
-            raise NotFoundError(f"no application is called {text!r}" + (f"; did you mean {close}?" if close else ""))
+            unread = self._unread(text)
+            close = None if unread else nearest(text, sorted({status.application for status in self.applications()}))
+            raise NotFoundError(f"no application is called {text!r}{unread}" + (f"; did you mean {close}?" if close else ""))
         if len(found) > 1:
             names = ", ".join(str(status.key) for status in found)
             raise UsageError(f"{text!r} is the name of several applications: say which of {names}")
         return found[0]
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the documents of the head, errors only."""
+        found: list[Problem] = self.decode("/v1/problems", list[Problem])
+        return [problem for problem in found if problem.severity == "error"]
+
+    def unready(self) -> str:
+        """Why the daemon has not read the repository yet; empty where it has."""
+        try:
+            self.get("/readyz")
+        except UnreachableError as error:
+            return str(error)
+        return ""
+
+    def _unread(self, name: str) -> str:
+        """An application whose first manifest has errors is none yet: what is wrong with it."""
+        problem = next((problem for problem in self.problems() if problem.object.endswith(f" {name}")), None)
+        return f" yet: {one_line(problem, 600)}" if problem else ""
 
     def revisions(self, key: AppKey) -> list[RevisionRecord]:
         found: list[RevisionRecord] = self.decode(self.locate(key, "revisions"), list[RevisionRecord])

@@ -14,6 +14,7 @@ from reconciler.model.status import ApplicationStatus
 
 COLUMNS = ("APPLICATION", "ENVIRONMENT", "SYNC", "HEALTH", "RUNNING", "DESIRED", "RUN", "GATE", "NOTES")
 WATCH_SECONDS = 1.0
+LISTED = 10
 
 
 @click.command()
@@ -24,17 +25,30 @@ WATCH_SECONDS = 1.0
 def command(application: str | None, watch: bool, output: str, server: str) -> None:
     """Show where every application stands, or the one that APP names."""
     client = Client(server)
-    last: list[ApplicationStatus] | None = None
+    last: tuple[list[ApplicationStatus], list[str]] | None = None
     while True:
         found = [client.find(application)] if application else client.applications()
-        if found != last:
+        seen = found, [] if application or output == "json" else _find_fault(client, found)
+        if seen != last:
             if watch and output == "human":
                 click.clear()
             _print(found, output)
-            last = found
+            for line in seen[1]:
+                print_line(line)
+            last = seen
         if not watch:
             return
         time.sleep(WATCH_SECONDS)
+
+
+def _find_fault(client: Client, found: list[ApplicationStatus]) -> list[str]:
+    """What keeps manifests from being applications, which no line of the table would show."""
+    unready = client.unready() if not found else ""
+    if unready:
+        return [f"The repository is not read yet: {unready}"]
+    problems = client.problems()
+    listed = [f"not applied: {problem}" for problem in problems[:LISTED]]
+    return [*listed, f"… and {len(problems) - LISTED} more errors: see `reconciler lint`"] if len(problems) > LISTED else listed
 
 
 def _print(found: list[ApplicationStatus], output: str) -> None:
@@ -42,7 +56,7 @@ def _print(found: list[ApplicationStatus], output: str) -> None:
         print_json(found)
         return
     now = datetime.now(UTC)
-    print_table(COLUMNS, [_describe(status, now) for status in found], "No applications: nothing in the repository declares one.")
+    print_table(COLUMNS, [_describe(status, now) for status in found], "No applications: nothing that was read in the repository declares one.")
     for status in found:
         for gate in status.gates:
             print_line(f"{status.key} waits at gate {gate.step} of {gate.revision}. To let it go on, commit in {status.path}:")

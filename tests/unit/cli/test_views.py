@@ -238,7 +238,7 @@ def test_another_server_at_the_address_is_recognised_as_such(ask, monkeypatch):
     assert "is not a reconciler" in answer.err
 
 
-@pytest.mark.parametrize("command", ["status", "why", "diff", "approve", "reject", "rollback", "suspend", "resume"])
+@pytest.mark.parametrize("command", ["status", "why", "diff", "history", "approve", "reject", "rollback", "suspend", "resume"])
 def test_help_is_there_and_names_the_server(call, command):
     answer = call(command, "--help")
     assert answer.code == 0
@@ -258,3 +258,35 @@ def test_json_has_no_control_characters_of_its_texts(ask, reader):
     assert "\x1b" not in out
     assert json.loads(out)[0]["suspended"] == "a\x1b[2J"
     assert click.unstyle(out) == out
+
+
+BROKEN = {"path": "lab/new.yaml", "line": 12, "object": "Application new", "field": "spec", "severity": "error", "message": "image is required"}
+
+
+def test_status_tells_of_manifests_that_are_no_application_for_their_errors(ask, reader):
+    reader.findings = [BROKEN, {**BROKEN, "severity": "warning", "message": "no name"}]
+    lines = ask("status").out.splitlines()
+    assert lines[-1] == "not applied: lab/new.yaml:12: Application new: spec: image is required"
+    assert "no name" not in "".join(lines)
+    assert "not applied" not in ask("status", "shop").out
+    assert "not applied" not in ask("status", "-o", "json").out
+
+
+def test_status_lists_the_first_ten_errors_and_counts_the_others(ask, reader):
+    reader.findings = [{**BROKEN, "line": number} for number in range(1, 14)]
+    lines = ask("status").out.splitlines()
+    assert sum(line.startswith("not applied: ") for line in lines) == 10
+    assert "3 more" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["new", "lab/new"])
+def test_a_name_that_only_a_broken_manifest_has_is_answered_with_what_is_wrong(ask, reader, name):
+    reader.findings = [BROKEN]
+    answer = ask("why", name)
+    assert answer.code == 4
+    assert "yet: lab/new.yaml:12: Application new: spec: image is required" in answer.err
+
+
+def test_status_of_nothing_says_why_the_repository_is_not_read(ask, reader):
+    reader.statuses, reader.readiness = [], (False, "origin.git has no commit yet")
+    assert "not read yet: origin.git has no commit yet" in ask("status").out
