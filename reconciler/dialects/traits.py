@@ -16,7 +16,8 @@ _RESOURCES = Record({"cpu": Quantity(), "memory": Quantity()})
 _EXPOSED = Record({"port": _PORT, "name": PORT_NAME, "protocol": _PROTOCOL, "nodePort": _PORT}, required=("port",))
 _NAME = Text(pattern=SUBDOMAIN, meaning="an object name (lower case letters, digits, dashes and dots)")
 _SIZE = Record({"storage": Quantity()}, required=("storage",))
-_MATCHES = ListOf(Record({"key": Text(), "operator": Text(), "values": ListOf(Text(empty=True))}, required=("key",)))
+_OPERATOR = Text(choices=("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"))
+_MATCHES = ListOf(Record({"key": Text(), "operator": _OPERATOR, "values": ListOf(Text(empty=True))}, required=("key", "operator")))
 _SELECTOR = Record({"matchLabels": _LABELS, "matchExpressions": _MATCHES})
 _SOURCE = Record({"name": Text(), "kind": Text(), "apiGroup": Text()}, required=("name", "kind"))
 _MOUNT: dict[str, Shape] = {"name": _NAME, "mountPath": Text(), "subPath": Text(), "readOnly": Truth()}
@@ -76,6 +77,32 @@ _PRIVILEGE = Record(
     required=("verbs",),
     one_of=("resources", "nonResourceURLs"),
 )
+_POD_TERM = Record(
+    {"labelSelector": _SELECTOR, "namespaceSelector": _SELECTOR, "namespaces": ListOf(Text()), "topologyKey": Text()}, required=("topologyKey",)
+)
+_WEIGHT = Whole(1, 100)
+_POD_AFFINITY = Record(
+    {
+        "required": ListOf(_POD_TERM),
+        "preferred": ListOf(Record({"weight": _WEIGHT, "podAffinityTerm": _POD_TERM}, required=("weight", "podAffinityTerm"))),
+    }
+)
+_NODE_TERM = Record({"matchExpressions": _MATCHES, "matchFields": _MATCHES})
+_NODE_AFFINITY = Record(
+    {
+        "required": Record({"nodeSelectorTerms": ListOf(_NODE_TERM, least=1)}, required=("nodeSelectorTerms",)),
+        "preferred": ListOf(Record({"weight": _WEIGHT, "preference": _NODE_TERM}, required=("weight", "preference"))),
+    }
+)
+_TOLERATION = Record(
+    {
+        "key": Text(),
+        "operator": Text(choices=("Exists", "Equal")),
+        "value": Text(empty=True),
+        "effect": Text(choices=("NoSchedule", "PreferNoSchedule", "NoExecute")),
+        "tolerationSeconds": Whole(),
+    }
+)
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -125,6 +152,9 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             required=("name", "image", "appMountPath", "initMountPath"),
         ),
         "service-account": Record({"name": _NAME, "create": Truth(), "privileges": ListOf(_PRIVILEGE)}, required=("name",)),
+        "affinity": Record(
+            {"podAffinity": _POD_AFFINITY, "podAntiAffinity": _POD_AFFINITY, "nodeAffinity": _NODE_AFFINITY, "tolerations": ListOf(_TOLERATION)}
+        ),
     }
 )
 

@@ -36,7 +36,7 @@ def add_init_container(fields: Fields, target: Target) -> None:
     for spec in target.pod_specs(fields):
         append(fields, spec, "initContainers", [container])
         _ensure_volumes(fields, spec, [volume])
-        known = [item["name"] for item in spec["volumes"]]
+        known = [item.get("name") for item in spec["volumes"]]
         missing = [str(mount["name"]) for mount in more if mount["name"] not in known]
         if missing:
             raise fields.error("extraVolumeMounts", f"the pod has no volume {one_line(missing[0], 63)}")

@@ -166,3 +166,14 @@ def test_urls_are_no_privilege_within_a_namespace():
     properties = {"name": "reader", "privileges": [{"verbs": ["get"], "nonResourceURLs": ["/healthz"]}]}
     with pytest.raises(RenderError, match="nonResourceURLs: needs scope: cluster"):
         render("webservice", WEB, ("service-account", properties))
+
+
+def test_a_toleration_is_there_once_however_often_it_is_asked_for():
+    trait = ("affinity", {"tolerations": [{"key": "gpu", "operator": "Exists"}]})
+    assert pod(render("webservice", WEB, trait, trait))["tolerations"] == [{"operator": "Exists", "key": "gpu"}]
+
+
+@pytest.mark.parametrize("properties", [{}, {"tolerations": [{"value": "a"}]}])
+def test_affinity_that_says_nothing_is_an_error(properties):
+    with pytest.raises(RenderError, match=r"traits\[0\].properties"):
+        render("webservice", WEB, ("affinity", properties))
