@@ -64,14 +64,14 @@ _STORAGE = Record(
 )
 _TEXTS = ListOf(Text(empty=True))
 _CONTAINER_NAME = Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)")
-_VERBS = ListOf(Text(), least=1)
+_SOME = ListOf(Text(), least=1)
 _PRIVILEGE = Record(
     {
-        "verbs": _VERBS,
+        "verbs": _SOME,
         "apiGroups": _TEXTS,
-        "resources": _VERBS,
-        "resourceNames": _VERBS,
-        "nonResourceURLs": _VERBS,
+        "resources": _SOME,
+        "resourceNames": _SOME,
+        "nonResourceURLs": _SOME,
         "scope": Text(choices=("namespace", "cluster")),
     },
     required=("verbs",),
@@ -103,6 +103,17 @@ _TOLERATION = Record(
         "tolerationSeconds": Whole(),
     }
 )
+_SECURITY: dict[str, Shape] = {
+    "containerName": _CONTAINER_NAME,
+    "addCapabilities": _SOME,
+    "dropCapabilities": _SOME,
+    "allowPrivilegeEscalation": Truth(),
+    "privileged": Truth(),
+    "readOnlyRootFilesystem": Truth(),
+    "runAsNonRoot": Truth(),
+    "runAsUser": Whole(),
+    "runAsGroup": Whole(),
+}
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -155,6 +166,7 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
         "affinity": Record(
             {"podAffinity": _POD_AFFINITY, "podAntiAffinity": _POD_AFFINITY, "nodeAffinity": _NODE_AFFINITY, "tolerations": ListOf(_TOLERATION)}
         ),
+        "securitycontext": Record(_SECURITY | {"containers": ListOf(Record(_SECURITY, required=("containerName",)), least=1)}),
     }
 )
 

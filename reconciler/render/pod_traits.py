@@ -10,6 +10,8 @@ from reconciler.render.workloads import Target
 
 _DEFAULT_RESOURCES: Final = {"cpu": "1", "memory": "2048Mi"}
 
+_SECURITY_FLAGS: Final = {"allowPrivilegeEscalation": False, "privileged": False, "readOnlyRootFilesystem": False, "runAsNonRoot": True}
+
 
 def set_resources(fields: Fields, target: Target) -> None:
     """`cpu` and `memory` are request and limit alike; `requests` and `limits` say each alone, with KubeVela's defaults."""
@@ -23,3 +25,19 @@ def set_resources(fields: Fields, target: Target) -> None:
     for container in target.containers(fields):
         there = container.get("resources")
         container["resources"] = {**(there if isinstance(there, dict) else {}), **{side: dict(values) for side, values in found.items()}}
+
+
+def set_security_context(fields: Fields, target: Target) -> None:
+    """Of one container, or of each that `containers` names. KubeVela's defaults: not root, no privileges, a writable root file system."""
+    for item in fields.items("containers") if fields.has("containers") else (fields,):
+        name = item.required("containerName") if fields.has("containers") else item.text("containerName")
+        context: JsonObject = {field: item.flag(field, default) for field, default in _SECURITY_FLAGS.items()}
+        context |= {field: item.whole(field, 0, 2**31 - 1, 0) for field in ("runAsUser", "runAsGroup") if item.has(field)}
+        if context["runAsNonRoot"] and context.get("runAsUser") == 0:
+            raise item.error("runAsUser", "is root, and runAsNonRoot is true unless set to false")
+        changes = {"add": item.texts("addCapabilities"), "drop": item.texts("dropCapabilities")}
+        capabilities = {side: names for side, names in changes.items() if names}
+        if capabilities:
+            context["capabilities"] = capabilities
+        for container in target.containers(item, name):
+            container["securityContext"] = dict(context)

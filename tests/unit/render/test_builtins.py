@@ -177,3 +177,13 @@ def test_a_toleration_is_there_once_however_often_it_is_asked_for():
 def test_affinity_that_says_nothing_is_an_error(properties):
     with pytest.raises(RenderError, match=r"traits\[0\].properties"):
         render("webservice", WEB, ("affinity", properties))
+
+
+def test_root_must_be_said_twice():
+    with pytest.raises(RenderError, match="runAsUser: is root, and runAsNonRoot is true"):
+        render("webservice", WEB, ("securitycontext", {"runAsUser": 0}))
+
+
+def test_a_security_context_of_a_container_that_is_not_there_is_an_error():
+    with pytest.raises(RenderError, match=r"containers\[0\].containerName: the component has no such container"):
+        render("webservice", WEB, ("securitycontext", {"containers": [{"containerName": "gone"}]}))
