@@ -50,7 +50,7 @@ _VOLUMES = Record(
         "hostPath": ListOf(Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path"))),
     }
 )
-PROBE = Record(
+ACTIONS: Mapping[str, Shape] = MappingProxyType(
     {
         "exec": Record({"command": ListOf(Text(empty=True), least=1)}, required=("command",)),
         "httpGet": Record(
@@ -63,15 +63,19 @@ PROBE = Record(
             },
             required=("port",),
         ),
-        "tcpSocket": Record({"port": PortName()}, required=("port",)),
+        "tcpSocket": Record({"port": PortName(), "host": Text()}, required=("port",)),
+    }
+)
+PROBE_TIMES: Mapping[str, Shape] = MappingProxyType(
+    {
         "initialDelaySeconds": Whole(),
         "periodSeconds": Whole(1),
         "timeoutSeconds": Whole(1),
         "successThreshold": Whole(1),
         "failureThreshold": Whole(1),
-    },
-    one_of=("exec", "httpGet", "tcpSocket"),
+    }
 )
+PROBE = Record({**ACTIONS, **PROBE_TIMES}, one_of=tuple(ACTIONS))
 _WORKER: dict[str, Shape] = {
     "image": Text(),
     "imagePullPolicy": Text(choices=PULL),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.catalog import DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PULL, SUBDOMAIN
+from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PULL, SUBDOMAIN
 from reconciler.dialects.shapes import ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
@@ -114,6 +114,7 @@ _SECURITY: dict[str, Shape] = {
     "runAsUser": Whole(),
     "runAsGroup": Whole(),
 }
+_HOOK = Record(ACTIONS, one_of=tuple(ACTIONS))
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -167,6 +168,7 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
             {"podAffinity": _POD_AFFINITY, "podAntiAffinity": _POD_AFFINITY, "nodeAffinity": _NODE_AFFINITY, "tolerations": ListOf(_TOLERATION)}
         ),
         "securitycontext": Record(_SECURITY | {"containers": ListOf(Record(_SECURITY, required=("containerName",)), least=1)}),
+        "lifecycle": Record({"postStart": _HOOK, "preStop": _HOOK}),
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Final
 
 from reconciler.model.identity import JsonObject
@@ -41,3 +42,20 @@ def set_security_context(fields: Fields, target: Target) -> None:
             context["capabilities"] = capabilities
         for container in target.containers(item, name):
             container["securityContext"] = dict(context)
+
+
+def set_lifecycle(fields: Fields, target: Target) -> None:
+    """What runs after the container's start and before its end."""
+    hooks = {hook: _handler(fields.below(hook)) for hook in ("postStart", "preStop") if fields.has(hook)}
+    if not hooks:
+        raise fields.error("", "needs postStart or preStop")
+    for container in target.containers(fields):
+        there = container.get("lifecycle")
+        container["lifecycle"] = {**(there if isinstance(there, dict) else {}), **copy.deepcopy(hooks)}
+
+
+def _handler(fields: Fields, kinds: tuple[str, ...] = ("exec", "httpGet", "tcpSocket")) -> JsonObject:
+    given = [kind for kind in kinds if fields.has(kind)]
+    if len(given) != 1:
+        raise fields.error("", f"needs exactly one of {', '.join(kinds)}")
+    return {given[0]: fields.mapping(given[0])}

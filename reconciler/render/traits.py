@@ -12,7 +12,7 @@ from reconciler.render.accounts import set_service_account
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
-from reconciler.render.pod_traits import set_resources, set_security_context
+from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context
 from reconciler.render.scheduling import set_affinity
 from reconciler.render.storage import add_storage
 from reconciler.render.workloads import Target, dig, mappings, templates
@@ -105,6 +105,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "service-account": set_service_account,
         "affinity": set_affinity,
         "securitycontext": set_security_context,
+        "lifecycle": set_lifecycle,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

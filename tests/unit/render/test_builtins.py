@@ -187,3 +187,9 @@ def test_root_must_be_said_twice():
 def test_a_security_context_of_a_container_that_is_not_there_is_an_error():
     with pytest.raises(RenderError, match=r"containers\[0\].containerName: the component has no such container"):
         render("webservice", WEB, ("securitycontext", {"containers": [{"containerName": "gone"}]}))
+
+
+@pytest.mark.parametrize("properties", [{}, {"preStop": {}}, {"preStop": {"exec": {"command": ["a"]}, "tcpSocket": {"port": 1}}}])
+def test_a_lifecycle_needs_one_thing_to_do(properties):
+    with pytest.raises(RenderError, match="needs"):
+        render("webservice", WEB, ("lifecycle", properties))
