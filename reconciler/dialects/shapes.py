@@ -175,6 +175,19 @@ class Record:
                 shape.check(item, (*at, name), findings)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedOr:
+    """One thing spelled out, or several in the list at `field`: never both."""
+
+    field: str
+    several: Record
+    one: Record
+
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        listed = isinstance(value, dict) and value.get(self.field) is not None
+        (self.several if listed else self.one).check(value, at, findings)
+
+
 def kind_of(value: Any) -> str:
     """What a value is, in words; never the value itself, which may be a secret."""
     for types, word in ((bool, "true or false"), (int, "a number"), (float, "a number"), (str, "text"), (list, "a list"), (dict, "a mapping")):

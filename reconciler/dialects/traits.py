@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PULL, SUBDOMAIN
-from reconciler.dialects.shapes import ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
+from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PROBE_TIMES, PULL, SUBDOMAIN
+from reconciler.dialects.shapes import ListedOr, ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
 _PORT = Whole(1, 65535)
@@ -115,6 +115,15 @@ _SECURITY: dict[str, Shape] = {
     "runAsGroup": Whole(),
 }
 _HOOK = Record(ACTIONS, one_of=tuple(ACTIONS))
+_STARTUP: dict[str, Shape] = {
+    **ACTIONS,
+    **PROBE_TIMES,
+    "successThreshold": Whole(1, 1),
+    "containerName": _CONTAINER_NAME,
+    "terminationGracePeriodSeconds": Whole(1),
+    "grpc": Record({"port": _PORT, "service": Text()}, required=("port",)),
+}
+_STARTUP_ACTIONS = (*ACTIONS, "grpc")
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -169,6 +178,11 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
         ),
         "securitycontext": Record(_SECURITY | {"containers": ListOf(Record(_SECURITY, required=("containerName",)), least=1)}),
         "lifecycle": Record({"postStart": _HOOK, "preStop": _HOOK}),
+        "startup-probe": ListedOr(
+            "probes",
+            Record({"probes": ListOf(Record(_STARTUP, required=("containerName",), one_of=_STARTUP_ACTIONS), least=1)}),
+            Record(_STARTUP, one_of=_STARTUP_ACTIONS),
+        ),
     }
 )
 

@@ -13,6 +13,15 @@ _DEFAULT_RESOURCES: Final = {"cpu": "1", "memory": "2048Mi"}
 
 _SECURITY_FLAGS: Final = {"allowPrivilegeEscalation": False, "privileged": False, "readOnlyRootFilesystem": False, "runAsNonRoot": True}
 
+# Field to (least, default).
+_PROBE_TIMES: Final = {
+    "initialDelaySeconds": (0, 0),
+    "periodSeconds": (1, 10),
+    "timeoutSeconds": (1, 1),
+    "successThreshold": (1, 1),
+    "failureThreshold": (1, 3),
+}
+
 
 def set_resources(fields: Fields, target: Target) -> None:
     """`cpu` and `memory` are request and limit alike; `requests` and `limits` say each alone, with KubeVela's defaults."""
@@ -59,3 +68,15 @@ def _handler(fields: Fields, kinds: tuple[str, ...] = ("exec", "httpGet", "tcpSo
     if len(given) != 1:
         raise fields.error("", f"needs exactly one of {', '.join(kinds)}")
     return {given[0]: fields.mapping(given[0])}
+
+
+def set_startup_probe(fields: Fields, target: Target) -> None:
+    """Of one container, or of each that `probes` names; times are KubeVela's defaults unless given."""
+    for item in fields.items("probes") if fields.has("probes") else (fields,):
+        name = item.required("containerName") if fields.has("probes") else item.text("containerName")
+        probe = _handler(item, ("exec", "httpGet", "grpc", "tcpSocket"))
+        probe |= {field: item.whole(field, least, 2**31 - 1, default) for field, (least, default) in _PROBE_TIMES.items()}
+        if item.has("terminationGracePeriodSeconds"):
+            probe["terminationGracePeriodSeconds"] = item.whole("terminationGracePeriodSeconds", 1, 2**31 - 1, 1)
+        for container in target.containers(item, name):
+            container["startupProbe"] = copy.deepcopy(probe)

@@ -12,7 +12,7 @@ from reconciler.render.accounts import set_service_account
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
-from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context
+from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context, set_startup_probe
 from reconciler.render.scheduling import set_affinity
 from reconciler.render.storage import add_storage
 from reconciler.render.workloads import Target, dig, mappings, templates
@@ -106,6 +106,7 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "affinity": set_affinity,
         "securitycontext": set_security_context,
         "lifecycle": set_lifecycle,
+        "startup-probe": set_startup_probe,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

@@ -193,3 +193,8 @@ def test_a_security_context_of_a_container_that_is_not_there_is_an_error():
 def test_a_lifecycle_needs_one_thing_to_do(properties):
     with pytest.raises(RenderError, match="needs"):
         render("webservice", WEB, ("lifecycle", properties))
+
+
+def test_a_startup_probe_needs_exactly_one_thing_to_ask():
+    with pytest.raises(RenderError, match="needs exactly one of exec, httpGet, grpc, tcpSocket"):
+        render("webservice", WEB, ("startup-probe", {"periodSeconds": 5}))
