@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,13 @@ from reconciler.cli.output import output_option, print_json, print_line
 from reconciler.dialects.documents import line_of, parse
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.dialects.scope import in_scope
+from reconciler.gates.annotations import read_items
+from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
 from reconciler.model.identity import AppKey
-from reconciler.model.names import ENVIRONMENT_FILE, IGNORE_FILE
+from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_FILE, RESERVED_STEPS, is_ours
 from reconciler.model.problem import Problem
+from reconciler.model.text import one_line
 from reconciler.source.ignore import Ignore
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -74,7 +78,10 @@ def lint(files: DiskFiles, part: str = "") -> list[Problem]:
             found[path] = [Problem(path, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
             continue
         result = compile_file(path, data, files, known)
-        found[path] = [*result.problems, *(problem for app in result.applications for problem in _find_numbers(app, data))]
+        found[path] = [
+            *result.problems,
+            *(problem for app in result.applications for problem in (*_find_numbers(app, data), *_find_remarks(app, data))),
+        ]
         applications += result.applications
     # Files of a folder that a component refers to are that component's, not manifests of ours (rule 1a).
     folders = {watched for app in applications for watched in app.watched if watched.endswith("/")}
@@ -122,6 +129,21 @@ def _find_doubles(applications: list[Application]) -> list[Problem]:
 def _others(app: Application, same: list[Application]) -> list[str]:
     others = [f"{other.path}:{other.line}" for other in same if other is not app]
     return [*others[:5], f"{len(others) - 5} more"] if len(others) > 5 else others
+
+
+def _find_remarks(app: Application, data: bytes) -> list[Problem]:
+    """Decisions and annotations with a typo in them, which the daemon would pass by. Which codes fit, only the daemon knows."""
+    gates = {step.key for step in app.workflow.steps if is_gate(step)} | RESERVED_STEPS
+    messages = [remark.message for remark in read_items(app.annotations, gates).remarks]
+    for name in sorted(app.annotations)[:200]:
+        domain = name.partition("/")[0]
+        if name != domain and not is_ours(name) and get_close_matches(domain, (GROUP, GATE_PREFIX.rstrip("/")), cutoff=0.85):
+            messages.append(f"nothing reads {one_line(name)}: its domain is not {GROUP}")
+    if not messages:
+        return []
+    at = ("metadata", "annotations")
+    line = line_of(data.decode("utf-8", "replace"), app.index, at)
+    return [Problem(app.path, line, message, f"{app.kind} {app.name}", ".".join(at), "warning") for message in dict.fromkeys(messages)][:20]
 
 
 def _find_numbers(app: Application, data: bytes) -> list[Problem]:

@@ -65,6 +65,33 @@ def test_a_warning_alone_is_0(call, tmp_path, write):
     assert answer.code == 0
 
 
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        ("gates.reconciler.dev/aprove: continue@0123456789ab", "gates.reconciler.dev/aprove names no gate of this workflow (its gates: approve)"),
+        ("gates.reconciler.dev/approve: contniue@0123456789ab", "is no decision; write continue@CODE"),
+        ("gate.reconciler.dev/approve: continue@0123456789ab", "did you mean gates.reconciler.dev/approve?"),
+        ("gates.reconcilr.dev/approve: continue@0123456789ab", "nothing reads gates.reconcilr.dev/approve: its domain is not reconciler.dev"),
+        ("reconciler.dev/suspnd: lunch", "did you mean reconciler.dev/suspend?"),
+    ],
+)
+def test_rule_4f_an_annotation_that_nothing_would_read_is_a_warning(call, tmp_path, write, annotation, words):
+    text = APP.replace("  namespace: shop\n", f"  namespace: shop\n  annotations:\n    {annotation}\n")
+    write("web.yaml", text + "  workflow:\n    steps:\n      - {name: approve, type: suspend}\n")
+    answer = call("lint", tmp_path)
+    assert answer.code == 0
+    assert answer.out.startswith("warning: web.yaml:6: Application web: metadata.annotations: ")
+    assert words in answer.out
+    assert answer.out.endswith("0 errors, 1 warnings\n")
+
+
+def test_annotations_of_others_and_decisions_that_are_written_well_are_fine(call, tmp_path, write):
+    lines = ["gates.reconciler.dev/approve: continue@0123456789ab", "gates.reconciler.dev/run: end", "gates.example.dev/approve: x", "note: x"]
+    text = APP.replace("  namespace: shop\n", "  namespace: shop\n  annotations:\n" + "".join(f"    {line}\n" for line in lines))
+    write("web.yaml", text + "  workflow:\n    steps:\n      - {name: approve, type: suspend}\n")
+    assert call("lint", tmp_path).out == "Nothing is wrong.\n"
+
+
 def test_two_documents_with_one_identity_name_each_other(call, tmp_path, write):
     write("a.yaml", APP)
     write("b.yaml", f"# two\n---\n{APP}---\n{APP}")
