@@ -36,6 +36,7 @@ class Routes:
             f"{APPLICATION}/why": self.explain_application,
             f"{APPLICATION}/diff": self.diff_application,
             f"{APPLICATION}/revisions": self.list_revisions,
+            f"{APPLICATION}/history": self.tell_history,
             "/v1/objects": self.list_objects,
             "/v1/problems": self.list_problems,
             "/metrics": self.expose_metrics,
@@ -76,6 +77,10 @@ class Routes:
     async def list_revisions(self, request: web.Request) -> web.Response:
         key = self._find(request).key
         return _answer(_present(await self._reader.revisions(key), key))
+
+    async def tell_history(self, request: web.Request) -> web.Response:
+        key = self._find(request).key
+        return _answer(_present(await self._reader.history(key), key))
 
     async def list_objects(self, request: web.Request) -> web.Response:
         """Objects of one kind, secrets masked; `kind` is needed, `namespace` and `name` narrow them."""

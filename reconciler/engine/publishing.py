@@ -134,7 +134,7 @@ class Publisher:
             kind=run.kind,
             reason=run.reason,
             message=run.message,
-            decisions=[DecisionView(item.gate, item.verb, item.commit, item.author, item.message, item.at) for item in decisions],
+            decisions=[DecisionView(item.gate, item.verb, item.commit, item.author, item.message, item.at, item.by) for item in decisions],
             started_at=run.started_at,
             finished_at=run.finished_at,
             supersedes=run.supersedes,

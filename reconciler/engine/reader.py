@@ -7,9 +7,10 @@ import msgspec
 from reconciler.cluster.masking import mask
 from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.context import Context
+from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
-from reconciler.model.status import ApplicationStatus
+from reconciler.model.status import ApplicationStatus, History
 from reconciler.revisions.diff import diff_objects
 from reconciler.revisions.masking import mask_manifests
 
@@ -76,6 +77,14 @@ class EngineReader:
                 }
             )
         return found
+
+    async def history(self, key: AppKey) -> History | None:
+        app = self._context.apps.get(key)
+        if app is None:
+            return None
+        ids = list_commits(app)
+        commits = await self._context.thread.call(lambda source: read_commits(source, ids)) if ids else {}
+        return gather_history(app, commits)
 
     async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:
         cluster = self._context.cluster

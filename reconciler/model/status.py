@@ -33,12 +33,15 @@ class StepView(msgspec.Struct, rename="camel"):
 
 
 class DecisionView(msgspec.Struct, rename="camel"):
+    """`by`: `commit`, `timer`, `order` or `engine`; without a commit there is no author."""
+
     step: str
     verb: str
     commit: str
     author: str
     message: str
     at: datetime
+    by: str = "commit"
 
 
 class StopView(msgspec.Struct, rename="camel"):
@@ -110,6 +113,79 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
         return AppKey(self.namespace, self.application)
 
 
+class CommitView(msgspec.Struct, rename="camel"):
+    """`author`, `message` (its first line) and `time` are empty where git has it no more."""
+
+    id: str
+    author: str = ""
+    message: str = ""
+    time: datetime | None = None
+
+
+class WriteBackView(msgspec.Struct, rename="camel"):
+    """The commit that a rollback owes to git: `state` as in `WriteBack`, `commit` empty until it is built."""
+
+    state: str
+    commit: str = ""
+    reason: str = ""
+
+
+class RunHistory(msgspec.Struct, rename="camel"):
+    """
+    `commit`: what brought the run about; of the restore run of a rollback the commit that decided so, null where none did.
+    `restores`: the run that was rolled back, `restored_by` and `restore_target` the other way round; both empty for a restore run
+    that git asked for by declaring an earlier revision again. `undoes`: the runs since its revision was promoted last.
+    `superseded_by`, `supersedes`: a revision, and runs and commits that were passed by.
+    """
+
+    run: str
+    kind: str
+    phase: str
+    reason: str = ""
+    message: str = ""
+    commit: CommitView | None = None
+    decisions: list[DecisionView] = []
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    restores: str = ""
+    restored_by: str = ""
+    restore_target: str = ""
+    undoes: list[str] = []
+    superseded_by: str = ""
+    supersedes: list[str] = []
+    write_back: WriteBackView | None = None
+
+
+class RevisionHistory(msgspec.Struct, rename="camel"):
+    """
+    `commit`: the head that it was made of; `same_commits`: others that are known to declare the same, which made no revision of
+    their own (rule 5b). `kept`: it can be gone back to without git (rule 3b). `rejected`: now (rule 7b). `runs`: oldest first.
+    """
+
+    revision: str
+    digest: str
+    commit: CommitView | None
+    kept: bool
+    running: bool
+    promoted: bool
+    rejected: bool
+    created_at: datetime | None = None
+    same_commits: list[CommitView] = []
+    runs: list[RunHistory] = []
+
+
+class History(msgspec.Struct, rename="camel"):
+    """What is kept of an application's past. `revisions`: newest first. `superseded`: passed by since the last verdict (rule 6b)."""
+
+    application: str
+    namespace: str
+    desired: RevisionView | None
+    running: RevisionView | None
+    revisions: list[RevisionHistory] = []
+    superseded: list[str] = []
+
+
 class Reader(Protocol):
     """What the read API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
 
@@ -131,6 +207,10 @@ class Reader(Protocol):
 
         `{revision, digest, promoted, rejected, commit, spec}`: `digest` is the git digest, `spec` as it was written.
         """
+        ...
+
+    async def history(self, key: AppKey) -> History | None:
+        """What happened to it and who decided so, as far as it is kept, or None where the application is unknown."""
         ...
 
     async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:

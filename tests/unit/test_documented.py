@@ -14,7 +14,7 @@ from reconciler.cli.main import COMMANDS, group
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
 from reconciler.settings import Access, describe_settings
-from tests.unit.api.fakes import NOW, FakeReader, waiting
+from tests.unit.api.fakes import NOW, FakeReader, history, waiting
 
 DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
 DOCS = Path(__file__).parents[2] / "docs"
@@ -106,6 +106,37 @@ def test_the_shape_of_an_application_is_the_one_that_is_answered():
         assert name in status["gate"]
     for name in re.findall(r"steps: \[\{([^}]*)\}\]", shape)[0].split(", "):
         assert name in status["run"]["steps"][0]
+
+
+def name_fields(shape):
+    """The names in `{a, b: {c}, d: [{e}]}`, by the field in whose braces they stand."""
+    found, path, last = {}, [], ""
+    for sign, name in re.findall(r"([{},])\s*(\w*)", shape):
+        if sign == "}":
+            path.pop()
+            continue
+        if sign == "{":
+            path.append(last)
+        last = name
+        found.setdefault(path[-1], []).append(name)
+    return found
+
+
+def test_the_shape_of_a_history_is_the_one_that_is_answered():
+    import msgspec
+
+    page = (DOCS / "api.md").read_text(encoding="utf-8").partition("## A history")[2].partition("\n## ")[0]
+    whole, run = (name_fields(block) for block in page.split("```")[1::2])
+    answer = msgspec.to_builtins(history())
+    revision = answer["revisions"][0]
+    told = revision["runs"][0]
+    assert [sorted(whole[name]) for name in ("", "desired", "running", "revisions")] == [
+        sorted(fields) for fields in (answer, answer["desired"], answer["running"], revision)
+    ]
+    assert [sorted(run[name]) for name in ("", "decisions", "writeBack")] == [
+        sorted(fields) for fields in (told, told["decisions"][0], told["writeBack"])
+    ]
+    assert f"`{{{', '.join(told['commit'])}}}`" in page
 
 
 def commands():

@@ -4,7 +4,19 @@ from datetime import UTC, datetime
 
 from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey
-from reconciler.model.status import ApplicationStatus, DecisionView, GateView, RevisionView, RunView, StepView
+from reconciler.model.status import (
+    ApplicationStatus,
+    CommitView,
+    DecisionView,
+    GateView,
+    History,
+    RevisionHistory,
+    RevisionView,
+    RunHistory,
+    RunView,
+    StepView,
+    WriteBackView,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SINCE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -70,6 +82,38 @@ def waiting(name="web", namespace="default", **fields):
     return application(name, namespace, **values)
 
 
+def commit(digit, message):
+    return CommitView(id=digit * 40, author="Ann <ann@example.com>", message=message, time=SINCE)
+
+
+def history(name="web", namespace="default"):
+    """v1 was promoted and runs again after v2 was rolled back at its gate."""
+    back = decision(commit="b" * 40, message="Errors went up", at=NOW)
+    runs = {
+        f"{name}-v1-1": RunHistory(f"{name}-v1-1", "deploy", "Succeeded", commit=commit("1", "One"), started_at=SINCE),
+        f"{name}-v2-1": RunHistory(
+            f"{name}-v2-1",
+            "deploy",
+            "RolledBack",
+            commit=commit("2", "Two"),
+            decisions=[back],
+            started_at=SINCE.replace(hour=10),
+            restored_by=f"{name}-v1-2",
+            restore_target=f"{name}-v1",
+            supersedes=["commit 0123"],
+            write_back=WriteBackView("Landed", "c" * 40),
+        ),
+        f"{name}-v1-2": RunHistory(
+            f"{name}-v1-2", "restore", "Succeeded", commit=commit("b", "Errors went up"), started_at=SINCE.replace(hour=11), restores=f"{name}-v2-1"
+        ),
+    }
+    first, second, third = runs.values()
+    same = [commit("c", "Roll back")]
+    older = RevisionHistory(f"{name}-v1", "1" * 64, first.commit, True, True, True, False, SINCE, same, [first, third])
+    newer = RevisionHistory(f"{name}-v2", "2" * 64, second.commit, True, False, False, True, SINCE, [], [second])
+    return History(name, namespace, revision(1, name), revision(1, name), [newer, older], ["commit 4567"])
+
+
 class FakeReader:
     """Implements `reconciler.model.status.Reader` over lists that a test may change."""
 
@@ -77,6 +121,7 @@ class FakeReader:
         self.statuses = list(statuses)
         self.diffs = {}
         self.kept = {}
+        self.histories = {}
         self.cluster = []
         self.kinds = {"deployment": "Deployment", "event": "Event", "secret": "Secret"}
         self.readiness = (True, "")
@@ -94,6 +139,9 @@ class FakeReader:
 
     async def revisions(self, key):
         return self.kept.get(key)
+
+    async def history(self, key):
+        return self.histories.get(key)
 
     async def objects(self, kind, namespace, name):
         if kind.lower() not in self.kinds:

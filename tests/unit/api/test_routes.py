@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.api.problems import Code
-from tests.unit.api.fakes import FakeReader
+from tests.unit.api.fakes import FakeReader, history
 
 DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
 
@@ -51,6 +51,17 @@ async def test_diff_and_revisions_are_the_readers(session, url, reader):
     reader.kept[key] = [{"revision": "web-v1"}]
     assert await fetch(session, f"{url}/v1/applications/prod/web/diff") == {"application": "web", "objects": []}
     assert await fetch(session, f"{url}/v1/applications/prod/web/revisions") == [{"revision": "web-v1"}]
+
+
+async def test_history_is_the_readers_and_unknown_to_none(session, url, reader):
+    key = reader.statuses[1].key
+    reader.histories[key] = history(key.name, key.namespace)
+    answer = await fetch(session, f"{url}/v1/applications/prod/web/history")
+    assert [item["revision"] for item in answer["revisions"]] == ["web-v2", "web-v1"]
+    assert answer["revisions"][0]["runs"][0]["restoredBy"] == "web-v1-2"
+    assert answer["revisions"][0]["runs"][0]["decisions"][0]["message"] == "Errors went up"
+    await fetch(session, f"{url}/v1/applications/prod/nobody/history", 404)
+    await fetch(session, f"{url}/v1/applications/prod/web/history?limit=1", 400)
 
 
 async def test_objects_need_a_kind_that_is_served(session, url, reader):
