@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,8 +37,22 @@ def decisions(run: RunHistory) -> list[tuple[str, str, str, str, str]]:
     return [(item.step, item.verb, item.commit, item.author, item.message) for item in run.decisions]
 
 
-async def test_it_tells_exactly_what_was_deployed_approved_superseded_rolled_back_and_rejected(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
+class Past(NamedTuple):
+    """What `live_through` did, by commit, and what the history says of it."""
+
+    first: str
+    approved: str
+    second: str
+    third: str
+    taken_back: str
+    mended: str
+    rejected: str
+    back: str
+    told: History
+
+
+async def live_through(clone: Clone) -> Past:
+    """Four revisions: approved; superseded; rolled back, and mended in git by the daemon; ended; and then the first again."""
     first = clone.push({"web.yaml": canary_app("web", "1")}, "One")
     async with running(clone) as daemon:
         approved = await decide(daemon, clone, "1", "web-v1", "continue", "Looks good")
@@ -55,8 +70,11 @@ async def test_it_tells_exactly_what_was_deployed_approved_superseded_rolled_bac
         await ended(daemon, "web-v4-1 Terminated")
         back = await push(daemon, clone, {"web.yaml": canary_app("web", "1")}, "Back to one")
         await daemon.synced("web", back)
-        told = await history(daemon)
+        return Past(first, approved, second, third, taken_back, mended, rejected, back, await history(daemon))
 
+
+async def test_it_tells_exactly_what_was_deployed_approved_superseded_rolled_back_and_rejected(tmp_path: Path) -> None:
+    first, approved, second, third, taken_back, mended, rejected, back, told = await live_through(Clone(tmp_path))
     assert [(item.revision, item.running, item.promoted, item.rejected, item.kept) for item in told.revisions] == [
         ("web-v4", False, False, False, True),
         ("web-v3", False, False, False, True),
