@@ -9,7 +9,9 @@ import click
 import msgspec
 
 from reconciler.cli.client import Client
+from reconciler.cli.errors import Exit
 from reconciler.cli.output import output_option, print_json, print_line, server_option
+from reconciler.model.identity import AppKey
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -40,16 +42,22 @@ class Difference(msgspec.Struct, rename={"before": "from", "after": "to"}):
 
 @click.command()
 @click.argument("application", metavar="APP")
+@click.option("--exit-code", is_flag=True, help="End with 1 where something differs, as `git diff` does; with 0 otherwise.")
 @output_option
 @server_option
-def command(application: str, output: str, server: str) -> None:
+def command(application: str, exit_code: bool, output: str, server: str) -> int:
     """Show which objects and fields differ between the running and the desired revision of APP."""
     client = Client(server)
     key = client.find(application).key
     difference: Difference = client.decode(client.locate(key, "diff"), Difference)
     if output == "json":
         print_json(difference)
-        return
+    else:
+        _print(key, difference)
+    return Exit.REFUSED if exit_code and difference.objects else Exit.OK
+
+
+def _print(key: AppKey, difference: Difference) -> None:
     print_line(f"{key}: {_name(difference.before)} -> {_name(difference.after)}")
     if not difference.objects:
         print_line("No object differs.")

@@ -20,7 +20,8 @@ LISTED = 20
 class Application:
     """`records` and `runs` from oldest to newest. `items`: the inventory with what open runs applied or intend folded in.
 
-    `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key.
+    `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `judged`: what of the
+    written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -31,6 +32,7 @@ class Application:
         self.results: dict[str, Result] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.write_backs: dict[str, WriteBack] = {}
+        self.judged: list[Remark] = []
         self.remarks: list[Remark] = []
         self.gates: list[GateView] = []
         self.look_again = False
@@ -76,6 +78,10 @@ class Application:
     def unsettled(self) -> list[Run]:
         """Final runs whose outcome is not yet in the mirror."""
         return [run for run in self.runs if run.phase.final and run.name not in self.mirror.settled]
+
+    def used(self) -> set[str]:
+        """The decisions that a kept run has used, as they are written."""
+        return {decision.value for run in self.runs for decision in run.decisions}
 
     def record(self, name: str) -> RevisionRecord | None:
         return next((record for record in self.records if record.name == name), None)

@@ -9,8 +9,8 @@ from reconciler.engine.applications import Application
 from reconciler.engine.context import Context
 from reconciler.engine.files import FILE_LIMIT
 from reconciler.engine.index import Declared
-from reconciler.gates.annotations import Item, Reading, read_items
-from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, judge, judge_run
+from reconciler.gates.annotations import Item, Reading, Remark, read_items
+from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, judge, judge_late, judge_run
 from reconciler.model.application import Workflow
 from reconciler.model.names import GATE_PREFIX, RESERVED_STEPS, RUN_GATE
 from reconciler.model.run import Commit, Decision, Phase, Run
@@ -91,19 +91,38 @@ async def gather_decisions(context: Context, app: Application, run: Run, workflo
     items, _ = read_declared(declared, run)
     head = Head(declared.digest, context.index.looked_at)
     verdicts: list[Verdict] = []
-    remarks = []
+    app.judged = []
     for gate in waiting_gates(context.cluster_id, app, run, workflow):
         judgement = judge(gate, items, head, run.digest, run.standing)
         verdicts += [judgement.verdict] if judgement.verdict else []
-        remarks += judgement.remarks
+        app.judged += judgement.remarks
         app.look_again |= judgement.look_again
     own = gate_code(context.cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
-    judgement = judge_run(own, items, head, run.digest, run.standing)
+    elsewhere = app.used() - {decision.value for decision in run.decisions}
+    judgement = judge_run(own, [item for item in items if item.text not in elsewhere], head, run.digest, run.standing)
     verdicts += [judgement.verdict] if judgement.verdict else []
-    app.remarks = remarks
+    app.judged += judgement.remarks
     used = {(decision.gate, decision.value) for decision in run.decisions}
     fresh = [verdict for verdict in verdicts if (verdict.gate, verdict.item.text) not in used]
     return [await _decision(context, declared, verdict, now) for verdict in fresh]
+
+
+def find_late(cluster_id: str, app: Application, items: list[Item]) -> list[Remark]:
+    """Decisions for gates of the newest run that wait no more, and for a run that has ended (4f). A rollback is finished first."""
+    run = app.newest
+    stop = stop_view(cluster_id, app, run) if run is not None else None
+    if run is None or not items or (stop is None and not run.phase.final):
+        return []
+
+    def code(key: str, turn: int) -> str:
+        return gate_code(cluster_id, app.key, run.digest, run.uid, key, turn)
+
+    over = {step.key: code(step.key, step.round) for step in run.steps if step.phase.final}
+    if run.phase.final:
+        over |= {RUN_GATE: code(RUN_GATE, 0), "": ""}
+    back = f"to go back, `reconciler rollback {app.key} --push`"
+    instead = f'to stop {run.name}, commit {stop.key}: "{stop.rollback}" or "{stop.end}"' if stop else f"{run.name} has ended: {back}"
+    return judge_late(items, over, {*app.used(), *run.standing}, instead)
 
 
 async def _decision(context: Context, declared: Declared, verdict: Verdict, now: datetime) -> Decision:

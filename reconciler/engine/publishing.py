@@ -8,7 +8,7 @@ from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.conditions import gather_conditions
 from reconciler.engine.context import Context
-from reconciler.engine.gatekeeping import gate_views, read_declared, stop_view, waiting_gates
+from reconciler.engine.gatekeeping import find_late, gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.index import Entry
 from reconciler.engine.records import Mirror
 from reconciler.model.condition import merge
@@ -48,7 +48,7 @@ class Publisher:
         entry = context.index.entries.get(app.key)
         run = app.newest
         gates = await self._gates(app)
-        self._note_remarks(app, entry, gates)
+        self._note_remarks(app, entry)
         desired = self._desired(app, entry)
         sync = self._sync(app, entry)
         health = self._health(app, entry, gates)
@@ -82,11 +82,15 @@ class Publisher:
         workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
         return gate_views(waiting_gates(self._context.cluster_id, app, run, workflow), run)
 
-    def _note_remarks(self, app: Application, entry: Entry | None, gates: list[GateView]) -> None:
-        """What stands in git and names no gate, or is no decision, is said whether or not a gate waits (4f)."""
-        written = read_declared(entry.declared, app.open_run()).remarks if entry is not None and entry.declared.annotations else []
-        judged = [remark for remark in app.remarks if gates and remark.reason in ("StaleCode", "CodeNeeded", "Spent")]
-        app.remarks = [*written, *judged]
+    def _note_remarks(self, app: Application, entry: Entry | None) -> None:
+        """What stands in git and does not count is said whether or not a gate waits (4f)."""
+        if entry is None or not entry.declared.annotations:
+            app.remarks = []
+            return
+        run = app.open_run()
+        items, remarks = read_declared(entry.declared, run or app.newest)
+        late = find_late(self._context.cluster_id, app, items) if entry.valid else []
+        app.remarks = [*remarks, *(app.judged if run is not None else []), *late]
 
     def _desired(self, app: Application, entry: Entry | None) -> RevisionView | None:
         if entry is None:

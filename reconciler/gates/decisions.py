@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -84,6 +84,24 @@ def judge_run(code: str, items: Sequence[Item], head: Head, run_digest: str, sta
     """Rule 4f: `run` takes rollback or end at any time of an unfinished run. It is never what the pair of 4d addresses."""
     gate = WaitingGate("run", "run", code, head.looked_at)
     return judge(gate, [item for item in items if item.gate == "run"], head, run_digest, standing)
+
+
+def judge_late(items: Sequence[Item], over: Mapping[str, str], known: Collection[str], instead: str) -> list[Remark]:
+    """
+    Rule 4f for what nothing waits for any more: never silent either. `over`: codes by the key of each gate that was passed or ended
+    with its run, the empty key for SREWorks' pair. `known`: items that were used, or stood there before the run began: they are
+    history. `instead`: what a person may do now.
+    """
+    remarks: list[Remark] = []
+    for item in items:
+        if item.gate not in over or item.text in known:
+            continue
+        gate = item.gate or "of the pair"
+        if item.code and item.gate and item.code != over[item.gate]:
+            remarks.append(Remark("StaleCode", f"{item.verb}@{item.code} is of another run, revision, gate or environment than {gate}; {instead}"))
+        else:
+            remarks.append(Remark("TooLate", f"{item.verb} for gate {gate} came after its end and so does not count; {instead}"))
+    return remarks
 
 
 def _objection(item: Item, code: str, standing: Collection[str], gate: WaitingGate) -> Remark | None:

@@ -87,6 +87,42 @@ async def test_rule_4f_a_typo_is_a_condition_with_the_sentence_that_helps(tmp_pa
         assert "DecisionIgnored" not in daemon.conditions("web")
 
 
+@pytest.mark.parametrize(
+    ("annotations", "reason", "instead"),
+    [
+        ({"run": "rollback@000000000000"}, "StaleCode", "web-v1-1 has ended: to go back, `reconciler rollback default/web --push`"),
+        ({"run": "rollback"}, "TooLate", "rollback for gate run came after its end"),
+        ({"approve": "end"}, "TooLate", "end for gate approve came after its end"),
+    ],
+)
+async def test_rule_4f_a_decision_after_the_end_is_told_until_it_is_taken_out(
+    tmp_path: Path, annotations: dict[str, str], reason: str, instead: str
+) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        assert "DecisionIgnored" not in daemon.conditions("web"), "a used decision may stay in git"
+        await push(daemon, clone, {"web.yaml": app("1", **annotations)})
+        ignored = daemon.conditions("web")["DecisionIgnored"]
+        assert ignored.startswith(f"{reason}: ")
+        assert instead in ignored
+        assert phases(daemon, "web") == ["web-v1-1 Succeeded"]
+        await push(daemon, clone, {"web.yaml": app("1")})
+        assert "DecisionIgnored" not in daemon.conditions("web")
+
+
+async def test_rule_4f_a_stale_code_for_the_open_run_is_told_with_the_line_that_stops_it(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": app("1")})
+    async with running(clone) as daemon:
+        await daemon.waiting("web")
+        await push(daemon, clone, {"web.yaml": app("1", run="end@000000000000")})
+        stop = daemon.status("web").run.stop  # type: ignore[union-attr]
+        assert stop is not None
+        assert f'commit {stop.key}: "{stop.end}"' in daemon.conditions("web")["DecisionIgnored"]
+        assert gate_of(daemon, "web").step == "approve"
+
+
 async def test_rule_4g_a_workflow_that_drops_the_gate_waits_at_the_implicit_one(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     async with running(clone) as daemon:

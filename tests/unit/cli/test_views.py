@@ -142,6 +142,12 @@ def test_diff_json_is_what_the_daemon_said(ask, reader):
     assert ask("diff", "prod/web", "--output", "json").json() == DIFF
 
 
+def test_diff_ends_with_1_only_where_something_differs_and_a_script_asks(ask, reader):
+    reader.diffs = {reader.statuses[0].key: DIFF, reader.statuses[1].key: DIFF | {"objects": []}}
+    codes = {(name, options): ask("diff", name, *options).code for name in ("prod/web", "dev/web") for options in ((), ("--exit-code",))}
+    assert codes == {("prod/web", ()): 0, ("prod/web", ("--exit-code",)): 1, ("dev/web", ()): 0, ("dev/web", ("--exit-code",)): 0}
+
+
 def test_diff_of_the_same_says_so(ask, reader):
     reader.diffs[reader.statuses[1].key] = {"application": "web", "namespace": "dev", "from": None, "to": {"revision": "web-v1"}, "objects": []}
     assert ask("diff", "dev/web").out.splitlines() == ["dev/web: nothing -> web-v1", "No object differs."]

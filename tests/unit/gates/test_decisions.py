@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.gates.annotations import Item
-from reconciler.gates.decisions import Head, WaitingGate, gate_code, judge, judge_run
+from reconciler.gates.decisions import Head, WaitingGate, gate_code, judge, judge_late, judge_run
 from reconciler.model.identity import AppKey
 
 T = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -144,3 +144,25 @@ def test_rule_4a_a_code_has_12_hex_digits_and_is_the_same_every_time():
     assert code == gate_code("cluster", AppKey("shop", "web"), "digest", "uid", "verify", 0)
     assert len(code) == 12
     assert set(code) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (item("rollback", CODE), "TooLate"),
+        (item("rollback"), "TooLate"),
+        (item("continue", STALE), "StaleCode"),
+        (item("rollback", OWN, "run"), "TooLate"),
+        (item("end", STALE, "run"), "StaleCode"),
+        (item("continue", CODE, ""), "TooLate"),
+        (item("rollback", CODE, "later"), ""),
+    ],
+)
+def test_rule_4f_what_comes_for_a_gate_that_waits_no_more_is_told_with_what_to_do_instead(one, reason):
+    remarks = judge_late([one], {"verify": CODE, "run": OWN, "": ""}, (), "do this")
+    assert [remark.reason for remark in remarks] == ([reason] if reason else [])
+    assert all(remark.message.endswith("; do this") for remark in remarks)
+
+
+def test_rule_4f_what_was_used_or_stood_there_before_is_history():
+    assert judge_late([item("rollback", CODE), item("end")], {"verify": CODE}, {"verify=end", f"verify=rollback@{CODE}"}, "") == []
