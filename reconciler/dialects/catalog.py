@@ -6,7 +6,22 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.shapes import Anything, ListOf, MapOf, Partition, PortName, PortOr, Quantity, Record, Shape, Text, Truth, Whole
+from reconciler.dialects.shapes import (
+    Anything,
+    Cron,
+    ListOf,
+    MapOf,
+    Partition,
+    PortName,
+    PortOr,
+    Quantity,
+    Record,
+    Shape,
+    Text,
+    Truth,
+    Variant,
+    Whole,
+)
 
 DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -37,19 +52,13 @@ _SERVICE_PORT = Record(
 )
 KEYS = ListOf(Record({"key": Text(), "path": Text(), "mode": Whole(0, 0o777)}, required=("key", "path")))
 _MOUNT: dict[str, Shape] = {"name": Text(), "mountPath": Text(), "subPath": Text()}
-_VOLUMES = Record(
-    {
-        "pvc": ListOf(Record({**_MOUNT, "claimName": Text()}, required=("name", "mountPath", "claimName"))),
-        "configMap": ListOf(
-            Record({**_MOUNT, "cmName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "cmName"))
-        ),
-        "secret": ListOf(
-            Record({**_MOUNT, "secretName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "secretName"))
-        ),
-        "emptyDir": ListOf(Record({**_MOUNT, "medium": Text(choices=("", "Memory"), empty=True)}, required=("name", "mountPath"))),
-        "hostPath": ListOf(Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path"))),
-    }
-)
+_MOUNTS = {
+    "pvc": Record({**_MOUNT, "claimName": Text()}, required=("name", "mountPath", "claimName")),
+    "configMap": Record({**_MOUNT, "cmName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "cmName")),
+    "secret": Record({**_MOUNT, "secretName": Text(), "defaultMode": Whole(0, 0o777), "items": KEYS}, required=("name", "mountPath", "secretName")),
+    "emptyDir": Record({**_MOUNT, "medium": Text(choices=("", "Memory"), empty=True)}, required=("name", "mountPath")),
+    "hostPath": Record({**_MOUNT, "path": Text()}, required=("name", "mountPath", "path")),
+}
 ACTIONS: Mapping[str, Shape] = MappingProxyType(
     {
         "exec": Record({"command": ListOf(Text(empty=True), least=1)}, required=("command",)),
@@ -86,7 +95,8 @@ _WORKER: dict[str, Shape] = {
     "cpu": Quantity(),
     "memory": Quantity(),
     "limit": Record({"cpu": Quantity(), "memory": Quantity()}),
-    "volumeMounts": _VOLUMES,
+    "volumeMounts": Record({kind: ListOf(mount) for kind, mount in _MOUNTS.items()}),
+    "volumes": ListOf(Variant("type", _MOUNTS, default="emptyDir")),
     "livenessProbe": PROBE,
     "readinessProbe": PROBE,
     "hostAliases": ListOf(Record({"ip": Text(), "hostnames": ListOf(Text(), least=1)}, required=("ip", "hostnames"))),
@@ -105,12 +115,28 @@ _STATEFULSET: dict[str, Shape] = {
     "partition": Partition(),
     "serviceName": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -)"),
 }
+_TASK: dict[str, Shape] = {**_WORKER, "count": Whole(1, 100_000), "restart": Text(choices=("Never", "OnFailure"))}
+_CRON_TASK: dict[str, Shape] = {
+    **_TASK,
+    "schedule": Cron(),
+    "suspend": Truth(),
+    "concurrencyPolicy": Text(choices=("Allow", "Forbid", "Replace")),
+    "startingDeadlineSeconds": Whole(),
+    "successfulJobsHistoryLimit": Whole(),
+    "failedJobsHistoryLimit": Whole(),
+    "ttlSecondsAfterFinished": Whole(),
+    "activeDeadlineSeconds": Whole(1),
+    "backoffLimit": Whole(),
+}
 
 COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
     {
         "webservice": Record(_WEBSERVICE, required=("image",)),
         "worker": Record(_WORKER, required=("image",)),
         "statefulset": Record(_STATEFULSET, required=("image",)),
+        "daemon": Record(_WEBSERVICE, required=("image",)),
+        "task": Record(_TASK, required=("image",)),
+        "cron-task": Record(_CRON_TASK, required=("image", "schedule")),
         "k8s-objects": Record({"objects": ListOf(Anything(), least=1)}, required=("objects",)),
         "manifests": Record({"path": Text()}, required=("path",)),
     }

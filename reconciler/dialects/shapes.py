@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
+from reconciler.model.schedule import parse_schedule
 from reconciler.model.text import one_line
 
 _QUANTITY = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?", re.ASCII)
@@ -95,6 +96,17 @@ class Partition:
                 findings.error(at, "a StatefulSet takes a number of pods as partition, not a percentage")
             return
         findings.error(at, f"must be a whole number from 0{' or a percentage such as 30%' if self.percent else ''}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A cron schedule of five fields."""
+
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        try:
+            parse_schedule(value)
+        except ValueError as error:
+            findings.error(at, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,29 @@ class ListedOr:
     def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
         listed = isinstance(value, dict) and value.get(self.field) is not None
         (self.several if listed else self.one).check(value, at, findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A mapping whose text at `field` (`default` where it is left out) says which other fields it has."""
+
+    field: str
+    options: Mapping[str, Record]
+    default: str = ""
+
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        if not isinstance(value, dict):
+            findings.error(at, f"must be a mapping, not {kind_of(value)}")
+            return
+        choice = value.get(self.field)
+        choice = self.default if choice is None else choice
+        if not choice:
+            findings.error(at, f"{self.field} is required")
+        elif not isinstance(choice, str) or choice not in self.options:
+            Text(choices=tuple(self.options)).check(choice, (*at, self.field), findings)
+        else:
+            named = self.options[choice]
+            Record({self.field: Text(), **named.fields}, named.required, named.one_of, named.refused).check(value, at, findings)
 
 
 def kind_of(value: Any) -> str:

@@ -186,5 +186,5 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
     }
 )
 
-UNFIT: Mapping[str, frozenset[str]] = MappingProxyType({"expose": _RUN_TO_AN_END})
+UNFIT: Mapping[str, frozenset[str]] = MappingProxyType({"expose": _RUN_TO_AN_END, "scaler": _RUN_TO_AN_END | {"daemon"}})
 """Trait to the component types that surely have nothing for it. What objects and manifests have, rendering finds."""

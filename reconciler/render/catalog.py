@@ -11,7 +11,8 @@ from reconciler.render.manifests import render_manifests
 from reconciler.render.microservice import render_microservice
 from reconciler.render.objects import render_objects
 from reconciler.render.protocol import Files, RenderContext
-from reconciler.render.webservice import render_statefulset, render_webservice, render_worker
+from reconciler.render.tasks import render_cron_task, render_task
+from reconciler.render.webservice import render_daemon, render_statefulset, render_webservice, render_worker
 
 Render = Callable[[Component, RenderContext, Files], list[JsonObject]]
 
@@ -20,6 +21,9 @@ COMPONENT_TYPES: Mapping[str, Render] = MappingProxyType(
         "webservice": render_webservice,
         "worker": render_worker,
         "statefulset": render_statefulset,
+        "daemon": render_daemon,
+        "task": render_task,
+        "cron-task": render_cron_task,
         "k8s-objects": render_objects,
         "manifests": render_manifests,
         "K8S_MICROSERVICE": render_microservice,

@@ -11,6 +11,7 @@ COMPONENT_LABEL: Final = "app.oam.dev/component"
 NAME_LABEL: Final = "app.oam.dev/name"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
+_VOLUME_KINDS = ("pvc", "configMap", "secret", "emptyDir", "hostPath")
 _SHARED_MOUNT = ("mountPath", "subPath")
 
 
@@ -19,7 +20,7 @@ def pod_template(application: str, component: str, fields: Fields) -> JsonObject
     A pod template with one container, named like the component. No revision is in it: only a change of content moves pods
     (`addRevisionLabel` is read and has no effect).
     """
-    volumes, mounts = _volumes(fields.below("volumeMounts"))
+    volumes, mounts = _volumes(fields)
     container: JsonObject = {"name": component, "image": fields.required("image")}
     pull = fields.choice("imagePullPolicy", PULL_POLICIES)
     ports = container_ports(fields)
@@ -115,23 +116,28 @@ def _aliases(fields: Fields) -> list[JsonObject]:
     return [{"ip": item.required("ip"), "hostnames": item.texts("hostnames")} for item in fields.items("hostAliases")]
 
 
-def _volumes(mounts: Fields) -> tuple[list[JsonObject], list[JsonObject]]:
-    """(volumes, mounts) of `volumeMounts{pvc, configMap, secret, emptyDir, hostPath}`; one volume may be mounted at several paths."""
+def _volumes(fields: Fields) -> tuple[list[JsonObject], list[JsonObject]]:
+    """
+    (volumes, mounts) of `volumeMounts{pvc, configMap, secret, emptyDir, hostPath}`, and of the older `volumes`, whose items
+    name their `type`. One volume may be mounted at several paths.
+    """
     volumes: dict[str, JsonObject] = {}
     found: list[JsonObject] = []
-    for kind in ("pvc", "configMap", "secret", "emptyDir", "hostPath"):
-        for item in mounts.items(kind):
-            name = item.required("name")
-            volume = {"name": name, **_volume(kind, item)}
-            if volumes.setdefault(name, volume) != volume:
-                raise item.error("name", "two different volumes have one name")
-            item.required("mountPath")
-            mount: JsonObject = {"name": name} | {field: item.text(field) for field in _SHARED_MOUNT if item.has(field)}
-            if item.has("mountPropagation"):
-                mount["mountPropagation"] = item.text("mountPropagation")
-            if item.flag("readOnly", default=False):
-                mount["readOnly"] = True
-            found.append(mount)
+    mounts = fields.below("volumeMounts")
+    items = [(kind, item) for kind in _VOLUME_KINDS for item in mounts.items(kind)]
+    items += [(item.choice("type", _VOLUME_KINDS, "emptyDir"), item) for item in fields.items("volumes")]
+    for kind, item in items:
+        name = item.required("name")
+        volume = {"name": name, **_volume(kind, item)}
+        if volumes.setdefault(name, volume) != volume:
+            raise item.error("name", "two different volumes have one name")
+        item.required("mountPath")
+        mount: JsonObject = {"name": name} | {field: item.text(field) for field in _SHARED_MOUNT if item.has(field)}
+        if item.has("mountPropagation"):
+            mount["mountPropagation"] = item.text("mountPropagation")
+        if item.flag("readOnly", default=False):
+            mount["readOnly"] = True
+        found.append(mount)
     return list(volumes.values()), found
 
 

@@ -1,4 +1,4 @@
-"""`webservice`, `worker` and `statefulset`: KubeVela's long-running components, with its parameters."""
+"""`webservice`, `worker`, `statefulset` and `daemon`: KubeVela's long-running components, with its parameters."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def render_statefulset(component: Component, context: RenderContext, files: File
     if fields.has("partition"):
         more["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": fields.count("partition")}}
     return _workload("StatefulSet", component, context, more)
+
+
+def render_daemon(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:  # noqa: ARG001 - the shape of every kind
+    """A webservice with one Pod on every node."""
+    return _workload("DaemonSet", component, context, {})
 
 
 def _workload(kind: str, component: Component, context: RenderContext, more: JsonObject) -> list[JsonObject]:

@@ -198,3 +198,35 @@ def test_a_lifecycle_needs_one_thing_to_do(properties):
 def test_a_startup_probe_needs_exactly_one_thing_to_ask():
     with pytest.raises(RenderError, match="needs exactly one of exec, httpGet, grpc, tcpSocket"):
         render("webservice", WEB, ("startup-probe", {"periodSeconds": 5}))
+
+
+def test_a_task_runs_as_many_pods_as_it_counts_and_never_restarts_them_unless_asked():
+    (job,) = render("task", {"image": "x", "count": 3})
+    assert (job["spec"]["parallelism"], job["spec"]["completions"]) == (3, 3)
+    assert pod([job])["restartPolicy"] == "Never"
+    assert "selector" not in job["spec"], "the cluster makes one that no other Job has"
+
+
+def test_a_cron_task_has_the_defaults_of_its_family():
+    (cron,) = render("cron-task", {"image": "x", "schedule": "@daily"})
+    assert {name: value for name, value in cron["spec"].items() if name != "jobTemplate"} == {
+        "schedule": "@daily",
+        "suspend": False,
+        "concurrencyPolicy": "Allow",
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+    }
+    assert cron["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 6
+
+
+def test_a_daemon_has_no_replicas_and_a_service_for_exposed_ports():
+    workload, service = render("daemon", {"image": "x", "ports": [{"port": 80, "expose": True}]})
+    assert (workload["kind"], service["spec"]["selector"]) == ("DaemonSet", workload["spec"]["selector"]["matchLabels"])
+    assert "replicas" not in workload["spec"]
+
+
+def test_older_volumes_are_mounted_beside_the_newer_ones():
+    newer, older = {"pvc": [{"name": "a", "mountPath": "/a", "claimName": "c"}]}, [{"name": "b", "mountPath": "/b"}]
+    spec = pod(render("task", {"image": "x", "volumeMounts": newer, "volumes": older}))
+    assert spec["volumes"] == [{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}, {"name": "b", "emptyDir": {}}]
+    assert [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]] == ["/a", "/b"]
