@@ -142,6 +142,7 @@ COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
     }
 )
 LATER_COMPONENT_TYPES = frozenset({"helm", "kustomize"})
+LATER_POLICY_TYPES = frozenset({"replication", "resource-update", "env-binding", "health", "debug"})
 
 # The effective spec of SREWorks' microservice: defaults, parameterValues and dataInputs are in it.
 MICROSERVICE = Record(

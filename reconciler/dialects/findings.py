@@ -32,11 +32,15 @@ class Findings:
     def __init__(self, document: Document, subject: str) -> None:
         self.subject = subject
         self.supplied: set[FieldPath] = set()
-        self.failed = False
+        self.errors = 0
         self._document = document
         self._found: list[_Finding] = []
         self._others: list[Problem] = []
         self._dropped = 0
+
+    @property
+    def failed(self) -> bool:
+        return self.errors > 0
 
     @property
     def full(self) -> bool:
@@ -44,7 +48,7 @@ class Findings:
         return len(self._found) >= MAX_FINDINGS
 
     def error(self, at: FieldPath, message: str) -> None:
-        self.failed = True
+        self.errors += 1
         self._add(_Finding(at, message, "error"))
 
     def warn(self, at: FieldPath, message: str) -> None:
@@ -57,7 +61,7 @@ class Findings:
     def include(self, problems: Iterable[Problem]) -> None:
         """Problems of other files that this document needs."""
         for problem in problems:
-            self.failed = self.failed or problem.severity == "error"
+            self.errors += problem.severity == "error"
             if len(self._others) < MAX_FINDINGS:
                 self._others.append(problem)
 
@@ -76,7 +80,7 @@ class Findings:
     def _add(self, finding: _Finding) -> None:
         if self.full:
             self._dropped += 1
-        else:
+        elif finding not in self._found:
             self._found.append(finding)
 
 

@@ -13,13 +13,14 @@ from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.kubevela_components import Components, full_target
+from reconciler.dialects.kubevela_policies import Policies
 from reconciler.dialects.objects import warn_served
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import KUBEVELA
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, hashed_key, mappings, read_steps
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, gate_key, hashed_key, read_steps
 from reconciler.model.application import Application, Mode, Step, Workflow
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
@@ -80,10 +81,10 @@ class KubeVela:
         spec = document.content.get("spec")
         if not isinstance(spec, dict):
             return Compiled(None, findings.problems())
-        for place, policy in mappings(spec.get("policies"), ("spec", "policies")):
-            findings.error((*place, "type"), f"policies are not available yet, nor is one of type {policy.get('type')}")
-        components = Components(spec, document.path, reading, findings)
-        workflow = self._compile_workflow(spec, components, findings)
+        policies = Policies(spec, findings)
+        components = Components(spec, document, header.namespace, policies, reading, findings)
+        workflow = self._compile_workflow(spec, components, policies, findings)
+        policies.check_names(components.declared)
         problems = findings.problems()
         if findings.failed:
             return Compiled(None, problems)
@@ -110,14 +111,14 @@ class KubeVela:
             watched=[*header.watched, *components.watched],
         )
 
-    def _compile_workflow(self, spec: dict[str, Any], components: Components, findings: Findings) -> Workflow:
+    def _compile_workflow(self, spec: dict[str, Any], components: Components, policies: Policies, findings: Findings) -> Workflow:
         written = spec.get("workflow")
         written = written if isinstance(written, dict) else {}
         at: FieldPath = ("spec", "workflow", "steps")
         items = written.get("steps")
         if not isinstance(items, list) or not items:
             mode: Mode = "DAG"
-            drafts = _apply_each(components)
+            drafts = _deploy_by(policies, components) or _apply_each(components)
         else:
             modes = written.get("mode")
             mode = "DAG" if isinstance(modes, dict) and modes.get("steps") == "DAG" else "StepByStep"
@@ -157,6 +158,18 @@ def _apply_each(components: Components) -> list[Draft]:
         key = hashed_key(component.name) if component.name in RESERVED_STEPS else component.name
         step = Step(component.name, "apply-component", key, False, {"component": component.name}, [component.id], list(component.depends_on))
         drafts.append(Draft(step, components.place(component.id), index))
+    return drafts
+
+
+def _deploy_by(policies: Policies, components: Components) -> list[Draft]:
+    """Upstream's default where there are policies: one deploy for each topology, with all overrides; without a topology one for all."""
+    overrides = list(policies.overrides)
+    wanted = {f"deploy-{name}": [*overrides, name] for name in policies.topologies} or ({"deploy": overrides} if overrides else {})
+    drafts = []
+    for index, (name, names) in enumerate(wanted.items()):
+        found = components.resolve("deploy", name, {"policies": names}, ("spec",))
+        step = Step(name, "deploy", gate_key(name), False, {"policies": names}, found)
+        drafts.append(Draft(step, ("spec", "policies"), index))
     return drafts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +10,9 @@ import msgspec
 from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPONENT_TYPES
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
+from reconciler.dialects.kubevela_policies import Patch, Policies
 from reconciler.dialects.objects import check_object, read_folder, serve
+from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import Draft, describe_cycle, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.traits import TRAITS, UNFIT
@@ -18,6 +20,7 @@ from reconciler.model.application import Component, Input, Output, Reference, Tr
 from reconciler.model.text import one_line
 
 MAX_COMPONENTS = 500
+MAX_WORK = 64 * 1024 * 1024  # characters: what policies make of components, each counted as if it were the whole document
 
 _AT: FieldPath = ("spec", "components")
 
@@ -25,10 +28,11 @@ _AT: FieldPath = ("spec", "components")
 class Components:
     """
     The components that `spec` declares, by name, and those that steps make of them: an object of its own (`object/<key>`),
-    or a component in another namespace (`<name>@<namespace>`).
+    a component in another namespace (`<name>@<namespace>`), or one by policies (`<name>@<policy>,<policy>:<namespace>`).
+    `home`: the application's namespace.
     """
 
-    def __init__(self, spec: dict[str, Any], path: str, files: Reading, findings: Findings) -> None:
+    def __init__(self, spec: dict[str, Any], document: Document, home: str, policies: Policies, files: Reading, findings: Findings) -> None:
         self.declared: dict[str, Component] = {}
         self.references: list[Reference] = []
         self.watched: list[str] = []
@@ -37,8 +41,11 @@ class Components:
         self._data: dict[str, tuple[list[tuple[Input, FieldPath]], list[tuple[Output, FieldPath]]]] = {}
         self._stateful: set[str] = set()
         self._handed: set[str] = set()
-        self._ordered: list[str] | None = None
-        self._path = path
+        self._broken: set[str] = set()
+        self._variants: dict[tuple[str, ...], dict[str, Component]] = {}
+        self._work = MAX_WORK
+        self._path, self._size, self._home = document.path, len(document.text), home
+        self._policies = policies
         self._files = files
         self._findings = findings
         items = spec.get("components")
@@ -54,9 +61,9 @@ class Components:
         return self._places[component_id]
 
     def compiled(self, workflow: Workflow) -> list[Component]:
-        """All components. One that steps apply only in other namespaces is left out: what it had where it was is pruned."""
+        """All components. One that steps apply only elsewhere or by policies is left out: what it had where it was is pruned."""
         used = {component_id for step in workflow.steps for component_id in step.components}
-        moved = {component.name for component in self._made.values() if component.namespace}
+        moved = {component.name for component in self._made.values()}
         kept = [component for component in self.declared.values() if component.id in used or component.name not in moved]
         return kept + list(self._made.values())
 
@@ -97,14 +104,13 @@ class Components:
             return self._resolve_one(properties, at)
         if step_type == "apply-components":
             found = self._resolve_listed(properties, at)
+            found = self._by_policies(found, properties, at)
             self._check_rollout(properties, found, at)
-            self._refuse_policies(properties, at)
             return found
         if step_type == "apply-object":
             return self._make_object(key, properties, at)
         if step_type == "deploy":
-            self._refuse_policies(properties, at)
-            return self._in_order()
+            return self._by_policies(None, properties, at)
         return []
 
     # Declared components ----------------------------------------------------------------------------------------------
@@ -115,6 +121,7 @@ class Components:
             return
         if name in self.declared:
             self._findings.error((*at, "name"), f"duplicate component name {one_line(name, 80)}")
+        errors = self._findings.errors
         own = read_inputs(item.get("inputs"), (*at, "inputs"), full_target, self._findings)
         outputs = read_outputs(item.get("outputs"), (*at, "outputs"), self._findings)
         self._data[name] = (own, outputs)
@@ -123,19 +130,22 @@ class Components:
         properties = item["properties"] if isinstance(item.get("properties"), dict) else {}
         if isinstance(type_name, str):
             properties = self._check_properties(name, type_name, properties, targets, at)
+        traits = self._read_traits(item, at)
+        if self._findings.errors > errors:
+            self._broken.add(name)
         self.declared[name] = Component(
             id=name,
             name=name,
             type=type_name if isinstance(type_name, str) else "",
             properties=properties,
-            traits=self._read_traits(item, at),
+            traits=traits,
             depends_on=texts(item.get("dependsOn")),
             inputs=[entry for entry, _ in own],
             outputs=[entry for entry, _ in outputs],
         )
 
-    def _check_properties(self, name: str, type_name: str, properties: dict[str, Any], targets: list[str], at: FieldPath) -> dict[str, Any]:
-        """The properties as the renderer reads them."""
+    def _check_properties(self, component: str, type_name: str, properties: dict[str, Any], targets: list[str], at: FieldPath) -> dict[str, Any]:
+        """The properties as the renderer reads them; `component`: its id."""
         findings = self._findings
         shape = COMPONENT_TYPES.get(type_name)
         if shape is None:
@@ -152,18 +162,18 @@ class Components:
                 findings.warn(at, f"an input goes to {one_line(target, 80)}, but a {type_name} has no such field")
         shape.check(properties, place, findings)
         if type_name == "statefulset":
-            self._stateful.add(name)
+            self._stateful.add(component)
         if type_name == "k8s-objects" and isinstance(properties.get("objects"), list):
             objects = [check_object(value, (*place, "objects", index), findings) for index, value in enumerate(properties["objects"])]
             if any(isinstance(value, dict) and value.get("kind") == "StatefulSet" for value in objects):
-                self._stateful.add(name)
+                self._stateful.add(component)
             return {**properties, "objects": objects}
         if type_name == "manifests" and isinstance(properties.get("path"), str) and properties["path"]:
             folder = read_folder(properties["path"], self._path, (*place, "path"), self._files, findings)
             self.references += folder.references
             self.watched.append(folder.path)
             if "StatefulSet" in folder.kinds:
-                self._stateful.add(name)
+                self._stateful.add(component)
             return {**properties, "path": folder.path.rstrip("/")}
         return properties
 
@@ -172,16 +182,18 @@ class Components:
         for place, trait in mappings(item.get("traits"), (*at, "traits")):
             type_name = trait.get("type")
             properties = trait["properties"] if isinstance(trait.get("properties"), dict) else {}
-            if not isinstance(type_name, str):
-                continue
-            if type_name in TRAITS:
-                TRAITS[type_name].check(properties, (*place, "properties"), self._findings)
-                if item.get("type") in UNFIT.get(type_name, ()):
-                    self._findings.error((*place, "type"), f"a {type_name} does not fit a component of type {item['type']}")
-            elif type_name:
-                self._findings.unknown((*place, "type"), "trait type", type_name, TRAITS)
-            traits.append(Trait(type_name, properties))
+            if isinstance(type_name, str):
+                traits.append(Trait(type_name, properties))
+                self._check_trait(traits[-1], item.get("type"), place)
         return traits
+
+    def _check_trait(self, trait: Trait, component_type: object, at: FieldPath) -> None:
+        if trait.type in TRAITS:
+            TRAITS[trait.type].check(trait.properties, (*at, "properties"), self._findings)
+            if component_type in UNFIT.get(trait.type, ()):
+                self._findings.error((*at, "type"), f"a {trait.type} does not fit a component of type {component_type}")
+        elif trait.type:
+            self._findings.unknown((*at, "type"), "trait type", trait.type, TRAITS)
 
     def _check_dependencies(self) -> None:
         for component in self.declared.values():
@@ -241,37 +253,106 @@ class Components:
         self._made[made] = Component(made, made, "k8s-objects", {"objects": [served]})
         return [made]
 
-    def _in_order(self) -> list[str]:
-        """All components, each after those that it depends on, else in the order written."""
-        if self._ordered is None:
-            done: dict[str, None] = {}
-            waiting = list(self.declared.values())
-            while waiting:
-                ready = [component for component in waiting if all(name in done or name not in self.declared for name in component.depends_on)]
-                # A cycle is an error already.
-                done |= dict.fromkeys(component.id for component in ready or waiting)
-                waiting = [component for component in waiting if component.id not in done]
-            self._ordered = list(done)
-        return list(self._ordered)
+    # Components by policies -------------------------------------------------------------------------------------------
+
+    def _by_policies(self, wanted: list[str] | None, properties: dict[str, Any], at: FieldPath) -> list[str]:
+        """Ids of the components that the policies of a step leave (of `wanted`, where given), in order, place by place."""
+        names = self._policies.take(texts(properties.get("policies")), at)
+        variant = self._vary(tuple(name for name in names or () if name in self._policies.overrides), at)
+        order = list(variant) if wanted is None else [name for name in wanted if name in variant]
+        if not names:
+            return order
+        made: list[str] = []
+        for namespace in self._policies.namespaces(names, self._home):
+            for name in order:
+                component_id = f"{name}@{','.join(names)}:{namespace}"
+                if component_id not in self._made and not self._afford(at):
+                    return made
+                self._made[component_id] = msgspec.structs.replace(variant[name], id=component_id, namespace=namespace, policies=names)
+                if variant[name].id in self._stateful:
+                    self._stateful.add(component_id)
+                made.append(component_id)
+        return made
+
+    def _vary(self, overrides: tuple[str, ...], at: FieldPath) -> dict[str, Component]:
+        """The declared components by name as those overrides change them, each after those that it depends on."""
+        if overrides not in self._variants:
+            chosen = [self._policies.overrides[name] for name in overrides]
+            selected = [set(override.selector) for override in chosen if override.selector]
+            components = dict(self.declared)
+            for patch in (patch for override in chosen for patch in override.patches):
+                self._patch(components, patch, selected, at)
+            found = {name: component for name, component in components.items() if all(name in names for names in selected)}
+            self._variants[overrides] = _in_order(found)
+        return self._variants[overrides]
+
+    def _patch(self, components: dict[str, Component], patch: Patch, selected: list[set[str]], at: FieldPath) -> None:
+        """One item of an override on all that it fits and that the selectors leave. A name that there is not, with a type, is added."""
+        if not self._afford(at):
+            return
+        fitting = [component for component in components.values() if patch.fits(component)]
+        new = not fitting and patch.name != "" and "*" not in patch.name
+        if new and not patch.type:
+            self._findings.unknown((*patch.at, "name"), "component", patch.name, components)
+            return
+        if new:
+            close = suggest(patch.name, components) if not self._findings.full else ""
+            if "did you mean" in close:
+                self._findings.warn((*patch.at, "name"), f"this adds a component {patch.name}{close}")
+            fitting = [Component(patch.name, patch.name, "")]
+        elif not fitting:
+            self._findings.warn(patch.at, "it fits no component")
+        for component in fitting:
+            if all(component.name in names for names in selected) and self._afford(at):
+                components[component.name] = self._check_patched(patch.onto(component), patch)
+
+    def _check_patched(self, component: Component, patch: Patch) -> Component:
+        """The patched component as the renderer reads it. What is wrong without the patch is said where it stands."""
+        if component.name in self._broken:
+            return component
+        changed = msgspec.structs.replace(component, id=f"{component.name}@{patch.at}")
+        for trait in component.traits:
+            place = next((written.at for written in patch.traits if written.type == trait.type), None)
+            if place is not None:
+                self._check_trait(trait, component.type, place)
+        properties = self._check_properties(changed.id, component.type, component.properties, [], patch.at)
+        return msgspec.structs.replace(changed, properties=properties)
+
+    def _afford(self, at: FieldPath) -> bool:
+        """Whether policies may make one more component; an error where not."""
+        self._work -= self._size
+        if self._work < 0 or len(self._made) >= MAX_COMPONENTS:
+            self._findings.error((*at, "policies"), "too many or too large components, counting each again for every list of policies and place")
+            return False
+        return True
 
     def _check_rollout(self, properties: dict[str, Any], components: Iterable[str], at: FieldPath) -> None:
         found = list(components)
         if properties.get("rollout") is not None and found and not self._stateful.intersection(found):
             self._findings.error((*at, "rollout"), "a partition needs a StatefulSet, and none of these components has one")
 
-    def _refuse_policies(self, properties: dict[str, Any], at: FieldPath) -> None:
-        for index, name in enumerate(texts(properties.get("policies"))):
-            self._findings.error((*at, "policies", index), f"unknown policy {one_line(name, 80)}: policies are not available yet")
-
     def _refuse_data(self, draft: Draft) -> None:
         """Only a step for one component can hand it data."""
         for component_id in draft.step.components:
-            component = self.declared.get(component_id)
-            if component is not None and (component.inputs or component.outputs):
+            component = self._made.get(component_id) or self.declared[component_id]
+            if component.inputs or component.outputs:
                 self._findings.error(
                     draft.at,
                     f"the component {component.name} has inputs or outputs: apply it by a step of type apply-component, not {draft.step.type}",
                 )
+
+
+def _in_order(components: Mapping[str, Component]) -> dict[str, Component]:
+    """Each after those that it depends on, else in the order given."""
+    done: dict[str, Component] = {}
+    waiting = dict(components)
+    while waiting:
+        ready = {
+            name: component for name, component in waiting.items() if all(other in done or other not in components for other in component.depends_on)
+        }
+        done |= ready or waiting  # a cycle is an error already
+        waiting = {name: component for name, component in waiting.items() if name not in done}
+    return done
 
 
 def full_target(parameter_key: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.dialects.catalog import COMPONENT_TYPES, MICROSERVICE
+from reconciler.dialects.kubevela_policies import POLICY_TYPES
 from reconciler.dialects.shapes import Record
 from reconciler.dialects.traits import TRAITS
 from reconciler.model import names
@@ -15,12 +16,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "manifests.md").read_text()
 WORDS = set(re.findall(r"[A-Za-z0-9./<>_-]+", PAGE))
 
 
-@pytest.mark.parametrize("kind", [*COMPONENT_TYPES, *TRAITS, *STEP_TYPES])
+@pytest.mark.parametrize("kind", [*COMPONENT_TYPES, *TRAITS, *POLICY_TYPES, *STEP_TYPES])
 def test_every_type_is_documented(kind: str) -> None:
     assert f"`{kind}`" in PAGE
 
 
-@pytest.mark.parametrize(("kind", "shape"), [*COMPONENT_TYPES.items(), *TRAITS.items(), ("K8S_MICROSERVICE", MICROSERVICE)])
+@pytest.mark.parametrize(("kind", "shape"), [*COMPONENT_TYPES.items(), *TRAITS.items(), *POLICY_TYPES.items(), ("K8S_MICROSERVICE", MICROSERVICE)])
 def test_every_property_is_documented(kind: str, shape: object) -> None:
     for field in shape.fields if isinstance(shape, Record) else ():
         assert any(word == field or word.startswith(f"{field}.") for word in WORDS), f"{kind}: {field}"

@@ -229,11 +229,6 @@ def test_step_types_of_a_later_version_say_so(compile_text, step_type):
     assert f"step type {step_type} is not available yet" in said(compile_text(steps(f"{{type: {step_type}}}")))
 
 
-def test_policies_are_said_to_be_not_available_yet(compile_text):
-    assert "policies are not available yet" in said(compile_text(app(WEB + "  policies: [{name: a, type: topology}]\n")))
-    assert "unknown policy a" in said(compile_text(steps("{type: deploy, properties: {policies: [a]}}")))
-
-
 def test_a_component_in_another_namespace_takes_the_place_of_the_one_at_home(compile_text):
     application = only(compile_text(steps("{type: apply-component, properties: {component: web, namespace: blue}}")))
     assert [(component.id, component.namespace) for component in application.components] == [("db", ""), ("web@blue", "blue")]

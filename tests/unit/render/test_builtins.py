@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.dialects.catalog import COMPONENT_TYPES
 from reconciler.dialects.documents import parse
+from reconciler.dialects.kubevela_policies import POLICY_TYPES
 from reconciler.dialects.registry import dialects
 from reconciler.dialects.traits import TRAITS
 from reconciler.model.application import Component, Trait
@@ -71,10 +72,11 @@ def test_an_example_renders_what_its_snapshot_holds(name):
     assert objects == json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("name", sorted({*COMPONENT_TYPES, *TRAITS} - OLDER))
+@pytest.mark.parametrize("name", sorted({*COMPONENT_TYPES, *TRAITS, *POLICY_TYPES} - OLDER))
 def test_every_built_in_has_an_example_that_uses_it(name):
     app = compile_text(name, (EXAMPLES / f"{name}.yaml").read_bytes()).application
-    assert name in {word for component in app.components for word in (component.type, *(trait.type for trait in component.traits))}
+    policies = {policy["type"] for policy in app.spec.get("policies", [])}
+    assert name in policies | {word for component in app.components for word in (component.type, *(trait.type for trait in component.traits))}
 
 
 def test_no_snapshot_is_left_of_an_example_that_is_gone():
