@@ -16,6 +16,7 @@ from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
+from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
 from reconciler.model.outcome import Effect, Result
@@ -25,6 +26,7 @@ from reconciler.render.partition import with_partition
 from reconciler.render.protocol import RenderError
 
 _SECONDS = 60.0
+_NOT_APPLIED = {"Conflict": "conflict", "FieldConflict": "conflict", "OwnedByOther": "conflict", "NotAllowed": "refused", "Invalid": "refused"}
 
 
 class Prepared(NamedTuple):
@@ -48,12 +50,19 @@ class Applier:
         claims: Claims,
         namespaces: Namespaces,
         clock: Clock,
+        sink: Sink,
     ) -> None:
         self._cluster, self._contents, self._observations = cluster, contents, observations
-        self._access, self._claims, self._namespaces, self._clock = access, claims, namespaces, clock
+        self._access, self._claims, self._namespaces, self._clock, self._sink = access, claims, namespaces, clock, sink
 
     async def prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
         """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
+        prepared = await self._prepare(app, run, effect)
+        if isinstance(prepared, Result):
+            self._tell(app, _NOT_APPLIED.get(prepared.reason, "failed"))
+        return prepared
+
+    async def _prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
         component = str(effect.params["component"])
         partition = str(effect.params.get("partition", ""))
         values: dict[str, Any] = effect.params.get("values") or {}
@@ -119,12 +128,26 @@ class Applier:
         except ClusterError as error:
             return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
         except TimeoutError:
+            self._tell(app, "failed")
             return Result(value=value, error=f"{ref}: no answer in {_SECONDS:.0f} s", reason="Timeout", retry="backoff", at=self._clock.now())
         value["connection"] = connection(prepared.objects)
         return Result(value=value, at=self._clock.now())
 
     async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False) -> dict[str, Any]:
-        """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a)."""
+        """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
+        event, whatever comes of it. Raises ClusterError."""
+        before = self._observations.get(ref)
+        try:
+            told = await self._apply(app, ref, obj, always=always)
+        except ClusterError as error:
+            self._tell(app, _NOT_APPLIED.get(error.reason, "failed"))
+            raise
+        after = self._observations.get(ref)
+        same = before is not None and after is not None and before.version == after.version
+        self._tell(app, "unchanged" if same else "created" if "created" in told else "changed")
+        return told
+
+    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool) -> dict[str, Any]:
         mark = content_digest(obj)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
         if (
@@ -154,6 +177,9 @@ class Applier:
         except NotFoundError:
             return False
         return True
+
+    def _tell(self, app: Application, result: str) -> None:
+        self._sink.emit(Event("apply", app.key, {"result": result}))
 
     def _failed(self, reason: str, message: str, retry: str = "terminal") -> Result:
         return msgspec.convert({"error": message[:1024], "reason": reason, "retry": retry, "at": self._clock.now()}, Result)

@@ -33,19 +33,22 @@ class NoFiles:
 
 
 class Contents:
-    """A bounded cache. What it holds is immutable: nobody may change an object that it answers."""
+    """A bounded cache. What it holds is immutable: nobody may change an object that it answers. `hits` and `misses` are counted."""
 
     def __init__(self, store: Store, renderer: Renderer, index: Index, known: Callable[[AppKey], Application | None]) -> None:
         self.store, self._renderer, self._index, self._known = store, renderer, index, known
         self._cache: OrderedDict[tuple[AppKey, str], Content] = OrderedDict()
+        self.hits = self.misses = 0
 
     async def get(self, key: AppKey, revision: str) -> Content:
         """Raises ContentError."""
         found = self._cache.get((key, revision))
         if found is None:
+            self.misses += 1
             found = await self.store.content(key, revision)
             self.put(key, revision, found)
         else:
+            self.hits += 1
             self._cache.move_to_end((key, revision))
         return found
 

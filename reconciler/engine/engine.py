@@ -87,7 +87,7 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock),
+            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink),
             claims=claims,
             machine=Machine(types),
             apps=apps,
@@ -164,7 +164,7 @@ class Engine:
             self._look_wanted.clear()
             start, now = self._clock.monotonic(), self._clock.now()
             try:
-                look = await self._context.thread.call(partial(self._context.index.look, now=now))
+                look = await self._context.thread.call(partial(self._context.index.look, now=now, seconds=self._clock.monotonic))
                 await self._take(look, now, start)
             except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
                 self._context.index.redo = True
@@ -197,6 +197,7 @@ class Engine:
             index.looked_at = now
             for key in awaiting:
                 self._queue.add(key)
+            self._sink.emit(Event("look-same", fields={"seconds": self._clock.monotonic() - start}))
             return
         first = index.head is None
         touched = index.take(look, self._record.identity == self._source.identity)
@@ -216,6 +217,8 @@ class Engine:
         fields = {
             "commit": look.head.id,
             "seconds": self._clock.monotonic() - start,
+            "fetch": look.fetch,
+            "parse": look.parse,
             "applications": len(index.entries),
             "problems": len(index.problems()),
         }
@@ -242,11 +245,15 @@ class Engine:
                 await self._clock.sleep(_AGAIN)
 
     async def _beat_loop(self) -> None:
+        hits, misses, contents, emit = 0, 0, self._context.contents, self._sink.emit
         while True:
             beats = self.reader.beats
             beats["queue"], beats["watch"] = self._queue.heartbeat, self._context.observations.heartbeat
-            self._sink.emit(Event("heartbeat", fields={"loop": "queue"}))
-            self._sink.emit(Event("queue", fields={"depth": self._queue.depth}))
+            for loop, beat in beats.items():
+                emit(Event("heartbeat", fields={"loop": loop, "age": self._clock.monotonic() - beat}))
+            emit(Event("queue", fields={"depth": self._queue.depth}))
+            emit(Event("cache", fields={"cache": "contents", "hits": contents.hits - hits, "misses": contents.misses - misses}))
+            hits, misses = contents.hits, contents.misses
             await self._clock.sleep(_BEAT)
 
     # Keys ---------------------------------------------------------------------------------------------------------------

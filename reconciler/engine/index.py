@@ -5,7 +5,7 @@ The index is changed by one look at a time. A look works on a thread and only re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -77,6 +77,7 @@ class Look(NamedTuple):
 
     `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
     digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something else does.
+    `fetch`: seconds until it was known what changed; `parse`: seconds of reading that.
     """
 
     head: Head
@@ -90,6 +91,8 @@ class Look(NamedTuple):
     existed: frozenset[AppKey]
     blocked: frozenset[str]
     approved: frozenset[str]
+    fetch: float
+    parse: float
 
 
 class Index:
@@ -138,9 +141,9 @@ class Index:
 
     # The look: on the source's thread, reads only ---------------------------------------------------------------------
 
-    def look(self, source: Source, now: datetime) -> Look | None:
-        """Reads the ref and what changed since the last look; None where nothing did. Raises SourceError."""
-        head = source.head()
+    def look(self, source: Source, now: datetime, seconds: Callable[[], float]) -> Look | None:
+        """Reads the ref and what changed since the last look; None where nothing did. `seconds` is a monotonic clock. Raises SourceError."""
+        start, head = seconds(), source.head()
         before = self.head.id if self.head and not self.redo else ""
         if head.id == before:
             return None
@@ -149,6 +152,7 @@ class Index:
         full = not before or ignore_oid != self.ignore_oid or not source.has(before)
         ignore = self._read_ignore(files) if full else self._ignore
         changed = {change.path: change.new for change in source.changes("" if full else before, head.id)}
+        known = seconds()
         paths: dict[str, Blob | None] = dict(changed)
         for path in self._dependents(changed):
             paths.setdefault(path, files.blob(path))
@@ -167,7 +171,8 @@ class Index:
         existed = self._existed(source, found, compiled)
         above = {folder for key in existed if (entry := self.entries.get(key)) for folder in _folders(entry.declared.path)}
         blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
-        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, read_approvals(files))
+        approved, times = read_approvals(files), (known - start, seconds() - known)
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, *times)
 
     def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
         """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
@@ -385,15 +390,3 @@ def _folders(path: str) -> list[str]:
     """All folders that the path is in, from the top."""
     parts = path.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Application:
-    """The application of an entry, compiled again at the commit at which its digest was first seen. Raises SourceError."""
-    try:
-        result = compile_file(declared.path, files.read(declared.path), files, dialects)
-    except (FileNotFoundError, ValueError) as error:
-        raise SourceError(f"{declared.path} at {files.commit[:12]}: {error}") from error
-    for app in result.applications:
-        if app.key == declared.key and git_digest(app) == declared.digest:
-            return app
-    raise SourceError(f"{declared.path} at {files.commit[:12]} does not declare {declared.key} any more")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from reconciler.dialects.protocol import Dialect
+from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application, ended_badly
 from reconciler.engine.content import pack
 from reconciler.engine.context import Context
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
-from reconciler.engine.index import Declared, compile_declared
+from reconciler.engine.index import Declared
 from reconciler.engine.records import Content, RevisionRecord
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
@@ -16,7 +18,7 @@ from reconciler.model.names import STATE_LOST_GATE, WORKFLOW_CHANGED_GATE
 from reconciler.model.problem import Problem
 from reconciler.model.run import Commit, Phase, Run
 from reconciler.render.protocol import RenderError
-from reconciler.revisions.digest import DIGEST_VERSION, revision_digest
+from reconciler.revisions.digest import DIGEST_VERSION, git_digest, revision_digest
 from reconciler.revisions.plan import New, Restore, SameAs, decide
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.machine import open_steps
@@ -145,7 +147,7 @@ class Planner:
     def _content(self, source: Source, declared: Declared, compiled: Compiled | None) -> Content:
         files = TreeFiles(source, declared.commit)
         if compiled is None or compiled.key != declared.key or compiled.path != declared.path or compiled.index != declared.position:
-            compiled = compile_declared(self._context.index.dialects, files, declared)
+            compiled = _compile_declared(self._context.index.dialects, files, declared)
         return Content(compiled, self._context.contents.render_all(compiled, files))
 
     async def render_desired(self, app: Application) -> list[JsonObject]:
@@ -188,3 +190,15 @@ def _undone(app: Application, target: str) -> list[str]:
 def holds(run: Run) -> bool:
     """Whether the outcome of a run holds its digest back (6c). A rollback's restore run leaves that to the run that it undoes."""
     return not run.restores and ended_badly(run)
+
+
+def _compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Compiled:
+    """The application of an entry, compiled again at the commit at which its digest was first seen. Raises SourceError."""
+    try:
+        result = compile_file(declared.path, files.read(declared.path), files, dialects)
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(f"{declared.path} at {files.commit[:12]}: {error}") from error
+    for app in result.applications:
+        if app.key == declared.key and git_digest(app) == declared.digest:
+            return app
+    raise SourceError(f"{declared.path} at {files.commit[:12]} does not declare {declared.key} any more")

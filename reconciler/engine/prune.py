@@ -9,6 +9,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.records import InventoryItem
+from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
 from reconciler.model.names import LABEL_UID, PRUNE_FILE
 
@@ -88,10 +89,12 @@ class Pruner:
         """Deletes in reverse order of apply; whether all are gone or no longer ours. What failed stays in the inventory."""
         done = True
         for item in reversed(items):
-            ref = item.object
+            ref, start = item.object, self._context.clock.monotonic()
             try:
                 await delete_ours(self._context.cluster, ref, item.uid, app.mirror.uid)
+                self._tell(app, "ok", start)
             except ClusterError as error:
+                self._tell(app, error.reason, start)
                 done = False
                 app.prune_note = ("PruneFailed", f"{ref}: {error}")
                 self._context.hint_after(app.key, _AGAIN)
@@ -99,6 +102,10 @@ class Pruner:
             app.items.pop(ref.identity, None)
             self._context.claims.release(ref, app.key)
         return done
+
+    def _tell(self, app: Application, result: str, start: float) -> None:
+        seconds = self._context.clock.monotonic() - start
+        self._context.sink.emit(Event("effect", app.key, {"kind": "delete", "result": result, "seconds": seconds}))
 
 
 async def delete_ours(cluster: Cluster, ref: ObjectRef, uid: str, owner: str) -> bool:

@@ -122,6 +122,7 @@ class Runner:
             found = await self._context.applier.prepare(app, step.run, order.effect)
             if isinstance(found, Result):
                 refused[order.key] = found
+                self._context.sink.emit(Event("effect", app.key, {"kind": order.effect.kind, "result": found.reason}))
             else:
                 prepared[order.key] = found
                 step.run.step(order.step).intents[order.path].refs = [ref.pack() for ref in found.refs]
@@ -170,7 +171,9 @@ class Runner:
             seconds = (now - new.started_at).total_seconds() if new.started_at else 0.0
             before = old.phase.value if old.version else ""
             fields = {"run": new.name, "revision": new.revision, "from": before, "to": new.phase.value, "seconds": seconds, "reason": new.reason}
-            emit(Event("run", app.key, fields))
+            emit(Event("run", app.key, {**fields, "kind": new.kind}))
+        if new.write_back is not None and (not old.version or old.write_back is None):
+            emit(Event("rejected", app.key, {"run": new.name, "revision": new.revision}))
         for step in new.steps:
             before_step = was.get(step.key)
             if before_step is None or before_step.phase is not step.phase:
@@ -179,5 +182,5 @@ class Runner:
                 fields = {"run": new.name, "step": step.name, "type": step.type, "from": before, "to": step.phase.value, "seconds": seconds}
                 emit(Event("step", app.key, fields))
         for decision in new.decisions[len(old.decisions) if old.version else 0 :]:
-            fields = {"run": new.name, "step": decision.gate, "verb": decision.verb, "commit": decision.commit, "author": decision.author}
-            emit(Event("decision", app.key, fields))
+            fields = {"run": new.name, "step": decision.gate, "verb": decision.verb, "by": decision.by}
+            emit(Event("decision", app.key, {**fields, "commit": decision.commit, "author": decision.author}))

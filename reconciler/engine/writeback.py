@@ -59,8 +59,15 @@ class WriteBacker:
             if run is not None and run.write_back != owed:
                 stored = await self._context.store.save(app.mirror, msgspec.structs.replace(run, write_back=owed))
                 app.put_run(stored)
-                self._context.sink.emit(Event("effect", app.key, {"kind": "write-back", "result": owed.state, "seconds": 0.0}))
+                self._tell(app, name, owed)
             app.write_backs.pop(name, None)
+
+    def _tell(self, app: Application, run: str, owed: WriteBack) -> None:
+        """What became of it, as soon as something did."""
+        if owed.state not in ("Owed", "Built"):
+            differs = owed.state == "Differs"
+            self._context.sink.emit(Event("write-back", app.key, {"run": run, "result": owed.reason if differs else owed.state}))
+            self._context.sink.emit(Event("effect", app.key, {"kind": "write-back", "result": owed.reason if differs else "ok"}))
 
     async def _advance(self, app: Application, name: str, owed: WriteBack) -> None:
         context = self._context

@@ -19,19 +19,27 @@ class Event(msgspec.Struct, frozen=True):
 
 KINDS = (
     "reconciled",  # result, seconds
-    "look",  # commit, seconds, applications, problems
+    "look",  # commit, applications, problems; seconds, of which fetch and parse
+    "look-same",  # seconds: the head was the one already known
     "look-failed",  # reason
     "application",  # status: the ApplicationStatus, whenever it became another one
     "application-gone",
-    "run",  # run, revision, from, to, seconds
+    "run",  # run, revision, kind, from, to, seconds
+    "rejected",  # run, revision: it is not applied again, and its commit is owed
     "step",  # run, step, type, from, to, seconds
     "gate",  # run, step, waiting (bool), since
-    "decision",  # run, step, verb, commit, author
-    "effect",  # kind, result, seconds
+    "decision",  # run, step, verb, by, commit, author
+    "effect",  # kind, result; seconds where it was tried
+    "apply",  # result: one of `APPLIED`, of one object
+    "write-back",  # run, result: Landed, Dropped, or why git differs
     "drift-healed",  # object
     "queue",  # depth
-    "heartbeat",  # loop: one that shows so that it moves
+    "cache",  # cache, hits, misses: since it was last told
+    "heartbeat",  # loop, age: seconds since that loop last moved
 )
+
+APPLIED = ("created", "changed", "unchanged", "conflict", "refused", "failed")
+"""What becomes of an object that is applied. Conflict: it is somebody else's; refused: it may not be, by the cluster or the operator."""
 
 
 class Sink(Protocol):

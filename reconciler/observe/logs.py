@@ -29,6 +29,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "run": ("info", "run", "to"),
     "step": ("info", "step", "to"),
     "decision": ("info", "decision", "verb"),
+    "write-back": ("info", "write-back", "result"),
     "drift-healed": ("info", "drift healed", ""),
 }
 

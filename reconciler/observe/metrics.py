@@ -13,6 +13,7 @@ from reconciler.model.event import Event
 from reconciler.model.run import FINAL, Phase
 from reconciler.model.status import ApplicationStatus
 from reconciler.observe.series import ApplicationSeries
+from reconciler.observe.words import KNOWN
 
 # From the few milliseconds of a small reconcile to the hours of a rollout with gates.
 SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -40,16 +41,21 @@ class Metrics:
         self._handlers: dict[str, Callable[[Event], None]] = {
             "reconciled": self._count_reconcile,
             "look": self._count_look,
+            "look-same": self._count_same_look,
             "look-failed": self._count_failed_look,
             "application": self._show_application,
             "application-gone": self._drop_application,
             "run": self._count_run,
             "step": self._count_step,
             "decision": self._count_decision,
+            "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
+            "apply": lambda event: self._applies.labels(self._word("result", event)).inc(),
+            "write-back": lambda event: self._write_backs.labels(self._word("result", event)).inc(),
             "drift-healed": lambda _: self._drift.inc(),
+            "cache": self._count_lookups,
             "queue": lambda event: self._queue.set(event.fields["depth"]),
-            "heartbeat": lambda event: self._beat.labels(self._word("loop", event)).set(self._now().timestamp()),
+            "heartbeat": lambda event: self._beat.labels(self._word("loop", event)).set(self._now().timestamp() - event.fields["age"]),
         }
 
     def emit(self, event: Event) -> None:
@@ -66,41 +72,69 @@ class Metrics:
         return generate_latest(self.registry) + self._applications.render(self._now())
 
     def _declare(self) -> None:
-        own: dict[str, Any] = {"registry": self.registry}
-        Gauge("reconciler_build_info", "The version that runs; always 1.", ["version"], **own).labels(__version__).set(1)
-        self._reconciles = Counter("reconciler_reconciles", "Looks at one application, by result.", ["result"], **own)
-        self._reconcile_seconds = Histogram("reconciler_reconcile_seconds", "Duration of a look at one application.", buckets=SHORT, **own)
-        self._looks = Counter("reconciler_looks", "Looks at the repository, by result.", ["result"], **own)
-        self._look_seconds = Histogram("reconciler_look_seconds", "Duration of a look at the repository.", buckets=SHORT, **own)
-        self._last_look = Gauge("reconciler_last_look_timestamp_seconds", "When the repository was last looked at with success.", **own)
-        self._declared = Gauge("reconciler_applications", "Applications that the head declares.", **own)
-        self._problems = Gauge("reconciler_problems", "Problems of the head's documents.", **own)
-        self._runs = Counter("reconciler_runs", "Runs that ended, by phase.", ["phase"], **own)
-        self._run_seconds = Histogram("reconciler_run_seconds", "Duration of runs that ended, by phase.", ["phase"], buckets=LONG, **own)
-        self._steps = Counter("reconciler_steps", "Steps that ended, by type and phase.", ["type", "phase"], **own)
-        self._step_seconds = Histogram("reconciler_step_seconds", "Duration of steps that ended, by type.", ["type"], buckets=LONG, **own)
-        self._decisions = Counter("reconciler_decisions", "Decisions that were used, by verb.", ["verb"], **own)
-        self._effects = Counter("reconciler_effects", "Effects carried out, by kind and result.", ["kind", "result"], **own)
-        self._effect_seconds = Histogram("reconciler_effect_seconds", "Duration of effects, by kind.", ["kind"], buckets=SHORT, **own)
-        self._drift = Counter("reconciler_drift_healed", "Objects returned to what was last applied to them.", **own)
-        self._queue = Gauge("reconciler_queue_depth", "Applications that wait for a worker.", **own)
-        self._beat = Gauge("reconciler_loop_heartbeat_timestamp_seconds", "When a loop last showed that it moves.", ["loop"], **own)
-        self._dropped = Counter("reconciler_events_dropped", "Events that could not be counted.", **own)
+        self._gauge("build_info", "The version that runs; always 1.", "version").labels(__version__).set(1)
+        self._reconciles = self._counter("reconciles", "Looks at one application, by result.", "result")
+        self._reconcile_seconds = self._histogram("reconcile_seconds", "Duration of a look at one application.", SHORT)
+        self._looks = self._counter("looks", "Looks at the repository, by result.", "result")
+        self._look_seconds = self._histogram("look_seconds", "Duration of looks that found a new head, until all of it was taken in.", SHORT)
+        self._fetch_seconds = self._histogram("git_fetch_seconds", "Duration of asking the repository for its head and for what changed.", SHORT)
+        self._parse_seconds = self._histogram("parse_seconds", "Duration of reading the manifests that changed.", SHORT)
+        self._last_look = self._gauge("last_look_timestamp_seconds", "When the repository was last looked at with success.")
+        self._declared = self._gauge("applications", "Applications that the head declares.")
+        self._problems = self._gauge("problems", "Problems of the head's documents.")
+        self._runs = self._counter("runs", "Runs that ended, by kind and phase.", "kind", "phase")
+        self._run_seconds = self._histogram("run_seconds", "Duration of runs that ended, by phase.", LONG, "phase")
+        self._rejected = self._counter("rejections", "Revisions that were rolled back and are not applied again.")
+        self._steps = self._counter("steps", "Steps that ended, by type and phase.", "type", "phase")
+        self._step_seconds = self._histogram("step_seconds", "Duration of steps that ended, by type.", LONG, "type")
+        self._decisions = self._counter("decisions", "Decisions that were used, by verb and by who made them.", "verb", "by")
+        self._effects = self._counter("effects", "Effects carried out or refused, by kind and result.", "kind", "result")
+        self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
+        self._applies = self._counter("applies", "Objects applied, by result.", "result")
+        self._write_backs = self._counter("write_backs", "Commits that rollbacks owed to git, by what became of them.", "result")
+        self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")
+        self._lookups = self._counter("cache_lookups", "Lookups in a cache, by result.", "cache", "result")
+        self._queue = self._gauge("queue_depth", "Applications that wait for a worker.")
+        self._beat = self._gauge("loop_heartbeat_timestamp_seconds", "When a loop last moved.", "loop")
+        self._dropped = self._counter("events_dropped", "Events that could not be counted.")
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"reconciler_{name}", meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"reconciler_{name}", meaning, labels, buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        """Starts at 0 for each of the words that its labels are known to take."""
+        counter = Counter(f"reconciler_{name}", meaning, labels, registry=self.registry)
+        for words in KNOWN.get(f"reconciler_{name}", ()):
+            counter.labels(*words)
+            for label, word in zip(labels, words, strict=True):
+                self._words.setdefault(label, set()).add(word)
+        return counter
 
     def _count_reconcile(self, event: Event) -> None:
         self._reconciles.labels(self._word("result", event)).inc()
         self._reconcile_seconds.observe(event.fields["seconds"])
 
     def _count_look(self, event: Event) -> None:
-        self._looks.labels("ok").inc()
         self._look_seconds.observe(event.fields["seconds"])
-        self._last_look.set(self._now().timestamp())
+        self._parse_seconds.observe(event.fields["parse"])
+        self._note_look(event.fields["fetch"])
         self._declared.set(event.fields["applications"])
         problems = event.fields["problems"]
         self._problems.set(problems if isinstance(problems, int) else len(problems))
 
+    def _count_same_look(self, event: Event) -> None:
+        self._note_look(event.fields["seconds"])
+
+    def _note_look(self, fetch: float) -> None:
+        self._looks.labels("ok").inc()
+        self._fetch_seconds.observe(fetch)
+        self._last_look.set(self._now().timestamp())
+
     def _count_failed_look(self, event: Event) -> None:
-        self._looks.labels(self._word("reason", event)).inc()
+        self._looks.labels(self._word("result", event, "reason")).inc()
 
     def _show_application(self, event: Event) -> None:
         status = event.fields["status"]
@@ -114,7 +148,7 @@ class Metrics:
     def _count_run(self, event: Event) -> None:
         phase = Phase(event.fields["to"])
         if phase in FINAL:
-            self._runs.labels(phase.value).inc()
+            self._runs.labels(self._word("kind", event), phase.value).inc()
             self._run_seconds.labels(phase.value).observe(event.fields["seconds"])
 
     def _count_step(self, event: Event) -> None:
@@ -125,17 +159,23 @@ class Metrics:
             self._step_seconds.labels(kind).observe(event.fields["seconds"])
 
     def _count_decision(self, event: Event) -> None:
-        self._decisions.labels(self._word("verb", event)).inc()
+        self._decisions.labels(self._word("verb", event), self._word("by", event)).inc()
 
     def _count_effect(self, event: Event) -> None:
         kind = self._word("kind", event)
         self._effects.labels(kind, self._word("result", event)).inc()
-        self._effect_seconds.labels(kind).observe(event.fields["seconds"])
+        if "seconds" in event.fields:
+            self._effect_seconds.labels(kind).observe(event.fields["seconds"])
 
-    def _word(self, label: str, event: Event) -> str:
-        """The label's value in the event, out of at most `MOST_WORDS` for that label."""
+    def _count_lookups(self, event: Event) -> None:
+        cache = self._word("cache", event)
+        self._lookups.labels(cache, "hit").inc(event.fields["hits"])
+        self._lookups.labels(cache, "miss").inc(event.fields["misses"])
+
+    def _word(self, label: str, event: Event, field: str = "") -> str:
+        """The label's value in the event (in the field of its name, or in `field`), out of at most `MOST_WORDS` for that label."""
         known = self._words.setdefault(label, set())
-        word = str(event.fields[label])[:64]
+        word = str(event.fields[field or label])[:64]
         if word not in known and len(known) >= MOST_WORDS:
             return "other"
         known.add(word)

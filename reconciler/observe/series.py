@@ -44,7 +44,7 @@ class Family(NamedTuple):
 
 
 INFO: Final = Family("reconciler_application_info", "Where an application stands; always 1.", ("environment", "revision", "sync", "health"))
-PHASE: Final = Family("reconciler_application_run_phase", "The phase of the newest run; always 1.", ("phase",))
+PHASE: Final = Family("reconciler_application_run_phase", "The phase of the newest run; always 1.", ("kind", "phase"))
 GATE: Final = Family("reconciler_gate_waiting_seconds", "How long a gate has been waiting for a decision.", ("step",))
 PROGRESS: Final = Family("reconciler_application_rollout_progress_ratio", "Finished steps of the newest run, of all its steps.")
 LAG: Final = Family("reconciler_revision_lag_seconds", "How long the desired revision has been waiting to be the running one.")
@@ -79,7 +79,7 @@ class ApplicationSeries:
         active = {condition.type for condition in status.conditions if condition.status == "True"}
         shown = [kind for kind in ATTENTION if kind in active][:MOST_CONDITIONS]
         self._fixed[INFO][key] = _line(_series(INFO, labels, status.environment, _revision(status), status.sync, status.health), 1)
-        _put(self._fixed[PHASE], key, _line(_series(PHASE, labels, run.phase), 1) if run else b"")
+        _put(self._fixed[PHASE], key, _line(_series(PHASE, labels, run.kind, run.phase), 1) if run else b"")
         _put(self._fixed[PROGRESS], key, _line(_series(PROGRESS, labels), _progress(status)) if run else b"")
         _put(self._fixed[LAG], key, b"" if behind else _line(_series(LAG, labels), 0))
         self._fixed[SUSPENDED][key] = _line(_series(SUSPENDED, labels), 1 if status.suspended else 0)

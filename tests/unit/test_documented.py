@@ -11,8 +11,10 @@ from reconciler.api.problems import Code
 from reconciler.api.routes import Routes
 from reconciler.cli.errors import Exit
 from reconciler.cli.main import COMMANDS, group
+from reconciler.model.run import Phase
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
+from reconciler.observe.words import KNOWN
 from reconciler.settings import Access, describe_settings
 from tests.unit.api.fakes import NOW, FakeReader, history, waiting
 
@@ -74,6 +76,23 @@ def test_the_labels_of_every_metric_are_documented():
         if name.startswith("reconciler_"):
             full = f"{name}_total" if f"{name}_total" in documented else name
             assert tuple(documented[full]) == collector._labelnames, full
+
+
+def test_the_words_that_counters_start_with_are_documented():
+    for name, known in KNOWN.items():
+        if name == "reconciler_steps":
+            continue  # types and phases have pages of their own
+        [row] = [row for row in rows("metrics.md") if code(row[0]) == f"{name}_total"]
+        words = {word for words in known for word in words} - {"deploy", "restore", *Phase}
+        assert words <= set(re.findall(r"`([\w-]+)`", row[2])), name
+
+
+def test_every_metric_has_a_query_that_asks_for_it_and_for_metrics_alone():
+    documented = {code(row[0]) for row in rows("metrics.md")}
+    for row in rows("metrics.md"):
+        named = re.findall(r"reconciler_\w+", row[3])
+        assert code(row[0]) in {re.sub(r"_bucket$", "", name) for name in named}
+        assert {re.sub(r"_bucket$", "", name) for name in named} <= documented
 
 
 def test_the_alerts_are_about_metrics_that_there_are():

@@ -1,8 +1,10 @@
 """Metrics: valid text, bounded, gone with the application, made at change."""
 
 from datetime import timedelta
+from typing import get_args, get_type_hints
 
 import pytest
+from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.model.event import KINDS, Event
@@ -10,6 +12,8 @@ from reconciler.model.identity import AppKey
 from reconciler.observe import series
 from reconciler.observe.metrics import MOST_WORDS, Fanout, Metrics
 from reconciler.observe.series import MOST_SERIES
+from reconciler.observe.words import KNOWN, LOOKS, WRITE_BACKS
+from reconciler.source.protocol import Lost, SourceError
 from tests.unit.api.fakes import NOW, SINCE, application, condition, gate, run, step, waiting
 
 
@@ -59,6 +63,10 @@ def of(metrics, key):
     return [sample for sample in samples(metrics) if ("namespace", key.namespace) in sample and ("name", key.name) in sample]
 
 
+def counters(metrics):
+    return [collector for collector in metrics.registry._collector_to_names if isinstance(collector, Counter)]
+
+
 def worst():
     """An application in which everything is at once."""
     kinds = ["Stalled", "Rejected", "RemovalInDoubt", "StateLost", "GitDiffers", "ManifestInvalid", "DriftFought"]
@@ -70,7 +78,7 @@ def test_an_application_says_where_it_stands(metrics):
     show(metrics, waiting(since=SINCE))
     info = {"environment": "dev", "revision": "web-v1", "sync": "OutOfSync", "health": "Healthy"}
     assert value(metrics, "reconciler_application_info", **WEB, **info) == 1
-    assert value(metrics, "reconciler_application_run_phase", **WEB, phase="Waiting") == 1
+    assert value(metrics, "reconciler_application_run_phase", **WEB, kind="deploy", phase="Waiting") == 1
     assert value(metrics, "reconciler_gate_waiting_seconds", **WEB, step="approve") == 9000
     assert value(metrics, "reconciler_revision_lag_seconds", **WEB) == 9000
     assert value(metrics, "reconciler_application_rollout_progress_ratio", **WEB) == 0.5
@@ -88,7 +96,7 @@ def test_seconds_grow_without_a_change_and_never_below_zero(metrics, clock):
 def test_a_change_takes_the_place_of_what_was_there(metrics):
     show(metrics, worst(), application(run=run("Succeeded", [step(phase="Succeeded")])))
     assert value(metrics, "reconciler_revision_lag_seconds", **WEB) == 0
-    assert value(metrics, "reconciler_application_run_phase", **WEB, phase="Succeeded") == 1
+    assert value(metrics, "reconciler_application_run_phase", **WEB, kind="deploy", phase="Succeeded") == 1
     assert value(metrics, "reconciler_application_rollout_progress_ratio", **WEB) == 1
     assert len(of(metrics, AppKey("default", "web"))) == 5
 
@@ -135,25 +143,36 @@ def test_two_gates_of_one_name_are_one_series(metrics):
     assert value(metrics, "reconciler_gate_waiting_seconds", **WEB, step="same") == 9000
 
 
+LOOK = {"commit": "c", "seconds": 0.4, "fetch": 0.1, "parse": 0.2, "applications": 1, "problems": 1}
+RUN = {"from": "Running", "seconds": 3, "kind": "deploy"}
+STEP = {"from": "Waiting", "seconds": 3}
 EVENTS = [
     (Event("reconciled", None, {"result": "ok", "seconds": 0.01}), "reconciler_reconciles_total", {"result": "ok"}),
     (Event("reconciled", None, {"result": "ok", "seconds": 0.01}), "reconciler_reconcile_seconds_count", {}),
-    (Event("look", None, {"commit": "c", "seconds": 0.1, "applications": 1, "problems": 0}), "reconciler_looks_total", {"result": "ok"}),
-    (Event("look", None, {"commit": "c", "seconds": 0.1, "applications": 1, "problems": 0}), "reconciler_applications", {}),
-    (Event("look", None, {"commit": "c", "seconds": 0.1, "applications": 0, "problems": ["a"]}), "reconciler_problems", {}),
+    (Event("look", None, LOOK), "reconciler_looks_total", {"result": "ok"}),
+    (Event("look", None, LOOK), "reconciler_look_seconds_count", {}),
+    (Event("look", None, LOOK), "reconciler_git_fetch_seconds_count", {}),
+    (Event("look", None, LOOK), "reconciler_parse_seconds_count", {}),
+    (Event("look", None, LOOK), "reconciler_applications", {}),
+    (Event("look", None, LOOK), "reconciler_problems", {}),
+    (Event("look-same", None, {"seconds": 0.1}), "reconciler_looks_total", {"result": "ok"}),
+    (Event("look-same", None, {"seconds": 0.1}), "reconciler_git_fetch_seconds_count", {}),
     (Event("look-failed", None, {"reason": "RefMissing"}), "reconciler_looks_total", {"result": "RefMissing"}),
-    (Event("run", None, {"from": "Running", "to": "Succeeded", "seconds": 3}), "reconciler_runs_total", {"phase": "Succeeded"}),
-    (Event("run", None, {"from": "Running", "to": "Failed", "seconds": 3}), "reconciler_run_seconds_count", {"phase": "Failed"}),
-    (
-        Event("step", None, {"type": "suspend", "from": "Waiting", "to": "Succeeded", "seconds": 3}),
-        "reconciler_steps_total",
-        {"type": "suspend", "phase": "Succeeded"},
-    ),
-    (Event("step", None, {"type": "deploy", "from": "Running", "to": "Failed", "seconds": 3}), "reconciler_step_seconds_count", {"type": "deploy"}),
-    (Event("decision", None, {"verb": "rollback"}), "reconciler_decisions_total", {"verb": "rollback"}),
+    (Event("run", None, {**RUN, "to": "Superseded"}), "reconciler_runs_total", {"kind": "deploy", "phase": "Superseded"}),
+    (Event("run", None, {**RUN, "to": "Succeeded", "kind": "restore"}), "reconciler_runs_total", {"kind": "restore", "phase": "Succeeded"}),
+    (Event("run", None, {**RUN, "to": "Failed"}), "reconciler_run_seconds_count", {"phase": "Failed"}),
+    (Event("rejected", None, {"run": "web-v2-1", "revision": "web-v2"}), "reconciler_rejections_total", {}),
+    (Event("step", None, {**STEP, "type": "suspend", "to": "Succeeded"}), "reconciler_steps_total", {"type": "suspend", "phase": "Succeeded"}),
+    (Event("step", None, {**STEP, "type": "deploy", "to": "Failed"}), "reconciler_step_seconds_count", {"type": "deploy"}),
+    (Event("decision", None, {"verb": "continue", "by": "timer"}), "reconciler_decisions_total", {"verb": "continue", "by": "timer"}),
     (Event("effect", None, {"kind": "apply", "result": "ok", "seconds": 0.1}), "reconciler_effects_total", {"kind": "apply", "result": "ok"}),
     (Event("effect", None, {"kind": "apply", "result": "ok", "seconds": 0.1}), "reconciler_effect_seconds_count", {"kind": "apply"}),
+    (Event("effect", None, {"kind": "apply", "result": "NotAllowed"}), "reconciler_effects_total", {"kind": "apply", "result": "NotAllowed"}),
+    (Event("apply", None, {"result": "unchanged"}), "reconciler_applies_total", {"result": "unchanged"}),
+    (Event("write-back", None, {"run": "web-v2-1", "result": "PushRefused"}), "reconciler_write_backs_total", {"result": "PushRefused"}),
     (Event("drift-healed", None, {"object": "ConfigMap a"}), "reconciler_drift_healed_total", {}),
+    (Event("cache", None, {"cache": "contents", "hits": 1, "misses": 0}), "reconciler_cache_lookups_total", {"cache": "contents", "result": "hit"}),
+    (Event("cache", None, {"cache": "contents", "hits": 0, "misses": 1}), "reconciler_cache_lookups_total", {"cache": "contents", "result": "miss"}),
     (Event("queue", None, {"depth": 1}), "reconciler_queue_depth", {}),
 ]
 
@@ -166,17 +185,58 @@ def test_each_event_is_counted(metrics, event, name, labels):
     assert value(metrics, "reconciler_events_dropped_total") == 0
 
 
-def test_a_beat_and_a_look_leave_the_time(metrics):
-    metrics.emit(Event("heartbeat", None, {"loop": "queue"}))
-    metrics.emit(EVENTS[2][0])
-    assert value(metrics, "reconciler_loop_heartbeat_timestamp_seconds", loop="queue") == NOW.timestamp()
+def test_a_beat_leaves_the_time_at_which_the_loop_moved_last(metrics):
+    metrics.emit(Event("heartbeat", None, {"loop": "queue", "age": 90.0}))
+    assert value(metrics, "reconciler_loop_heartbeat_timestamp_seconds", loop="queue") == NOW.timestamp() - 90
+
+
+@pytest.mark.parametrize("event", [Event("look", None, LOOK), Event("look-same", None, {"seconds": 0.1})])
+def test_a_look_leaves_the_time_whether_or_not_anything_changed(metrics, event):
+    metrics.emit(event)
     assert value(metrics, "reconciler_last_look_timestamp_seconds") == NOW.timestamp()
 
 
+def test_the_parts_of_a_look_are_measured_apart(metrics):
+    metrics.emit(Event("look", None, LOOK))
+    sums = [value(metrics, f"reconciler_{part}_seconds_sum") for part in ("git_fetch", "parse", "look")]
+    assert sums == [LOOK["fetch"], LOOK["parse"], LOOK["seconds"]]
+
+
+def test_what_was_refused_untried_took_no_time(metrics):
+    metrics.emit(Event("effect", None, {"kind": "apply", "result": "NotAllowed"}))
+    assert value(metrics, "reconciler_effect_seconds_count", kind="apply") is None
+
+
 def test_phases_that_are_not_the_end_are_not_counted(metrics):
-    metrics.emit(Event("run", None, {"from": "", "to": "Running", "seconds": 0}))
-    metrics.emit(Event("step", None, {"type": "suspend", "from": "", "to": "Waiting", "seconds": 0}))
-    assert not [sample for sample in samples(metrics) if sample[0] in ("reconciler_runs_total", "reconciler_steps_total")]
+    before = samples(metrics)
+    metrics.emit(Event("run", None, {**RUN, "to": "Running"}))
+    metrics.emit(Event("step", None, {**STEP, "type": "suspend", "to": "Waiting"}))
+    after = samples(metrics)
+    assert {name: count for name, count in after.items() if not name[0].startswith("process_")} == {
+        name: count for name, count in before.items() if not name[0].startswith("process_")
+    }
+
+
+def test_every_counter_starts_at_0_for_the_words_that_are_known(metrics):
+    found = samples(metrics)
+    for name, known in KNOWN.items():
+        labels = [labels for labels in found if labels[0] == f"{name}_total"]
+        assert sorted(tuple(sorted(word for _, word in each[1:])) for each in labels) == sorted(tuple(sorted(words)) for words in known)
+        assert {found[each] for each in labels} == {0}
+    assert [collector for collector in counters(metrics) if collector._labelnames and collector._name not in KNOWN] == []
+
+
+def test_the_known_words_are_those_of_the_code():
+    errors = {error.reason for error in (SourceError, *SourceError.__subclasses__())}
+    assert set(LOOKS) == {"ok", "Internal", *errors}
+    assert set(WRITE_BACKS) >= {"Landed", "Dropped", *get_args(get_type_hints(Lost)["reason"])} - {"Moved"}
+
+
+def test_words_that_come_by_themselves_leave_room_to_the_known_ones(metrics):
+    for number in range(3 * MOST_WORDS):
+        metrics.emit(Event("look-failed", None, {"reason": f"error {number}"}))
+    metrics.emit(Event("look-failed", None, {"reason": "TooLarge"}))
+    assert value(metrics, "reconciler_looks_total", result="TooLarge") == 1
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "of tomorrow"])
@@ -194,8 +254,8 @@ def test_the_words_of_a_label_stay_few(metrics):
     for number in range(3 * MOST_WORDS):
         metrics.emit(Event("reconciled", None, {"result": f"error {number}", "seconds": 0}))
     results = [sample for sample in samples(metrics) if sample[0] == "reconciler_reconciles_total"]
-    assert len(results) == MOST_WORDS + 1
-    assert value(metrics, "reconciler_reconciles_total", result="other") == 2 * MOST_WORDS
+    assert len(results) <= MOST_WORDS + 1
+    assert value(metrics, "reconciler_reconciles_total", result="other") >= 2 * MOST_WORDS
 
 
 def test_the_process_is_measured_in_a_registry_of_its_own(metrics):

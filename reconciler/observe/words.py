@@ -1,0 +1,30 @@
+"""The words of labels that are known beforehand: their counters stand at 0 from the start, so that `increase()` sees the first event."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Final
+
+from reconciler.model.event import APPLIED
+from reconciler.model.run import FINAL, Phase
+from reconciler.steps.catalog import STEP_TYPES
+
+LOOKS: Final = ("ok", "RefMissing", "EmptyRepository", "Unreadable", "NotARepository", "TooLarge", "SourceError", "Internal")
+WRITE_BACKS: Final = ("Landed", "Dropped", "WriteBackOff", "BranchCheckedOut", "NotExact", "OtherWriter", "PushRefused")
+# A step is never superseded, a run never skipped (model/run.py).
+_RUN_ENDS: Final = sorted(FINAL - {Phase.SKIPPED})
+_STEP_ENDS: Final = sorted(FINAL - {Phase.SUPERSEDED})
+
+KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
+    "reconciler_reconciles": [("ok",), ("error",)],
+    "reconciler_looks": [(result,) for result in LOOKS],
+    "reconciler_runs": list(product(("deploy", "restore"), _RUN_ENDS)),
+    "reconciler_steps": list(product(STEP_TYPES, _STEP_ENDS)),
+    # Nobody but a commit goes back, and nobody but a commit or a person ends.
+    "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
+    "reconciler_effects": list(product(("apply", "delete", "write-back"), ("ok",))),
+    "reconciler_applies": [(result,) for result in APPLIED],
+    "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
+    "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],
+}
+"""Each counter's label values, in the order of its labels. Others may come (an error of the cluster); these are always there."""
