@@ -1,1 +1,1 @@
-"""The read API: what the engine knows, as JSON over HTTP. It changes nothing: every change is a commit."""
+"""The API: what the engine knows, as JSON over HTTP, and the hint to look again. It changes nothing: every change is a commit."""

@@ -27,7 +27,7 @@ _log = structlog.get_logger("reconciler.api")
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what is not a plain read by this machine's own name; makes every error the one shape; sets the headers."""
+    """Refuses what is neither a plain read nor a hint, or not by this machine's own name; makes every error the one shape; sets the headers."""
     try:
         _check(request)
         response = await handler(request)
@@ -46,17 +46,30 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _check(request: web.Request) -> None:
-    if request.method not in ("GET", "HEAD"):
+    hint = request.method == "POST" and request.match_info.http_exception is None
+    if request.method not in ("GET", "HEAD") and not hint:
         raise _refuse_method(request)
     if _arrived_on_loopback(request) and not is_loopback_name(request.headers.get("Host", "")):
         # A page in a browser on this machine can make any name resolve to 127.0.0.1 (DNS rebinding).
         raise ApiError(Code.HostNotAllowed, "on loopback the Host must be localhost or a loopback address")
-    if request.body_exists:
+    if hint:
+        _check_sender(request)
+    elif request.body_exists:
         raise ApiError(Code.BodyNotAllowed, "a read has no body")
 
 
+def _check_sender(request: web.Request) -> None:
+    """No page of another site sends this: a browser names its origin, and asks first before it sends JSON elsewhere, which is refused."""
+    host = request.headers.get("Host", "")
+    foreign = request.headers.getall("Origin", []) not in ([], [f"http://{host}"], [f"https://{host}"])
+    if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise ApiError(Code.OriginNotAllowed, "another site's page may not ask for this")
+    if request.content_type != "application/json":
+        raise ApiError(Code.ContentTypeNotAllowed, "send Content-Type: application/json")
+
+
 def _refuse_method(request: web.Request) -> ApiError:
-    return ApiError(Code.MethodNotAllowed, f"{request.method} is not possible: the API only reads; changes are commits")
+    return ApiError(Code.MethodNotAllowed, f"{request.method} is not possible here: the API reads and takes hints; changes are commits")
 
 
 def _arrived_on_loopback(request: web.Request) -> bool:

@@ -14,9 +14,11 @@ class Code(Enum):
     """The codes, with their HTTP status. docs/api.md says of each when it comes."""
 
     InvalidRequest = 400
+    OriginNotAllowed = 403
     NotFound = 404
     MethodNotAllowed = 405
     BodyNotAllowed = 413
+    ContentTypeNotAllowed = 415
     HostNotAllowed = 421
     Internal = 500
     Unavailable = 503

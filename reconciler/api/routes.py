@@ -1,10 +1,11 @@
-"""The routes of the read API, each with what it answers. docs/api.md lists them."""
+"""The routes of the API, each with what it answers. docs/api.md lists them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -17,7 +18,19 @@ from reconciler.workflow.explain import explain, line_to_commit
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 APPLICATION: Final = "/v1/applications/{namespace}/{name}"
 
+# Seconds: what a request may wait for its answer, and what its body may take to come.
+DEFAULT_WAIT: Final = 30.0
+LONGEST_WAIT: Final = 300.0
+_BODY_SECONDS: Final = 5.0
+_MOST_WAITING: Final = 100
+
 _Value = TypeVar("_Value")
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a hint. `timeout`: seconds that its sender waits at most."""
+
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_WAIT)] = DEFAULT_WAIT
 
 
 class Routes:
@@ -27,9 +40,14 @@ class Routes:
         self._reader = reader
         self._render_metrics = render_metrics
         self._now = now
+        self._waiting = 0
+
+    def hints(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+        """Path patterns to handlers: all that takes a POST. None of it changes anything (rule 13d)."""
+        return {f"{APPLICATION}/reconcile": self.reconcile_application}
 
     def table(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
-        """Path patterns to handlers: all that is served."""
+        """Path patterns to handlers: all that is read."""
         return {
             "/v1/applications": self.list_applications,
             APPLICATION: self.get_application,
@@ -82,6 +100,18 @@ class Routes:
         key = self._find(request).key
         return _answer(_present(await self._reader.history(key), key))
 
+    async def reconcile_application(self, request: web.Request) -> web.Response:
+        """Looks again now and answers what came of it, or that nothing did in time."""
+        key = self._find(request).key
+        wish = await _read_wish(request)
+        if self._waiting >= _MOST_WAITING:
+            raise ApiError(Code.Unavailable, f"{_MOST_WAITING} requests wait already")
+        self._waiting += 1
+        try:
+            return _answer(_present(await self._reader.reconcile(key, wish.timeout), key))
+        finally:
+            self._waiting -= 1
+
     async def list_objects(self, request: web.Request) -> web.Response:
         """Objects of one kind, secrets masked; `kind` is needed, `namespace` and `name` narrow them."""
         wanted = _parameters(request, "kind", "namespace", "name")
@@ -111,6 +141,18 @@ class Routes:
         _parameters(request)
         key = AppKey(request.match_info["namespace"], request.match_info["name"])
         return _present(self._reader.application(key), key)
+
+
+async def _read_wish(request: web.Request) -> Wish:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return msgspec.json.decode(await request.read() or b"{}", type=Wish)
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError(Code.BodyNotAllowed, "the body is too large") from None
+    except TimeoutError:
+        raise ApiError(Code.InvalidRequest, "the body did not come") from None
+    except msgspec.DecodeError as error:
+        raise ApiError(Code.InvalidRequest, f'the body is not as in {{"timeout": 30}}: {error}') from None
 
 
 def _present(value: _Value | None, key: AppKey) -> _Value:

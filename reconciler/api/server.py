@@ -1,4 +1,4 @@
-"""The HTTP server of the read API, in the event loop that is already running."""
+"""The HTTP server of the API, in the event loop that is already running."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ def _utc_now() -> datetime:
 def create_app(reader: Reader, render_metrics: Callable[[], bytes], now: Callable[[], datetime] = _utc_now) -> web.Application:
     """The application with all its routes. It may be served by any aiohttp runner."""
     app = web.Application(middlewares=[guard], client_max_size=1024)
-    for path, handler in Routes(reader, render_metrics, now).table().items():
+    routes = Routes(reader, render_metrics, now)
+    for path, handler in routes.table().items():
         app.router.add_get(path, handler)
+    for path, handler in routes.hints().items():
+        app.router.add_post(path, handler)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The read API as the commands use it. Whatever goes wrong becomes one sentence and an exit code."""
+"""The API as the commands use it. Whatever goes wrong becomes one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from reconciler.cli.errors import CommandError, NotFoundError, RefusedError, UnreachableError, UsageError
 from reconciler.model.identity import AppKey
 from reconciler.model.problem import Problem
-from reconciler.model.status import ApplicationStatus
+from reconciler.model.status import ApplicationStatus, Attention
 from reconciler.model.text import nearest, one_line
 from reconciler.settings import DEFAULT_LISTEN
 
@@ -46,9 +46,19 @@ class Client:
     def get(self, path: str, **params: str) -> bytes:
         """The body of a successful answer. `path` segments are already quoted."""
         query = urlencode({name: value for name, value in params.items() if value})
-        url = f"{self.server}{path}" + (f"?{query}" if query else "")
+        return self._ask(Request(f"{self.server}{path}" + (f"?{query}" if query else ""), headers={"Accept": "application/json"}), TIMEOUT)  # noqa: S310  # http(s) only, above
+
+    def reconcile(self, key: AppKey, seconds: float) -> Attention:
+        """Has the daemon look again now; answers what came of it within that time."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        body = json.dumps({"timeout": seconds}).encode()
+        request = Request(f"{self.server}{self.locate(key, 'reconcile')}", data=body, headers=headers, method="POST")  # noqa: S310  # as above
+        answer: Attention = self._decode(self._ask(request, seconds + TIMEOUT), Attention)
+        return answer
+
+    def _ask(self, request: Request, seconds: float) -> bytes:
         try:
-            with self._opener.open(Request(url, headers={"Accept": "application/json"}), timeout=TIMEOUT) as answer:  # noqa: S310  # http(s) only, above
+            with self._opener.open(request, timeout=seconds) as answer:
                 body: bytes = answer.read(LARGEST_ANSWER + 1)
         except HTTPError as error:
             with error:
@@ -64,7 +74,9 @@ class Client:
 
     def decode(self, path: str, shape: Any, **params: str) -> Any:
         """The answer as a value of that type."""
-        body = self.get(path, **params)
+        return self._decode(self.get(path, **params), shape)
+
+    def _decode(self, body: bytes, shape: Any) -> Any:
         try:
             return msgspec.json.decode(body, type=shape)
         except msgspec.DecodeError as error:

@@ -19,6 +19,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     NOT_FOUND = 4
     CONFLICT = 5
+    TIMED_OUT = 6
     INTERRUPTED = 130
 
 

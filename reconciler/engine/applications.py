@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from reconciler.engine.observations import Identity
 from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
@@ -22,6 +23,7 @@ class Application:
 
     `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `judged`: what of the
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
+    `healed`: objects put back in this turn; `heal_at`: when those that still differ are healed, None where none does.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -42,6 +44,8 @@ class Application:
         self.stalled = ""
         self.heals: dict[Identity, int] = {}
         self.heal_pause = 0.0
+        self.heal_at: datetime | None = None
+        self.healed: list[str] = []
         self.status: ApplicationStatus | None = None
         self.saved = b""
         self.unsaved = False

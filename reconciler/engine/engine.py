@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,11 +25,12 @@ from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reader import EngineReader
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.records import Mirror, SourceRecord
+from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
-from reconciler.model.identity import GVK, AppKey
-from reconciler.model.names import CREATE_NAMESPACE, GROUP
+from reconciler.model.identity import GVK, AppKey, JsonObject
+from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
 from reconciler.model.outcome import StepType
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
@@ -38,7 +39,7 @@ from reconciler.workflow.machine import Machine
 _log = structlog.get_logger("reconciler.engine")
 _AGAIN = 2.0
 _BEAT = 5.0
-_RUNS = GVK(GROUP, "v1alpha1", "WorkflowRun")
+_RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", "Application")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,9 @@ class Engine:
             look=self.look,
         )
         self._reconciler = Reconciler(self._context, dialects)
-        self.reader = EngineReader(self._context, self._reconciler.planner)
+        self._requests = Requests(apps, index, clock, self.look, self._turn_now)
+        self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
+        self._hints: dict[str, str] = {}
         self._record = SourceRecord(identity=source.identity)
 
     # Life ---------------------------------------------------------------------------------------------------------------
@@ -112,7 +115,8 @@ class Engine:
                 group.create_task(self._look_loop())
                 group.create_task(self._queue.run())
                 group.create_task(self._beat_loop())
-                group.create_task(self._run_watch())
+                group.create_task(self._watch_state(_RUNS, self._take_run))
+                group.create_task(self._watch_state(_MIRRORS, self._take_mirror))
         finally:
             for app in self._context.apps.values():
                 for task in list(app.tasks.values()):
@@ -163,9 +167,11 @@ class Engine:
             await self._look_wanted.wait()
             self._look_wanted.clear()
             start, now = self._clock.monotonic(), self._clock.now()
+            self._requests.begin_look()
             try:
                 look = await self._context.thread.call(partial(self._context.index.look, now=now, seconds=self._clock.monotonic))
                 await self._take(look, now, start)
+                self._requests.end_look()
             except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
                 self._context.index.redo = True
                 if isinstance(error, ConflictError | NotFoundError):
@@ -176,6 +182,7 @@ class Engine:
                 for key in self._context.apps if self._context.index.head is None else ():
                     self._queue.add(key)  # git can't be read at the start: what state knows is shown
                 self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
+                self._requests.end_look(str(error)[:512] if isinstance(error, SourceError | ClusterError) else "internal error")
                 await self._clock.sleep(_AGAIN)
                 self._look_wanted.set()
 
@@ -227,22 +234,38 @@ class Engine:
     def _waiting_for_approval(self) -> list[AppKey]:
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
 
-    async def _run_watch(self) -> None:
-        """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
+    async def _watch_state(self, kind: GVK, take: Callable[[str, JsonObject], None]) -> None:
+        """What others do to our state objects; most of the time nothing."""
         since = ""
         while True:
             try:
-                async for event in self._context.cluster.watch(_RUNS, since=since):
-                    meta = event.object["metadata"]
-                    since = meta["resourceVersion"]
-                    if event.type == "MODIFIED" and meta.get("deletionTimestamp"):
-                        key = AppKey(event.object["spec"]["namespace"], event.object["spec"]["application"])
-                        self._reconciler.stale.add(key)
-                        self._queue.add(key)
+                async for event in self._context.cluster.watch(kind, since=since):
+                    since = event.object["metadata"]["resourceVersion"]
+                    take(event.type, event.object)
             except ExpiredError:
                 since = ""
             except ClusterError:
                 await self._clock.sleep(_AGAIN)
+
+    def _take_run(self, change: str, run: JsonObject) -> None:
+        """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
+        if change == "MODIFIED" and run["metadata"].get("deletionTimestamp"):
+            key = AppKey(run["spec"]["namespace"], run["spec"]["application"])
+            self._reconciler.stale.add(key)
+            self._queue.add(key)
+
+    def _take_mirror(self, change: str, mirror: JsonObject) -> None:
+        """The one thing that is read of a mirror that others write: a request to look again, by a value that is new (3a)."""
+        name, annotations = mirror["metadata"].get("name", ""), mirror["metadata"].get("annotations") or {}
+        told = annotations.get(REQUESTED_AT, "") if change != "DELETED" else ""
+        if self._hints.get(name, "") == told:
+            return
+        self._hints.pop(name, None)
+        if told:
+            self._hints[name] = told
+            namespace, _, application = name.partition(".")
+            self._reconciler.stale.add(AppKey(namespace, application))  # the annotation made another version of it
+            self._requests.ask(AppKey(namespace, application))
 
     async def _beat_loop(self) -> None:
         hits, misses, contents, emit = 0, 0, self._context.contents, self._sink.emit
@@ -260,22 +283,35 @@ class Engine:
 
     async def _work(self, key: AppKey) -> None:
         start = self._clock.monotonic()
+        app = self._context.apps.get(key)
+        if app is not None and self._requests.takes_turn(key):
+            await self._context.observations.refresh(app.refs())
         await self._reconciler.reconcile(key)
         app = self._context.apps.get(key)
         if app is not None:
             self._by_uid[app.mirror.uid] = key
-            if app.stalled:
-                app.stalled = ""
-                self._queue.add(key)
             if app.look_again:
                 self._awaiting_look.add(key)
                 self.look()
+        if app is not None and app.stalled:
+            app.stalled = ""
+            self._queue.add(key)
+        else:
+            self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
 
     def _quarantine(self, key: AppKey, error: Exception) -> None:
         """Rule 8b: the key alone is held back."""
         _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
+        app = self._context.apps.get(key)
+        if app is None or app.stalled:  # a first conflict is none: it is tried again at once
+            self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))
+
+    def _turn_now(self, key: AppKey) -> None:
+        """A person waits: whatever pause the key was held back for ends."""
+        self._queue.forget(key)
+        self._queue.add(key, urgent=True)
 
     def _on_change(self, uid: str) -> None:
         key = self._by_uid.get(uid)

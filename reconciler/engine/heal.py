@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from reconciler.cluster.protocol import ClusterError
@@ -26,6 +28,7 @@ class Healer:
     async def heal(self, app: Application) -> None:
         """Applies again what differs. Not while an effect is under way, nor while the application is suspended (6a)."""
         context = self._context
+        app.heal_at, app.healed = None, []
         entry = context.index.entries.get(app.key)
         if (
             context.index.head is None
@@ -38,20 +41,29 @@ class Healer:
             return
         doomed = set(app.mirror.doomed)
         drifted = [item for item in app.items.values() if item.fields and item.ref not in doomed and self._differs(item)]
-        if not drifted:
-            return
         now = context.clock.monotonic()
-        if now < app.heal_pause:
-            context.hint_after(app.key, app.heal_pause - now)
-            return
-        if now > app.heal_pause + _CALM:
+        if app.heals and now >= app.heal_pause + _CALM:
             app.heals.clear()
+        if not drifted:
+            if app.heals:  # nobody fights any more, once it stays calm
+                context.hint_after(app.key, app.heal_pause + _CALM - now)
+            return
+        if now < app.heal_pause:
+            self._again(app, app.heal_pause - now)
+            return
         healed = [await self._heal_one(app, item) for item in drifted]
         most = max(app.heals.values(), default=0)
-        app.heal_pause = now + min(_FIRST * 2 ** max(0, most - 1), _LONGEST)
+        pause = min(_FIRST * 2 ** max(0, most - 1), _LONGEST)
+        app.heal_pause = now + pause
+        if not all(healed):
+            self._again(app, pause)
         if any(healed):
             app.mirror.inventory = list(app.items.values())
             await context.store.save_mirror(app.mirror)
+
+    def _again(self, app: Application, seconds: float) -> None:
+        app.heal_at = self._context.clock.now() + timedelta(seconds=seconds)
+        self._context.hint_after(app.key, seconds)
 
     def _differs(self, item: InventoryItem) -> bool:
         """Our own managedFields entry changed, or the object is gone (10a)."""
@@ -74,6 +86,7 @@ class Healer:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}")
             return False
         app.items[ref.identity] = msgspec.structs.replace(item, uid=told["uid"], fields=told["fields"])
+        app.healed.append(str(ref))
         context.sink.emit(Event("drift-healed", app.key, {"object": str(ref)}))
         return True
 

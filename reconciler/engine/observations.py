@@ -178,6 +178,16 @@ class Observations:
                         self.forget(ref)
         return found
 
+    async def refresh(self, refs: Iterable[ObjectRef]) -> None:
+        """Reads these now. One that can't be read stays as it was last seen."""
+        for ref in refs:
+            try:
+                self.note(await self._cluster.get(ref))
+            except NotFoundError:
+                self.forget(ref)
+            except ClusterError:
+                continue
+
     def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, str]:
         worst, message = "Healthy", ""
         for ref in refs:

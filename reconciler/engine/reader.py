@@ -9,8 +9,9 @@ from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.context import Context
 from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
+from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
-from reconciler.model.status import ApplicationStatus, History
+from reconciler.model.status import ApplicationStatus, Attention, History
 from reconciler.revisions.diff import diff_objects
 from reconciler.revisions.masking import mask_manifests
 
@@ -21,8 +22,8 @@ _SILENCE = 60.0
 class EngineReader:
     """Answers from memory where it can; `ready` and `alive` are set by the engine's loops."""
 
-    def __init__(self, context: Context, planner: Planner) -> None:
-        self._context, self._planner = context, planner
+    def __init__(self, context: Context, planner: Planner, requests: Requests) -> None:
+        self._context, self._planner, self._requests = context, planner, requests
         self.started = False
         self.reason = "state is being loaded"
         self.beats: dict[str, float] = {}
@@ -85,6 +86,9 @@ class EngineReader:
         ids = list_commits(app)
         commits = await self._context.thread.call(lambda source: read_commits(source, ids)) if ids else {}
         return gather_history(app, commits)
+
+    async def reconcile(self, key: AppKey, seconds: float) -> Attention | None:
+        return await self._requests.wait(key, seconds)
 
     async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:
         cluster = self._context.cluster

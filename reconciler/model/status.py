@@ -113,6 +113,19 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
         return AppKey(self.namespace, self.application)
 
 
+Result = Literal["Unchanged", "Changed", "Healed", "BackOff", "Failed", "TimedOut"]
+
+
+class Attention(msgspec.Struct):
+    """What came of a request to look again now. `message`: one sentence. `commit`: the head that was looked at, empty where there is none."""
+
+    application: str
+    namespace: str
+    result: Result
+    message: str
+    commit: str
+
+
 class CommitView(msgspec.Struct, rename="camel"):
     """`author`, `message` (its first line) and `time` are empty where git has it no more."""
 
@@ -187,7 +200,7 @@ class History(msgspec.Struct, rename="camel"):
 
 
 class Reader(Protocol):
-    """What the read API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
+    """What the API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
 
     def applications(self) -> list[ApplicationStatus]:
         """All, sorted by namespace and name. May include applications known to state whose manifest is in doubt."""
@@ -211,6 +224,13 @@ class Reader(Protocol):
 
     async def history(self, key: AppKey) -> History | None:
         """What happened to it and who decided so, as far as it is kept, or None where the application is unknown."""
+        ...
+
+    async def reconcile(self, key: AppKey, seconds: float) -> Attention | None:
+        """Looks again now, at git and then at that application, and tells what came of it within that time; None where it is unknown.
+
+        A hint without authority: what is decided, held or suspended stays so (rules 3a, 13d).
+        """
         ...
 
     async def objects(self, kind: str, namespace: str, name: str) -> list[JsonObject]:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from reconciler.model.identity import ObjectRef
+import pytest
+
+from reconciler.model.identity import AppKey, ObjectRef
 from tests.integration.harness import Clone, Daemon, config_map_app, running
 from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, replace_data, value
 
@@ -35,6 +37,23 @@ async def test_rule_7g_a_deleted_object_comes_back(tmp_path: Path) -> None:
         await daemon.synced("web")
         await daemon.cluster.delete(ObjectRef("v1", "ConfigMap", "default", "web"))
         await healed(daemon, "web", "1")
+
+
+async def test_rule_7g_a_fight_that_is_over_is_told_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.engine.heal._FIRST", 0.0)
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        for hand in range(4):
+            await replace_data(daemon, "web", {"value": f"by hand {hand}"})
+            await daemon.until(lambda: daemon.idle() and len([item for item in daemon.sink.events if item.kind == "drift-healed"]) > hand)  # noqa: B023
+        assert daemon.conditions("web")["DriftFought"].startswith("Fought: ")
+        monkeypatch.setattr("reconciler.engine.heal._CALM", 0.0)
+        await replace_data(daemon, "web", {"value": "1", "note": "theirs"})
+        await daemon.engine.reader.reconcile(AppKey("default", "web"), 20)
+        await daemon.engine.reader.reconcile(AppKey("default", "web"), 20)
+        assert "DriftFought" not in daemon.conditions("web")
 
 
 async def test_rule_7g_a_field_that_somebody_else_adds_is_not_drift(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from reconciler.api.routes import Routes
 from reconciler.cli.errors import Exit
 from reconciler.cli.main import COMMANDS, group
 from reconciler.model.run import Phase
+from reconciler.model.status import Result
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
 from reconciler.observe.words import KNOWN
@@ -106,6 +108,13 @@ def test_the_alerts_are_about_metrics_that_there_are():
 def test_every_route_is_in_the_table_and_every_row_is_a_route():
     table = Routes(FakeReader(), bytes, lambda: NOW).table()
     assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`/")] == list(table)
+    hints = Routes(FakeReader(), bytes, lambda: NOW).hints()
+    assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`POST")] == [f"POST {path}" for path in hints]
+
+
+def test_the_results_of_a_hint_are_those_that_there_are():
+    documented = rows("api.md", "A hint: look again now")
+    assert [code(row[0]) for row in documented if not row[0].startswith("`POST")] == list(get_args(Result))
 
 
 def test_every_error_code_is_in_the_table_with_its_status():

@@ -6,6 +6,7 @@ from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey
 from reconciler.model.status import (
     ApplicationStatus,
+    Attention,
     CommitView,
     DecisionView,
     GateView,
@@ -122,6 +123,8 @@ class FakeReader:
         self.diffs = {}
         self.kept = {}
         self.histories = {}
+        self.wishes = []
+        self.result = "Unchanged"
         self.cluster = []
         self.kinds = {"deployment": "Deployment", "event": "Event", "secret": "Secret"}
         self.readiness = (True, "")
@@ -142,6 +145,10 @@ class FakeReader:
 
     async def history(self, key):
         return self.histories.get(key)
+
+    async def reconcile(self, key, seconds):
+        self.wishes.append((str(key), seconds))
+        return Attention(key.name, key.namespace, self.result, "looked at commit 0123: nothing is new", "0123") if self.application(key) else None
 
     async def objects(self, kind, namespace, name):
         if kind.lower() not in self.kinds:

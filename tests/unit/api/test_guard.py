@@ -6,7 +6,9 @@ import json
 import aiohttp
 import pytest
 
+from reconciler.api import routes
 from reconciler.api.guard import is_loopback_name
+from reconciler.api.problems import Code
 from reconciler.api.server import SHUTDOWN_SECONDS, Server, create_app
 from tests.unit.api.fakes import FakeReader
 
@@ -43,6 +45,83 @@ def test_rule_13d_odd_spellings_of_loopback_are_not_taken(host):
 async def test_rule_13d_the_api_only_reads(session, url, method, path):
     answer, code = await ask(session, url + path, method)
     assert (answer.status, code) == (405, "MethodNotAllowed")
+
+
+HINT = "/v1/applications/prod/web/reconcile"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+async def test_rule_13d_a_hint_takes_a_post_and_nothing_else(session, url, reader, method):
+    answer, _ = await ask(session, url + HINT, method, headers=JSON)
+    assert answer.status == 405
+    assert reader.wishes == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Origin": "http://evil.example.com"}, "OriginNotAllowed"),
+        ({"Origin": "null"}, "OriginNotAllowed"),
+        ({"Origin": "http://localhost:1"}, "OriginNotAllowed"),
+        ({"Sec-Fetch-Site": "cross-site"}, "OriginNotAllowed"),
+        ({"Sec-Fetch-Site": "same-site"}, "OriginNotAllowed"),
+        ({"Host": "evil.example.com"}, "HostNotAllowed"),
+        ({"Content-Type": "text/plain"}, "ContentTypeNotAllowed"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "ContentTypeNotAllowed"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, "ContentTypeNotAllowed"),
+    ],
+)
+async def test_rule_13d_what_a_foreign_page_can_send_is_no_hint(session, url, reader, headers, code):
+    answer, told = await ask(session, url + HINT, "POST", headers=JSON | headers, data=b"{}")
+    assert (answer.status, told) == (Code[code].value, code)
+    assert reader.wishes == []
+
+
+async def test_rule_13d_the_daemons_own_page_may_send_a_hint(session, url, reader):
+    answer, _ = await ask(session, url + HINT, "POST", headers=JSON | {"Origin": url, "Sec-Fetch-Site": "same-origin"}, data=b"{}")
+    assert answer.status == 200
+    assert reader.wishes == [("prod/web", 30.0)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{", b'{"timeout": 0}', b'{"timeout": 301}', b'{"timeout": "1"}', b'{"wait": 1}', b"\xff", b'{"timeout": NaN}']
+)
+async def test_a_body_that_is_none_is_refused_with_the_form_of_one(session, url, reader, body):
+    answer, code = await ask(session, url + HINT, "POST", headers=JSON, data=body)
+    assert (answer.status, code) == (400, "InvalidRequest")
+    assert reader.wishes == []
+
+
+async def test_a_large_body_is_refused(session, url):
+    answer, code = await ask(session, url + HINT, "POST", headers=JSON, data=b" " * 100_000)
+    assert (answer.status, code) == (413, "BodyNotAllowed")
+
+
+async def test_a_body_that_never_comes_holds_nothing_up(session, url, monkeypatch):
+    monkeypatch.setattr(routes, "_BODY_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(f"POST {HINT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n".encode())
+    assert (await reader.readline()).split()[1] == b"400"
+    writer.close()
+
+
+async def test_more_requests_than_can_wait_are_told_so_and_reads_go_on(session, url, reader, monkeypatch):
+    monkeypatch.setattr(routes, "_MOST_WAITING", 2)
+    end = asyncio.Event()
+
+    async def wait(key, seconds):
+        reader.wishes.append(key)
+        await end.wait()
+
+    monkeypatch.setattr(reader, "reconcile", wait)
+    waiting = [asyncio.ensure_future(ask(session, url + HINT, "POST", headers=JSON)) for _ in range(2)]
+    while len(reader.wishes) < 2:
+        await asyncio.sleep(0)
+    assert (await ask(session, url + HINT, "POST", headers=JSON))[1] == "Unavailable"
+    assert (await ask(session, f"{url}/v1/applications"))[0].status == 200
+    end.set()
+    await asyncio.gather(*waiting)
 
 
 async def test_rule_13d_a_body_is_refused_before_it_is_read(session, url):

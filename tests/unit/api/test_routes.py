@@ -64,6 +64,21 @@ async def test_history_is_the_readers_and_unknown_to_none(session, url, reader):
     await fetch(session, f"{url}/v1/applications/prod/web/history?limit=1", 400)
 
 
+async def test_a_hint_is_the_readers_and_waits_as_long_as_was_asked(session, url, reader):
+    async with session.post(f"{url}/v1/applications/prod/web/reconcile", json={"timeout": 2.5}) as answer:
+        assert answer.status == 200
+        assert (await answer.json()) == {
+            "application": "web",
+            "namespace": "prod",
+            "result": "Unchanged",
+            "message": "looked at commit 0123: nothing is new",
+            "commit": "0123",
+        }
+    assert reader.wishes == [("prod/web", 2.5)]
+    async with session.post(f"{url}/v1/applications/prod/nobody/reconcile", json={}) as answer:
+        assert answer.status == 404
+
+
 async def test_objects_need_a_kind_that_is_served(session, url, reader):
     reader.cluster = [{"kind": "Deployment", "metadata": {"name": name, "namespace": "prod"}} for name in ("a", "b")]
     assert len(await fetch(session, f"{url}/v1/objects?kind=deployment")) == 2
