@@ -37,6 +37,12 @@ def assess(obj: JsonObject) -> Answer:
     return kind, one_line(message)
 
 
+def has_failed(obj: JsonObject) -> bool:
+    """Whether it failed for good: a Job that does not try again by itself."""
+    gvk = GVK.of(obj)
+    return (gvk.group, gvk.kind) == ("batch", "Job") and _is(_conditions(_map(obj.get("status"))).get("Failed"), "True")
+
+
 def _map(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
@@ -184,6 +190,27 @@ def _pod(_spec: JsonObject, status: JsonObject) -> Answer:
     return "Progressing", f"Pod is {phase or 'not yet observed'}, not ready"
 
 
+def _cron_job(spec: JsonObject, status: JsonObject) -> Answer:
+    """Healthy once it is stored: what comes of its Jobs is told by them."""
+    if spec.get("suspend") is True:
+        return "Healthy", "Suspended"
+    last = status.get("lastScheduleTime")
+    return "Healthy", f"Last run: {last}" if last else "Not yet due"
+
+
+def _autoscaler(_spec: JsonObject, status: JsonObject) -> Answer:
+    """Healthy unless it can't reach what it scales. Metrics that are not known yet are no failure: new Pods never have any."""
+    able = _conditions(status).get("AbleToScale")
+    if able is not None and _is(able, "False"):
+        return "Progressing", _words(able, "Unable to scale")
+    return "Healthy", f"Replicas: {_count(status, 'currentReplicas')}" if "currentReplicas" in status else ""
+
+
+def _ingress(_spec: JsonObject, _status: JsonObject) -> Answer:
+    """Healthy once it is stored, as kstatus has it: an address is the controller's to give, and not every controller gives one."""
+    return "Healthy", ""
+
+
 def _claim(_spec: JsonObject, status: JsonObject) -> Answer:
     phase = status.get("phase")
     if phase == "Lost":
@@ -217,6 +244,9 @@ _RULES: Mapping[tuple[str, str], Callable[[JsonObject, JsonObject], Answer]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "ReplicaSet"): _replica_set,
     ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("networking.k8s.io", "Ingress"): _ingress,
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,
     ("", "Service"): _service,

@@ -69,6 +69,12 @@ class InvalidError(ClusterError):
     reason: ClassVar[str] = "Invalid"
 
 
+class ImmutableError(InvalidError):
+    """422: a field would change that can't be changed in place. The message names it."""
+
+    reason: ClassVar[str] = "Immutable"
+
+
 class ExpiredError(ClusterError):
     """410: the watch is older than what is kept. List again."""
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from reconciler.cluster.protocol import Cluster, ClusterError, KindUnknownError, NamespaceMissingError, NotFoundError
+from reconciler.cluster.protocol import Cluster, ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
 from reconciler.engine.access import Access, Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError, pack
 from reconciler.engine.contents import Contents
+from reconciler.engine.deletion import renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
 from reconciler.model.canonical import digest
@@ -26,7 +27,11 @@ from reconciler.render.partition import with_partition
 from reconciler.render.protocol import RenderError
 
 _SECONDS = 60.0
-_NOT_APPLIED = {"Conflict": "conflict", "FieldConflict": "conflict", "OwnedByOther": "conflict", "NotAllowed": "refused", "Invalid": "refused"}
+_JOB = ("batch", "Job")
+_NOT_APPLIED = {
+    **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther"), "conflict"),
+    **dict.fromkeys(("NotAllowed", "Invalid", "Immutable"), "refused"),
+}
 
 
 class Prepared(NamedTuple):
@@ -124,7 +129,7 @@ class Applier:
         try:
             async with asyncio.timeout(_SECONDS):
                 for ref, obj in zip(prepared.refs, prepared.objects, strict=True):
-                    done.append(await self.apply_one(app, ref, obj, always=app.lost))
+                    done.append(await self.apply_one(app, ref, obj, always=app.lost, anew=True))
         except ClusterError as error:
             return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
         except TimeoutError:
@@ -133,12 +138,16 @@ class Applier:
         value["connection"] = connection(prepared.objects)
         return Result(value=value, at=self._clock.now())
 
-    async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False) -> dict[str, Any]:
-        """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
-        event, whatever comes of it. Raises ClusterError."""
+    async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False, anew: bool = False) -> dict[str, Any]:
+        """
+        One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
+        event, whatever comes of it. Raises ClusterError.
+
+        `anew`: a Job whose template differs, or that has failed, is made anew, so that it runs again.
+        """
         before = self._observations.get(ref)
         try:
-            told = await self._apply(app, ref, obj, always=always)
+            told = await self._apply(app, ref, obj, always=always, anew=anew)
         except ClusterError as error:
             self._tell(app, _NOT_APPLIED.get(error.reason, "failed"))
             raise
@@ -147,11 +156,14 @@ class Applier:
         self._tell(app, "unchanged" if same else "created" if "created" in told else "changed")
         return told
 
-    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool) -> dict[str, Any]:
+    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool, anew: bool) -> dict[str, Any]:
         mark = content_digest(obj)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
+        uid = item.uid if item is not None and anew and (ref.group, ref.kind) == _JOB else ""
+        failed = bool(uid) and seen is not None and seen.failed
         if (
             not always
+            and not failed
             and item is not None
             and seen is not None
             and item.digest == mark
@@ -162,14 +174,25 @@ class Applier:
         created = (item is None or not item.uid) and seen is None and not await self._exists(ref)
         sent = {**obj, "apiVersion": ref.api_version}
         try:
-            live = await self._cluster.apply(sent, FIELD_MANAGER, force=True)
-        except NamespaceMissingError:
-            if not await self._namespaces.create(app, ref.namespace):
+            live = await self._renew(app, ref, sent, uid) if failed else await self._send(app, ref, sent)
+        except ImmutableError:
+            if not uid:
                 raise
-            live = await self._cluster.apply(sent, FIELD_MANAGER, force=True)
+            live = await self._renew(app, ref, sent, uid)
         observed = self._observations.note(live)
         told: dict[str, Any] = {"ref": ref.pack(), "uid": observed.uid, "digest": mark, "fields": observed.fields}
         return told | {"created": True} if created else told
+
+    async def _send(self, app: Application, ref: ObjectRef, obj: JsonObject) -> JsonObject:
+        try:
+            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+        except NamespaceMissingError:
+            if not await self._namespaces.create(app, ref.namespace):
+                raise
+            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+
+    async def _renew(self, app: Application, ref: ObjectRef, obj: JsonObject, uid: str) -> JsonObject:
+        return await renew(self._cluster, self._clock, ref, obj, uid, app.mirror.uid)
 
     async def _exists(self, ref: ObjectRef) -> bool:
         try:

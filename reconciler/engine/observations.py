@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, NamedTuple
 
-from reconciler.cluster.health import assess
+from reconciler.cluster.health import assess, has_failed
 from reconciler.cluster.masking import mask
 from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, KindUnknownError, NotFoundError, fields_of
 from reconciler.model.canonical import digest
@@ -24,7 +24,7 @@ _ORDER = ("Degraded", "Missing", "Unknown", "Progressing", "Healthy")
 
 
 class Observed(NamedTuple):
-    """`fields`: digest of our managedFields entry, empty where we have none. `owner`: the uid in our label."""
+    """`fields`: digest of our managedFields entry, empty where we have none. `owner`: the uid in our label. `failed`: for good."""
 
     version: int
     uid: str
@@ -32,6 +32,7 @@ class Observed(NamedTuple):
     fields: str
     status: str
     message: str
+    failed: bool
 
 
 class Trace(NamedTuple):
@@ -60,7 +61,8 @@ def fields_digest(obj: JsonObject) -> str:
 def observe(obj: JsonObject) -> Observed:
     meta = obj["metadata"]
     status, message = assess(obj)
-    return Observed(int(meta["resourceVersion"]), meta["uid"], (meta.get("labels") or {}).get(LABEL_UID, ""), fields_digest(obj), status, message)
+    owner = (meta.get("labels") or {}).get(LABEL_UID, "")
+    return Observed(int(meta["resourceVersion"]), meta["uid"], owner, fields_digest(obj), status, message, has_failed(obj))
 
 
 class Observations:
@@ -188,14 +190,15 @@ class Observations:
             except ClusterError:
                 continue
 
-    def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, str]:
-        worst, message = "Healthy", ""
+    def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, Any]:
+        worst, message, failed = "Healthy", "", False
         for ref in refs:
             seen = self._objects.get(ref.identity)
             status, said = (seen.status, seen.message) if seen else ("Missing", "not there")
-            if _ORDER.index(status) < _ORDER.index(worst):
-                worst, message = status, f"{ref}: {said}" if said else f"{ref}: {status}"
-        return {"status": worst, "message": message}
+            fails = seen is not None and seen.failed
+            if (not fails, _ORDER.index(status)) < (not failed, _ORDER.index(worst)):
+                worst, message, failed = status, f"{ref}: {said}" if said else f"{ref}: {status}", fails
+        return {"status": worst, "message": message, "failed": failed}
 
     def health(self, refs: Iterable[ObjectRef]) -> tuple[str, str]:
         """The worst of these objects, for status."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
+from reconciler.cluster.protocol import ClusterError
 from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
+from reconciler.engine.deletion import delete_ours
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
-from reconciler.model.names import LABEL_UID, PRUNE_FILE
+from reconciler.model.names import PRUNE_FILE
 
 _PRECIOUS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"})
 _SHARE, _FEWEST = 0.5, 10
@@ -106,20 +107,3 @@ class Pruner:
     def _tell(self, app: Application, result: str, start: float) -> None:
         seconds = self._context.clock.monotonic() - start
         self._context.sink.emit(Event("effect", app.key, {"kind": "delete", "result": result, "seconds": seconds}))
-
-
-async def delete_ours(cluster: Cluster, ref: ObjectRef, uid: str, owner: str) -> bool:
-    """Rule 1c: a live read, our owner label, the recorded uid, preconditions. False where it is gone or not ours (any more)."""
-    try:
-        live = await cluster.get(ref)
-        meta = live["metadata"]
-        if (meta.get("labels") or {}).get(LABEL_UID) != owner or meta["uid"] != uid:
-            return False
-        if meta.get("deletionTimestamp"):
-            return True
-        await cluster.delete(ref, uid=uid, version=meta["resourceVersion"])
-    except NotFoundError:
-        return False
-    except ConflictError:
-        return await delete_ours(cluster, ref, uid, owner)
-    return True

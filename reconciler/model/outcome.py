@@ -39,7 +39,10 @@ class Result(msgspec.Struct, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Query: how are these objects? Answer: `{"status": Healthy|Progressing|Degraded|Missing|Unknown, "message": str}`."""
+    """
+    Query: how are these objects? Answer: `{"status": Healthy|Progressing|Degraded|Missing|Unknown, "message": str}`, and
+    `"failed": True` where one has failed for good.
+    """
 
     refs: tuple[ObjectRef, ...]
 

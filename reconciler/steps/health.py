@@ -32,7 +32,8 @@ def await_health(
     None once all are healthy. `subject` names them in messages where the answer does not.
 
     Without an answer nothing is concluded, not even after the deadline: a daemon that was down looks first. Degraded
-    waits like Progressing does, but says so: a workload often recovers, and a deadline bounds it anyway.
+    waits like Progressing does, but says so: a workload often recovers, and a deadline bounds it anyway. What has failed for
+    good, as a Job does, is not waited for.
     """
     if not refs:
         return None
@@ -45,6 +46,8 @@ def await_health(
     if status == "Healthy":
         return None
     what = _describe(subject, refs, str(answer.get("message") or "").strip() or status)
+    if answer.get("failed"):
+        return Failed("JobFailed", what)
     if deadline is not None and now >= deadline:
         return Failed("HealthTimeout", f"not healthy in time: {what}")
     return Wait(deadline, f"waiting for {'degraded ' if status == 'Degraded' else ''}{what}", (query,))

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.cluster.embedded.fields import same
 from reconciler.cluster.embedded.kinds import CRD
-from reconciler.cluster.protocol import InvalidError
+from reconciler.cluster.protocol import ImmutableError
 from reconciler.model.identity import JsonObject
 
 # Dotted paths that are fixed once set.
@@ -33,17 +33,17 @@ _FREE: Mapping[tuple[str, str], frozenset[str]] = {
 
 
 def check(key: tuple[str, str], obj: JsonObject, live: JsonObject) -> None:
-    """Raises InvalidError naming the first field that must not change."""
+    """Raises ImmutableError naming the first field that must not change."""
     kind = key[1]
     for path in _FIXED.get(key, ()):
         if not same(_at(obj, path), _at(live, path)):
-            raise InvalidError(f"{kind}: {path}: is immutable")
+            raise ImmutableError(f"{kind}: {path}: is immutable")
     free = _FREE.get(key)
     if free is not None:
         new, old = obj.get("spec", {}), live.get("spec", {})
         for name in sorted((new.keys() | old.keys()) - free):
             if not same(new.get(name), old.get(name)):
-                raise InvalidError(f"{kind}: spec.{name}: is immutable; only {', '.join(sorted(free))} may change")
+                raise ImmutableError(f"{kind}: spec.{name}: is immutable; only {', '.join(sorted(free))} may change")
     if key == ("", "Pod"):
         _check_containers(obj, live)
     if key == ("", "Service"):
@@ -51,7 +51,7 @@ def check(key: tuple[str, str], obj: JsonObject, live: JsonObject) -> None:
     if key in (("", "ConfigMap"), ("", "Secret")) and live.get("immutable") is True:
         for name in ("immutable", "data", "binaryData"):
             if not same(obj.get(name), live.get(name)):
-                raise InvalidError(f"{kind}: {name}: is immutable, because the object says so")
+                raise ImmutableError(f"{kind}: {name}: is immutable, because the object says so")
 
 
 def _check_containers(obj: JsonObject, live: JsonObject) -> None:
@@ -60,13 +60,13 @@ def _check_containers(obj: JsonObject, live: JsonObject) -> None:
         for container in [*new, *old]:
             container.pop("image", None)
         if not same(new, old):
-            raise InvalidError(f"Pod: spec.{name}: only the image may change")
+            raise ImmutableError(f"Pod: spec.{name}: only the image may change")
 
 
 def _check_address(obj: JsonObject, live: JsonObject) -> None:
     new, old = obj["spec"], live["spec"]
     if "ExternalName" not in (new["type"], old["type"]) and new.get("clusterIP") != old.get("clusterIP"):
-        raise InvalidError("Service: spec.clusterIP: is immutable")
+        raise ImmutableError("Service: spec.clusterIP: is immutable")
 
 
 def _at(obj: JsonObject, path: str) -> Any:

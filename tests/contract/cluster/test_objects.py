@@ -7,6 +7,7 @@ import pytest
 from reconciler.cluster.protocol import (
     AlreadyExistsError,
     ConflictError,
+    ImmutableError,
     InvalidError,
     KindUnknownError,
     NamespaceMissingError,
@@ -185,6 +186,17 @@ async def test_an_immutable_field_is_refused_by_name(cluster, workload):
     with pytest.raises(InvalidError, match="spec"):
         await cluster.apply(workload("StatefulSet", replicas=0, serviceName="two"), "team")
     await cluster.apply(workload("StatefulSet", replicas=0, image="nginx:2", serviceName="one"), "team")
+
+
+async def test_the_template_of_a_job_can_not_be_changed_in_place(cluster, namespace):
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "task:1"}]}}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "task", "namespace": namespace}, "spec": {"template": template}}
+    await cluster.apply(job, "team")
+    template["spec"]["containers"][0]["image"] = "task:2"
+    with pytest.raises(ImmutableError, match="template"):
+        await cluster.apply(job, "team")
+    other = {**job, "metadata": {**job["metadata"], "name": "other"}}
+    assert (await cluster.apply(other, "team", dry_run=True))["spec"]["template"]["spec"]["containers"][0]["image"] == "task:2"
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cluster.health import STATUSES, assess
+from reconciler.cluster.health import STATUSES, assess, has_failed
 
 
 def built(kind, spec=None, status=None, api="apps/v1", **metadata):
@@ -65,6 +65,11 @@ FULL = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableRepli
         ("Progressing", built("Job", {}, {"startTime": "t", "active": 1}, api="batch/v1")),
         ("Healthy", built("Job", {}, {"startTime": "t"} | condition("Complete", "True"), api="batch/v1")),
         ("Degraded", built("Job", {}, {"startTime": "t"} | condition("Failed", "True"), api="batch/v1")),
+        ("Healthy", built("CronJob", {"schedule": "@daily"}, api="batch/v1")),
+        ("Healthy", built("HorizontalPodAutoscaler", api="autoscaling/v2")),
+        ("Healthy", built("HorizontalPodAutoscaler", {}, condition("ScalingActive", "False"), api="autoscaling/v2")),
+        ("Progressing", built("HorizontalPodAutoscaler", {}, condition("AbleToScale", "False"), api="autoscaling/v2")),
+        ("Healthy", built("Ingress", {}, {"loadBalancer": {}}, api="networking.k8s.io/v1")),
         ("Progressing", built("Pod", {}, {"phase": "Pending"}, api="v1")),
         ("Healthy", built("Pod", {}, {"phase": "Running"} | condition("Ready", "True"), api="v1")),
         ("Healthy", built("Pod", {}, {"phase": "Succeeded"}, api="v1")),
@@ -97,6 +102,12 @@ def test_an_object_that_is_being_deleted_is_terminating_whatever_else_it_says():
     assert assess(built("Deployment", {"replicas": 2}, FULL, deletionTimestamp="t")) == ("Progressing", "Terminating")
 
 
+def test_only_a_job_that_failed_has_failed_for_good():
+    assert has_failed(built("Job", {}, condition("Failed", "True"), api="batch/v1"))
+    assert not has_failed(built("Job", {}, condition("Failed", "False"), api="batch/v1"))
+    assert not has_failed(built("Widget", {}, condition("Failed", "True"), api="example.com/v1"))
+
+
 def test_rule_13e_messages_of_others_come_on_one_line():
     _, message = assess(built("Widget", {}, condition("Ready", "False", message="a\nSigned-off-by: b"), api="example.com/v1"))
     assert "\n" not in message
@@ -114,6 +125,9 @@ kinds = st.sampled_from(
         ("apps/v1", "DaemonSet"),
         ("apps/v1", "ReplicaSet"),
         ("batch/v1", "Job"),
+        ("batch/v1", "CronJob"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("networking.k8s.io/v1", "Ingress"),
         ("v1", "Pod"),
         ("v1", "PersistentVolumeClaim"),
         ("v1", "Service"),
@@ -128,4 +142,6 @@ statuses = json_values | st.fixed_dictionaries(
 
 @given(kinds, json_values, statuses, json_values)
 def test_any_object_has_an_answer(kind, spec, status, metadata):
-    assert assess({"apiVersion": kind[0], "kind": kind[1], "spec": spec, "status": status, "metadata": metadata})[0] in STATUSES
+    obj = {"apiVersion": kind[0], "kind": kind[1], "spec": spec, "status": status, "metadata": metadata}
+    assert assess(obj)[0] in STATUSES
+    assert has_failed(obj) in (True, False)
