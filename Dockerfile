@@ -11,6 +11,7 @@ RUN python -m venv /opt/reconciler \
  && /opt/build/bin/pip install --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY reconciler ./reconciler
+COPY examples/repo ./examples/repo
 RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /dist . \
  && /opt/reconciler/bin/pip install --no-deps --no-index /dist/*.whl \
  && /opt/reconciler/bin/pip uninstall --yes pip

@@ -1,11 +1,11 @@
 """
-The project's commands for people: `python3 dev.py try | test | lint | lock`.
+The project's commands for people: `python3 dev.py demo | test | lint | lock`.
 
 Only the standard library, so that it runs before anything is installed. Each command does the set-up that it needs
 (`.venv` from the locked requirements, verified by hash), and does it once: a stamp holds the digest of what is installed.
 """
 
-# ruff: noqa: T201, S603, S607  (it talks to a person at a terminal, and runs git, pip and the tools of .venv by name)
+# ruff: noqa: T201, S603  (it talks to a person at a terminal, and runs git, pip and the tools of .venv by name)
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ import argparse
 import hashlib
 import os
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 TOP = Path(__file__).resolve().parent
 VENV = TOP / ".venv"
 BIN = VENV / "bin"
 OLDEST = (3, 11)
-PORT = 7373
 LOCK_TOOL = "pip-tools==7.6.2"
 RUNTIME, BUILD, TEST = "requirements.txt", "requirements-build.txt", "requirements-test.txt"
 LOCKS: dict[str, tuple[bool, tuple[str, ...]]] = {RUNTIME: (True, ()), BUILD: (False, ("build",)), TEST: (True, ("test", "lint", "build"))}
@@ -84,105 +81,13 @@ def set_up(*locks: str) -> None:
     say(f"set-up done in {time.monotonic() - started:.0f} s")
 
 
-# --- try
+# --- demo, test, lint, lock
 
 
-def git(folder: Path, *words: str) -> None:
-    """Git without the person's templates, hooks and signing: those are theirs, not this folder's."""
-    run("git", "-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null", "-c", "init.templateDir=", *words, folder=folder, quiet=True)
-
-
-def known_to_git(folder: Path) -> bool:
-    """Whether the person has told git a name and an address to commit by."""
-    found = [subprocess.run(("git", "config", key), cwd=folder, capture_output=True, check=False).stdout for key in ("user.name", "user.email")]
-    return all(found)
-
-
-def make_repository(folder: Path) -> tuple[Path, Path]:
-    """A bare origin with one commit, `examples/repo`, and a clone of it. Answers both paths."""
-    origin, clone = folder / "origin.git", folder / "clone"
-    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
-    git(folder, "clone", "--quiet", str(origin), str(clone))
-    shutil.copytree(TOP / "examples" / "repo", clone, dirs_exist_ok=True)
-    if not known_to_git(clone):
-        git(clone, "config", "user.name", "You")
-        git(clone, "config", "user.email", "you@localhost")
-    git(clone, "checkout", "--quiet", "-B", "main")
-    git(clone, "add", "--all")
-    git(clone, "commit", "--quiet", "--message", "The example repository")
-    git(clone, "push", "--quiet", "--set-upstream", "origin", "main")
-    return origin, clone
-
-
-def fresh_folder(named: str | None) -> Path:
-    """The folder named, which must be new or empty, else the first of `reconciler-try`, `reconciler-try-2`, … that is new."""
-    if named:
-        folder = Path(named).expanduser().resolve()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            fail(f"{folder} is not an empty folder; name a new one with --folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    for number in range(1, 1000):
-        folder = Path(tempfile.gettempdir()).resolve() / ("reconciler-try" if number == 1 else f"reconciler-try-{number}")
-        try:
-            folder.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        return folder
-    return Path(tempfile.mkdtemp(prefix="reconciler-try-"))
-
-
-def free_port() -> int:
-    """PORT, or any other where that one is taken."""
-    for port in (PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return PORT
-
-
-GUIDE = """
-  origin    {origin}   (bare; what the daemon watches)
-  clone     {clone}   (yours; edit, commit and push here)
-  metrics   {url}/metrics
-  state     {state}   (the embedded cluster; no container really runs)
-
-In a second terminal:
-
-  export RECONCILER_SERVER={url} PATH={bin}:$PATH
-  cd {clone}
-  reconciler status               # what is wanted, what runs, what waits for whom
-  reconciler approve NAME --push  # open the gate that status shows: an ordinary commit
-  git log -1 --patch              # who approved, and the one line that says so
-
-The README of the clone walks through it by git commands.
-
-Ctrl-C ends the daemon. The folder stays: {folder}
-"""
-
-
-def try_it(options: argparse.Namespace) -> int:
-    """Runs the daemon on a copy of the example repository until it is ended."""
+def demo(arguments: list[str]) -> NoReturn:
+    """Becomes `reconciler demo`: one process, so that Ctrl-C and signals reach it alone."""
     set_up(RUNTIME, BUILD)
-    folder = fresh_folder(options.folder)
-    origin, clone = make_repository(folder)
-    listen = options.listen or f"127.0.0.1:{free_port()}"
-    state = folder / "state.sqlite"
-    say(GUIDE.format(origin=origin, clone=clone, url=f"http://{listen}", state=state, bin=BIN, folder=folder))
-    # Ctrl-C reaches the daemon by itself (one terminal, one group); here it must only not cut the waiting short.
-    # A handler, not SIG_IGN: that one would be inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    daemon = subprocess.Popen((BIN / "reconciler", "run", origin, "--listen", listen, "--state", state))
-    signal.signal(signal.SIGTERM, lambda *_: daemon.terminate())
-    code = daemon.wait()
-    return 0 if code in (-signal.SIGINT, 128 + signal.SIGINT) else abs(code)
-
-
-# --- test, lint, lock
+    os.execv(BIN / "reconciler", ("reconciler", "demo", *arguments))  # noqa: S606 - argv, no shell
 
 
 def test(pytest_arguments: list[str]) -> int:
@@ -248,14 +153,12 @@ def lock(*, upgrade: bool) -> int:
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="dev.py", description="Commands for working on the project. Each does all the set-up that it needs.")
     commands = parser.add_subparsers(dest="command", required=True)
-    trial = commands.add_parser("try", help="run the daemon on a copy of examples/repo, to see what it does")
-    trial.add_argument("--folder", help="where to put origin, clone and state (new or empty; default: reconciler-try in the temporary folder)")
-    trial.add_argument("--listen", help=f"HOST:PORT of the read API (default: 127.0.0.1:{PORT}, or a free port)")
+    commands.add_parser("demo", help="see what it does on the example repository; further arguments are those of `reconciler demo`", add_help=False)
     commands.add_parser("test", help="run the tests; further arguments are pytest's", add_help=False)
     commands.add_parser("lint", help="check format, rules, types and layers")
     commands.add_parser("lock", help="write requirements*.txt again from pyproject.toml").add_argument("--upgrade", action="store_true")
     options, rest = parser.parse_known_args(words)
-    if rest and options.command != "test":
+    if rest and options.command not in ("demo", "test"):
         parser.error(f"unknown arguments: {shlex.join(rest)}")
     return options, rest
 
@@ -264,13 +167,13 @@ def main() -> int:
     if sys.version_info < OLDEST:
         fail(f"needs Python {OLDEST[0]}.{OLDEST[1]} or newer; this is {sys.version.split()[0]} ({sys.executable})")
     options, rest = parse(sys.argv[1:])
-    if options.command == "try" and not shutil.which("git"):
-        fail("needs git: install it first")
+    if options.command == "demo":
+        demo(rest)
     if options.command == "test":
         return test(rest)
     if options.command == "lint":
         return lint()
-    return lock(upgrade=options.upgrade) if options.command == "lock" else try_it(options)
+    return lock(upgrade=options.upgrade)
 
 
 if __name__ == "__main__":

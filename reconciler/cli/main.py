@@ -14,7 +14,22 @@ from reconciler.settings import Settings
 
 Serve = Callable[[Settings], int]
 
-COMMANDS: Final = ("run", "status", "why", "diff", "history", "reconcile", "approve", "reject", "rollback", "suspend", "resume", "lint", "cluster")
+COMMANDS: Final = (
+    "demo",
+    "run",
+    "status",
+    "why",
+    "diff",
+    "history",
+    "reconcile",
+    "approve",
+    "reject",
+    "rollback",
+    "suspend",
+    "resume",
+    "lint",
+    "cluster",
+)
 
 
 class LazyGroup(click.Group):

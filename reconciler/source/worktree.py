@@ -108,6 +108,16 @@ def show(repository: str | Path, commit: str) -> str:
     return _must(_git(repository, "show", *arguments), "git show")
 
 
+def run_git(repository: str | Path, *arguments: str) -> str:
+    """What a git command in that folder prints. Raises WorktreeError with git's own reason where it fails."""
+    return _must(_git(repository, *arguments), f"git {arguments[0]}")
+
+
+def knows_person(repository: str | Path) -> bool:
+    """Whether git has been told a name and an address to commit by."""
+    return all(_git(repository, "config", key).stdout.strip() for key in ("user.name", "user.email"))
+
+
 def _refuse_unfinished(top: Path) -> None:
     folder = Path(_must(_git(top, "rev-parse", "--absolute-git-dir"), "git rev-parse").strip())
     for name, what in _UNFINISHED.items():

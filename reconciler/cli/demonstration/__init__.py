@@ -1,0 +1,1 @@
+"""What `reconciler demo` is made of: a folder, a daemon on it, what is seen of both, the stations, and the play."""
