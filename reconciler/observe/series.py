@@ -15,7 +15,7 @@ from reconciler.model.status import ApplicationStatus
 from reconciler.model.text import one_line
 
 MOST_GATES: Final = 3
-MOST_CONDITIONS: Final = 4
+MOST_CONDITIONS: Final = 3
 MOST_SERIES: Final = 12  # of an application, all families together
 
 # Conditions that somebody should look at, the most urgent first.
@@ -49,9 +49,12 @@ GATE: Final = Family("reconciler_gate_waiting_seconds", "How long a gate has bee
 PROGRESS: Final = Family("reconciler_application_rollout_progress_ratio", "Finished steps of the newest run, of all its steps.")
 LAG: Final = Family("reconciler_revision_lag_seconds", "How long the desired revision has been waiting to be the running one.")
 SUSPENDED: Final = Family("reconciler_application_suspended", "1 while the application is suspended.")
+RESTORED: Final = Family(
+    "reconciler_application_restored_timestamp_seconds", "When it went back to an earlier revision, while nothing newer has run since."
+)
 CONDITION: Final = Family("reconciler_application_condition", "A condition that needs a look; always 1.", ("type",))
 
-FAMILIES: Final = (INFO, PHASE, GATE, PROGRESS, LAG, SUSPENDED, CONDITION)
+FAMILIES: Final = (INFO, PHASE, GATE, PROGRESS, LAG, SUSPENDED, RESTORED, CONDITION)
 
 
 class Growing(NamedTuple):
@@ -76,6 +79,7 @@ class ApplicationSeries:
         gates = {gate.step: gate.since for gate in status.gates[:MOST_GATES]}
         waiting = tuple(Growing(_series(GATE, labels, step), since.timestamp()) for step, since in gates.items())
         behind = status.since if status.sync != "Synced" else None
+        restored = run.started_at if run and run.kind == "restore" else None
         active = {condition.type for condition in status.conditions if condition.status == "True"}
         shown = [kind for kind in ATTENTION if kind in active][:MOST_CONDITIONS]
         self._fixed[INFO][key] = _line(_series(INFO, labels, status.environment, _revision(status), status.sync, status.health), 1)
@@ -83,6 +87,7 @@ class ApplicationSeries:
         _put(self._fixed[PROGRESS], key, _line(_series(PROGRESS, labels), _progress(status)) if run else b"")
         _put(self._fixed[LAG], key, b"" if behind else _line(_series(LAG, labels), 0))
         self._fixed[SUSPENDED][key] = _line(_series(SUSPENDED, labels), 1 if status.suspended else 0)
+        _put(self._fixed[RESTORED], key, _line(_series(RESTORED, labels), restored.timestamp()) if restored else b"")
         _put(self._fixed[CONDITION], key, b"".join(_line(_series(CONDITION, labels, kind), 1) for kind in shown))
         _put(self._growing[GATE], key, waiting)
         _put(self._growing[LAG], key, (Growing(_series(LAG, labels), behind.timestamp()),) if behind else ())
@@ -120,7 +125,7 @@ def _series(family: Family, labels: str, *values: str) -> bytes:
 
 
 def _line(series: bytes, value: float) -> bytes:
-    return series + f"{value:g}\n".encode()
+    return series + f"{value:.12g}\n".encode()
 
 
 def _labels(*pairs: tuple[str, str]) -> str:

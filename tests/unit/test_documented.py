@@ -97,14 +97,6 @@ def test_every_metric_has_a_query_that_asks_for_it_and_for_metrics_alone():
         assert {re.sub(r"_bucket$", "", name) for name in named} <= documented
 
 
-def test_the_alerts_are_about_metrics_that_there_are():
-    documented = {code(row[0]) for row in rows("metrics.md")}
-    alerts = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Alerts")[2]
-    named = set(re.findall(r"reconciler_\w+", alerts))
-    assert named
-    assert named <= documented
-
-
 def test_every_route_is_in_the_table_and_every_row_is_a_route():
     table = Routes(FakeReader(), bytes, lambda: NOW).table()
     assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`/")] == list(table)

@@ -69,9 +69,10 @@ def counters(metrics):
 
 def worst():
     """An application in which everything is at once."""
+    back = run("Waiting", [step("apply")], kind="restore", started_at=SINCE)
     kinds = ["Stalled", "Rejected", "RemovalInDoubt", "StateLost", "GitDiffers", "ManifestInvalid", "DriftFought"]
     gates = [gate(f"gate-{number}") for number in range(9)]
-    return waiting(gates=gates, conditions=[condition(kind) for kind in kinds], suspended="x", since=SINCE)
+    return waiting(gates=gates, conditions=[condition(kind) for kind in kinds], suspended="x", since=SINCE, run=back)
 
 
 def test_an_application_says_where_it_stands(metrics):
@@ -109,7 +110,7 @@ def test_an_application_has_at_most_twelve_series_however_bad_it_stands(metrics)
 def test_the_most_urgent_conditions_are_those_that_are_shown(metrics):
     show(metrics, worst())
     shown = {kind for kind in series.ATTENTION if value(metrics, "reconciler_application_condition", **WEB, type=kind)}
-    assert shown == {"StateLost", "RemovalInDoubt", "Stalled", "ManifestInvalid"}
+    assert shown == {"StateLost", "RemovalInDoubt", "Stalled"}
 
 
 def test_the_series_go_with_the_application(metrics):
@@ -136,6 +137,14 @@ def test_rule_13e_no_manifest_writes_series_of_its_own(metrics):
     found = samples(metrics)
     assert not [sample for sample in found if sample[0] == "reconciler_forged"]
     assert value(metrics, "reconciler_gate_waiting_seconds", **WEB, step='a"b\\c\\nd\\ud800') == 9000
+
+
+def test_a_restore_says_when_until_something_newer_runs(metrics):
+    show(metrics, application(run=run("Succeeded", [], kind="restore", started_at=SINCE)))
+    assert value(metrics, "reconciler_application_restored_timestamp_seconds", **WEB) == SINCE.timestamp()
+    assert value(metrics, "reconciler_application_run_phase", **WEB, kind="restore", phase="Succeeded") == 1
+    show(metrics, application(run=run("Running", [], started_at=NOW)))
+    assert value(metrics, "reconciler_application_restored_timestamp_seconds", **WEB) is None
 
 
 def test_two_gates_of_one_name_are_one_series(metrics):
