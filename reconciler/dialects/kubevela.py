@@ -84,11 +84,12 @@ class KubeVela:
         policies = Policies(spec, findings)
         components = Components(spec, document, header.namespace, policies, reading, findings)
         workflow = self._compile_workflow(spec, components, policies, findings)
-        policies.check_names(components.declared)
+        policies.check_names([*components.declared.values(), *components.compiled(workflow)])
         problems = findings.problems()
         if findings.failed:
             return Compiled(None, problems)
-        return Compiled(self._assemble(document, header, spec, components, workflow), problems)
+        app = self._assemble(document, header, spec, components, workflow)
+        return Compiled(msgspec.structs.replace(app, rules=policies.reader.rules), problems)
 
     def words(self, run: Run) -> dict[str, Any]:
         return words.kubevela(run)

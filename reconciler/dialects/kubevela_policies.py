@@ -1,9 +1,9 @@
-"""Policies of a KubeVela Application that steps name: where components go (`topology`), and what is different there (`override`)."""
+"""Policies of a KubeVela Application: where components go (`topology`), and what is different there (`override`); the others are rules."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import msgspec
 from reconciler.dialects.catalog import DNS_LABEL, LATER_POLICY_TYPES
 from reconciler.dialects.fieldpath import FieldPath, merged
 from reconciler.dialects.findings import Findings, suggest
+from reconciler.dialects.kubevela_rules import RULE_POLICIES, RuleReader
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text, Truth
 from reconciler.dialects.steps import mappings, texts
 from reconciler.model.application import Component, Trait
@@ -53,6 +54,7 @@ POLICY_TYPES: Mapping[str, Record] = MappingProxyType(
                 "selector": ListOf(Text()),
             }
         ),
+        **RULE_POLICIES,
     }
 )
 
@@ -99,14 +101,15 @@ class Override(NamedTuple):
 
 class Policies:
     """
-    The policies of a spec by name. `topologies`: name to namespace, empty for the application's own. `order`: names of
-    topologies and overrides as written.
+    The policies of a spec by name. `topologies`: name to namespace, empty for the application's own. `reader`: of those that
+    hold for all objects, whether or not a step names them.
     """
 
     def __init__(self, spec: dict[str, Any], findings: Findings) -> None:
         self.topologies: dict[str, str] = {}
         self.overrides: dict[str, Override] = {}
         self._places: dict[str, FieldPath] = {}
+        self.reader = RuleReader(findings)
         self._named: set[str] = set()
         self._findings = findings
         items = spec.get("policies")
@@ -120,21 +123,25 @@ class Policies:
             self.overrides = dict.fromkeys(self.overrides, Override([], []))
 
     def take(self, names: list[str], at: FieldPath) -> list[str] | None:
-        """What a step lists, without doubles; None where it names one that there is not."""
+        """The topologies and overrides that a step lists, without doubles; None where it names a policy that there is not."""
         unknown = [(index, name) for index, name in enumerate(names) if name not in self._places]
         for index, name in unknown:
             self._findings.unknown((*at, "policies", index), "policy", name, self._places)
+        for index, name in enumerate(names):
+            if name in self._places and name not in self.topologies and name not in self.overrides:
+                self._findings.warn((*at, "policies", index), f"the policy {name} holds for the whole application; naming it changes nothing")
         self._named.update(names)
-        return None if unknown else list(dict.fromkeys(names))
+        return None if unknown else [name for name in dict.fromkeys(names) if name in self.topologies or name in self.overrides]
 
     def namespaces(self, names: Iterable[str], home: str) -> list[str]:
         """Where those policies put components; empty for `home`, the application's own namespace."""
         found = [self.topologies[name] for name in names if name in self.topologies]
         return list(dict.fromkeys("" if namespace == home else namespace for namespace in found)) or [""]
 
-    def check_names(self, components: Iterable[str]) -> None:
-        """Warns of selectors without a component, and of policies that nothing names."""
-        known = set(components)
+    def check_names(self, components: Collection[Component]) -> None:
+        """Warns of selectors without a component, and of policies that nothing names. `components`: all that there are."""
+        self.reader.check_selectors(components)
+        known = {component.name for component in components}
         known |= {patch.name for override in self.overrides.values() for patch in override.patches}
         for name, override in self.overrides.items():
             for index, selected in enumerate(override.selector):
@@ -158,7 +165,9 @@ class Policies:
             self._findings.error((*at, "name"), f"duplicate policy name {one_line(name, 80)}")
         self._places[name] = at
         shape = POLICY_TYPES.get(kind)
-        if shape is not None:
+        if kind in RULE_POLICIES:
+            self.reader.read(kind, properties, (*at, "properties"))
+        elif shape is not None:
             shape.check(properties, (*at, "properties"), self._findings)
             self._take_in(name, kind, properties, (*at, "properties"))
         elif kind in LATER_POLICY_TYPES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from reconciler.engine.observations import Identity
 from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
@@ -136,7 +137,7 @@ class Application:
                 for packed in intent.refs:
                     self._fold(run, packed, told.get(packed), value)
 
-    def _fold(self, run: Run, packed: str, told: dict[str, str] | None, value: dict[str, object]) -> None:
+    def _fold(self, run: Run, packed: str, told: dict[str, Any] | None, value: dict[str, object]) -> None:
         identity = ObjectRef.unpack(packed).identity
         before = self.items.get(identity)
         if told is None:
@@ -153,6 +154,8 @@ class Application:
             partition=str(value.get("partition", "")),
             content=str(value.get("content", "")),
             run=run.name if told.get("created") else before.run if before is not None else "",
+            collect=told.get("collect", "onAppUpdate"),
+            orphan=told.get("orphan", False),
         )
 
     def refs(self) -> list[ObjectRef]:

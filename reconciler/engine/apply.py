@@ -15,12 +15,14 @@ from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
+from reconciler.engine.ownership import origin_of
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
 from reconciler.model.outcome import Effect, Result
+from reconciler.model.rules import Origin, Rules
 from reconciler.model.run import Run
 from reconciler.render.connection import connection
 from reconciler.render.partition import with_partition
@@ -35,12 +37,15 @@ _NOT_APPLIED = {
 
 
 class Prepared(NamedTuple):
-    """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it."""
+    """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it. `origins`: of each
+    object, for `rules`."""
 
     component: str
     source: dict[str, str]
     objects: list[JsonObject]
     refs: list[ObjectRef]
+    origins: list[Origin]
+    rules: Rules
 
 
 class Applier:
@@ -96,8 +101,9 @@ class Applier:
             return collision
         for ref in refs:
             self._claims.claim(ref, app.key)
-        name = (await self._contents.get(app.key, run.revision)).application.component(component).name
-        return Prepared(name, source, decorated, refs)
+        application = (await self._contents.get(app.key, run.revision)).application
+        declared = application.component(component)
+        return Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules)
 
     def objection(self, app: Application, ref: ObjectRef) -> str:
         """Why the application may not have that object now; empty when it may (13a)."""
@@ -128,8 +134,8 @@ class Applier:
         ref = None
         try:
             async with asyncio.timeout(_SECONDS):
-                for ref, obj in zip(prepared.refs, prepared.objects, strict=True):
-                    done.append(await self.apply_one(app, ref, obj, always=app.lost, anew=True))
+                for ref, obj, origin in zip(prepared.refs, prepared.objects, prepared.origins, strict=True):
+                    done.append(await self.apply_one(app, ref, obj, always=app.lost, anew=True) | _collected(prepared.rules, origin))
         except ClusterError as error:
             return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
         except TimeoutError:
@@ -206,6 +212,12 @@ class Applier:
 
     def _failed(self, reason: str, message: str, retry: str = "terminal") -> Result:
         return msgspec.convert({"error": message[:1024], "reason": reason, "retry": retry, "at": self._clock.now()}, Result)
+
+
+def _collected(rules: Rules, origin: Origin) -> dict[str, Any]:
+    """What an inventory item keeps of the rules of garbage collection."""
+    rule = rules.collects(origin)
+    return {"collect": rule.strategy, "orphan": rule.orphan} if rule.strategy != "onAppUpdate" or rule.orphan else {}
 
 
 def decorate(objects: list[JsonObject], uid: str, key: AppKey, revision: str, partition: str) -> list[JsonObject]:

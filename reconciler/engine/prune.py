@@ -9,6 +9,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.deletion import delete_ours
+from reconciler.engine.ownership import release
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
@@ -21,8 +22,13 @@ _SOON = 0.2
 
 
 def precious(items: Iterable[InventoryItem]) -> str:
-    """The first of the objects that never go without approval (rule 1d); empty where there is none."""
-    return next((str(item.object) for item in items if item.object.kind in _PRECIOUS), "")
+    """The first of the objects that never go without approval (rule 1d); empty where there is none. What rules keep does not go."""
+    return next((str(item.object) for item in _to_delete(items) if item.object.kind in _PRECIOUS), "")
+
+
+def _to_delete(items: Iterable[InventoryItem]) -> list[InventoryItem]:
+    """Less what is released instead."""
+    return [item for item in items if item.collect != "never"]
 
 
 class Pruner:
@@ -39,10 +45,11 @@ class Pruner:
             return
         doomed = set(mirror.doomed)
         items = self._forget_adopted(app, [item for item in app.items.values() if item.ref in doomed])
-        why = self._needs_approval(app, items)
-        code = approval_code([f"{item.ref} {item.uid}" for item in items])
+        deleted = _to_delete(items)
+        why = self._needs_approval(deleted, _to_delete(app.items.values()))
+        code = approval_code([f"{item.ref} {item.uid}" for item in deleted])
         if why and code not in self._context.approved:
-            names = ", ".join(str(item.object) for item in items[:20])
+            names = ", ".join(str(item.object) for item in deleted[:20])
             line = f"approve by adding {code} to `approved` in {PRUNE_FILE}"
             app.prune_note = ("PruneBlocked", f"{why}; {line}; would delete: {names}")
             return
@@ -76,26 +83,27 @@ class Pruner:
                 context.claims.release(item.object, app.key)
         return [item for item in items if item.object.identity not in adopted]
 
-    def _needs_approval(self, app: Application, items: list[InventoryItem]) -> str:
-        """Rule 1d for one application."""
+    def _needs_approval(self, items: list[InventoryItem], known: list[InventoryItem]) -> str:
+        """Rule 1d for one application, of what it has."""
         if precious(items):
             return f"{precious(items)} holds what can't be made again"
-        if items and len(items) == len(app.items):
+        if items and len(items) == len(known):
             return "nothing would be left of this application"
-        if len(items) >= _FEWEST and len(items) > _SHARE * len(app.items):
-            return f"{len(items)} of {len(app.items)} objects would go"
+        if len(items) >= _FEWEST and len(items) > _SHARE * len(known):
+            return f"{len(items)} of {len(known)} objects would go"
         return ""
 
     async def delete(self, app: Application, items: list[InventoryItem]) -> bool:
-        """Deletes in reverse order of apply; whether all are gone or no longer ours. What failed stays in the inventory."""
+        """Deletes in reverse order of apply, or releases what rules keep; whether all are gone or no longer ours. What failed stays in
+        the inventory."""
         done = True
         for item in reversed(items):
             ref, start = item.object, self._context.clock.monotonic()
             try:
-                await delete_ours(self._context.cluster, ref, item.uid, app.mirror.uid)
-                self._tell(app, "ok", start)
+                await self._let_go(app, item)
+                self._tell(app, item, "ok", start)
             except ClusterError as error:
-                self._tell(app, error.reason, start)
+                self._tell(app, item, error.reason, start)
                 done = False
                 app.prune_note = ("PruneFailed", f"{ref}: {error}")
                 self._context.hint_after(app.key, _AGAIN)
@@ -104,6 +112,13 @@ class Pruner:
             self._context.claims.release(ref, app.key)
         return done
 
-    def _tell(self, app: Application, result: str, start: float) -> None:
-        seconds = self._context.clock.monotonic() - start
-        self._context.sink.emit(Event("effect", app.key, {"kind": "delete", "result": result, "seconds": seconds}))
+    def _tell(self, app: Application, item: InventoryItem, result: str, start: float) -> None:
+        kind, seconds = "release" if item.collect == "never" else "delete", self._context.clock.monotonic() - start
+        self._context.sink.emit(Event("effect", app.key, {"kind": kind, "result": result, "seconds": seconds}))
+
+    async def _let_go(self, app: Application, item: InventoryItem) -> None:
+        cluster, owner = self._context.cluster, app.mirror.uid
+        if item.collect != "never":
+            await delete_ours(cluster, item.object, item.uid, owner, "Orphan" if item.orphan else "Background")
+        elif await release(cluster, item, owner, app.key):
+            self._context.sink.emit(Event("object-released", app.key, {"object": str(item.object)}))

@@ -10,6 +10,7 @@ import msgspec
 from reconciler.model.application import Application
 from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.rules import Collect
 from reconciler.model.status import HealthStatus, RevisionView, Sync
 
 
@@ -18,6 +19,7 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 
     `revision`, `component`, `partition`, `content`: where the applied object can be read again (7g). `run`: the run that first
     created it, empty where it was there before (1b). `uid` empty: an apply was intended and its answer is not known.
+    `collect`, `orphan`: when it is deleted, and whether what belongs to it stays, by the rules under which it was applied.
     """
 
     ref: str
@@ -29,6 +31,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
     partition: str = ""
     content: str = ""
     run: str = ""
+    collect: Collect = "onAppUpdate"
+    orphan: bool = False
 
     @property
     def object(self) -> ObjectRef:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from reconciler.engine.applications import Application, applied_something
 from reconciler.engine.context import Context
 from reconciler.engine.observations import Identity
+from reconciler.engine.ownership import origin_of_item
 from reconciler.engine.planning import KEPT_RUNS, Planner, holds
+from reconciler.engine.records import InventoryItem
 from reconciler.model.identity import ObjectRef
+from reconciler.model.rules import Rules, more_careful
 from reconciler.model.run import Phase, Run
 from reconciler.model.status import RevisionView
 
@@ -54,5 +59,17 @@ class Settler:
         keep: set[Identity] = {ObjectRef.of(obj).identity for objects in content.rendered.values() for obj in objects}
         keep |= {ObjectRef.unpack(ref).identity for step in run.steps for intent in step.intents.values() for ref in intent.refs}
         undone = set(run.undoes)
-        items = [item for identity, item in app.items.items() if identity not in keep]
-        return [item.ref for item in items if run.kind == "deploy" or item.run in undone]
+        dropped = [item for identity, item in app.items.items() if identity not in keep and (run.kind == "deploy" or item.run in undone)]
+        for item in dropped:
+            app.items[item.object.identity] = await self._judge(app, item, content.application.rules)
+        return [item.ref for item in dropped if app.items[item.object.identity].collect != "onAppDelete"]
+
+    async def _judge(self, app: Application, item: InventoryItem, rules: Rules) -> InventoryItem:
+        """A dropped object with what is to become of it, by the rules under which it was applied and by those of now: the more careful."""
+        if not rules.collect and not rules.keep_legacy:
+            return item
+        rule = rules.collects(await origin_of_item(self._context.contents, app.key, item))
+        collect = more_careful(item.collect, rule.strategy)
+        if rules.keep_legacy and collect == "onAppUpdate":
+            collect = "never"
+        return msgspec.structs.replace(item, collect=collect, orphan=item.orphan or rule.orphan)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from reconciler.model.identity import AppKey
+from reconciler.model.rules import Rules
 
 Mode = Literal["StepByStep", "DAG"]
 
@@ -118,6 +119,7 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     environment: Environment = Environment()
     components: list[Component] = []
     workflow: Workflow = Workflow()
+    rules: Rules = Rules()
     references: list[Reference] = []
     watched: list[str] = []
     options: dict[str, Any] = {}

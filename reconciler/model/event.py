@@ -33,6 +33,7 @@ KINDS = (
     "apply",  # result: one of `APPLIED`, of one object
     "write-back",  # run, result: Landed, Dropped, or why git differs
     "drift-healed",  # object
+    "object-released",  # object: it stays, and is no longer ours
     "queue",  # depth
     "cache",  # cache, hits, misses: since it was last told
     "heartbeat",  # loop, age: seconds since that loop last moved

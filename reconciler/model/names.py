@@ -22,7 +22,9 @@ REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"
 LABEL_APPLICATION: Final = "reconciler.dev/application"
 LABEL_NAMESPACE: Final = "reconciler.dev/application-namespace"
 LABEL_UID: Final = "reconciler.dev/application-uid"
+LABEL_TRAIT: Final = "reconciler.dev/trait"
 ANNOTATION_REVISION: Final = "reconciler.dev/revision"
+ANNOTATION_RELEASED: Final = "reconciler.dev/released-from"
 
 # Gate names that no step may take (rule 4f).
 RUN_GATE: Final = "run"

@@ -31,6 +31,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "decision": ("info", "decision", "verb"),
     "write-back": ("info", "write-back", "result"),
     "drift-healed": ("info", "drift healed", ""),
+    "object-released": ("info", "object left as it is and no longer managed", ""),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.model.names import LABEL_TRAIT
 from reconciler.render.accounts import set_service_account
 from reconciler.render.exposure import add_service
 from reconciler.render.fields import Fields
@@ -29,7 +30,16 @@ def apply_traits(component: Component, namespace: str, objects: list[JsonObject]
         change = TRAIT_TYPES.get(trait.type)
         if change is None:
             raise Fields(component.name, {}, f"traits[{index}]").error("type", f"there is no trait type {trait.type:.60}")
+        before = {id(obj) for obj in objects}
         change(fields, Target(component.name, namespace, trait.properties, objects))
+        _mark(trait.type, [obj for obj in objects if id(obj) not in before])
+
+
+def _mark(trait: str, made: list[JsonObject]) -> None:
+    """The objects that a trait made say so: rules select by it, and people wonder where they come from."""
+    for obj in made:
+        meta = obj["metadata"]
+        meta["labels"] = {**(meta.get("labels") or {}), LABEL_TRAIT: trait}
 
 
 def _scale(fields: Fields, target: Target) -> None:

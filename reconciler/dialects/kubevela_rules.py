@@ -1,0 +1,106 @@
+"""Policies of a KubeVela Application that hold for its objects, whichever step applies them: their shapes, compiled to rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.findings import Findings, suggest
+from reconciler.dialects.shapes import ListOf, Record, Shape, Text, Truth, Whole
+from reconciler.dialects.steps import mappings, texts
+from reconciler.model.application import Component
+from reconciler.model.rules import CollectRule, Rules, Selector
+from reconciler.model.text import one_line
+
+MAX_RULES = 100  # of all policies of an application
+MAX_SELECTED = 1000  # words in all selectors of an application
+
+_NAMES = ListOf(Text())
+_SELECTOR = Record(
+    {
+        "componentNames": _NAMES,
+        "componentTypes": _NAMES,
+        "oamTypes": ListOf(Text(choices=("COMPONENT", "WORKLOAD", "TRAIT"))),
+        "traitTypes": _NAMES,
+        "resourceTypes": _NAMES,
+        "resourceNames": _NAMES,
+    }
+)
+
+
+def _policy(rule: Mapping[str, Shape], **others: Shape) -> Record:
+    return Record({"rules": ListOf(Record({"selector": _SELECTOR, **rule}, required=("selector",))), **others})
+
+
+RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
+    {
+        "garbage-collect": _policy(
+            {"strategy": Text(choices=("onAppUpdate", "onAppDelete", "never")), "propagation": Text(choices=("cascading", "orphan"))},
+            keepLegacyResource=Truth(),
+            continueOnFailure=Truth(),
+            order=Text(choices=("dependency",)),
+            applicationRevisionLimit=Whole(),
+        ),
+    }
+)
+
+
+class RuleReader:
+    """Reads those policies one after the other into `rules`."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.rules = Rules()
+        self._findings = findings
+        self._selectors: list[tuple[FieldPath, Selector]] = []
+
+    def read(self, kind: str, properties: dict[str, Any], at: FieldPath) -> None:
+        """One policy of a type in `RULE_POLICIES`; what is wrong is added to the findings."""
+        before = self._findings.errors
+        RULE_POLICIES[kind].check(properties, at, self._findings)
+        if self._findings.errors > before:
+            return
+        rules = list(mappings(properties.get("rules"), (*at, "rules")))
+        self._selectors += [((*place, "selector"), _read_selector(rule.get("selector") or {})) for place, rule in rules]
+        words = sum(len(names) for _, selector in self._selectors for names in msgspec.structs.astuple(selector))
+        if len(self._selectors) > MAX_RULES or words > MAX_SELECTED:
+            self._findings.error((*at, "rules"), f"more than {MAX_RULES} rules or {MAX_SELECTED} names in all policies")
+            return
+        selectors = [selector for _, selector in self._selectors[len(self._selectors) - len(rules) :]]
+        if kind == "garbage-collect":
+            self._read_collection(properties, [rule for _, rule in rules], selectors, at)
+
+    def check_selectors(self, components: Collection[Component]) -> None:
+        """Warns of a selector that selects nothing: no condition, or none of these components."""
+        known = {
+            "componentNames": {component.name for component in components},
+            "componentTypes": {component.type for component in components},
+            "traitTypes": {trait.type for component in components for trait in component.traits},
+        }
+        for place, selector in self._selectors:
+            if selector == Selector():
+                self._findings.warn(place, "it has no condition and selects nothing")
+            written = zip(known.items(), (selector.components, selector.component_types, selector.traits), strict=True)
+            for (field, words), names in written:
+                if names and words.isdisjoint(names) and not self._findings.full:
+                    hint = suggest(names[0], sorted(words))
+                    self._findings.warn((*place, field), f"no component has {one_line(', '.join(names), 80)}{hint}: it selects nothing")
+
+    def _read_collection(self, properties: dict[str, Any], rules: list[dict[str, Any]], selectors: list[Selector], at: FieldPath) -> None:
+        if properties.get("continueOnFailure"):
+            self._findings.warn((*at, "continueOnFailure"), "it does nothing: nothing is pruned before a run has succeeded")
+        if properties.get("applicationRevisionLimit") is not None:
+            self._findings.warn((*at, "applicationRevisionLimit"), "it does nothing: five revisions are kept, and those that are needed")
+        collect = [
+            CollectRule(selector, rule.get("strategy") or "onAppUpdate", rule.get("propagation") == "orphan")
+            for selector, rule in zip(selectors, rules, strict=True)
+        ]
+        keep = self.rules.keep_legacy or properties.get("keepLegacyResource") is True
+        self.rules = msgspec.structs.replace(self.rules, keep_legacy=keep, collect=self.rules.collect + collect)
+
+
+def _read_selector(written: dict[str, Any]) -> Selector:
+    return Selector(*(texts(written.get(field)) for field in _SELECTOR.fields))

@@ -1,0 +1,59 @@
+"""Whose an object is: where it comes from, and letting go of it without deleting it."""
+
+from __future__ import annotations
+
+from reconciler.cluster.protocol import Cluster, ConflictError, NotFoundError
+from reconciler.engine.content import ContentError
+from reconciler.engine.contents import Contents
+from reconciler.engine.records import InventoryItem
+from reconciler.model.application import Component
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_RELEASED, ANNOTATION_REVISION, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_TRAIT, LABEL_UID
+from reconciler.model.rules import Origin
+
+_OURS = frozenset({LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID})
+
+
+def origin_of(component: Component, obj: JsonObject) -> Origin:
+    """What rules select a rendered object by."""
+    meta = obj["metadata"]
+    return Origin(component.name, component.type, (meta.get("labels") or {}).get(LABEL_TRAIT, ""), obj["kind"], meta["name"])
+
+
+async def origin_of_item(contents: Contents, key: AppKey, item: InventoryItem) -> Origin:
+    """The same of an object that was applied, whatever is declared now. What is not known of it any more is empty."""
+    ref = item.object
+    unknown = Component(item.component, item.component.partition("@")[0], "")
+    try:
+        application = (await contents.get(key, item.revision)).application
+        objects = await contents.applied_objects(key, item.revision, item.component, item.content)
+    except ContentError:
+        application, objects = None, []
+    known = application.components if application is not None else []
+    component = next((component for component in known if component.id == item.component), unknown)
+    applied = next((obj for obj in objects if ObjectRef.of(obj).identity == ref.identity), {"kind": ref.kind, "metadata": {"name": ref.name}})
+    return origin_of(component, applied)
+
+
+async def release(cluster: Cluster, item: InventoryItem, owner: str, key: AppKey) -> bool:
+    """
+    Takes our labels off an object that stays, and notes on it whose it was, so that this application may have it again. False
+    where it is gone or not ours (any more). Raises ClusterError.
+    """
+    try:
+        live = await cluster.get(item.object)
+        meta = live["metadata"]
+        labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+        if labels.get(LABEL_UID) != owner or meta["uid"] != item.uid:
+            return False
+        freed = {
+            **meta,
+            "labels": {name: value for name, value in labels.items() if name not in _OURS},
+            "annotations": {**{name: value for name, value in annotations.items() if name != ANNOTATION_REVISION}, ANNOTATION_RELEASED: str(key)},
+        }
+        await cluster.replace({**live, "metadata": freed})
+    except NotFoundError:
+        return False
+    except ConflictError:
+        return await release(cluster, item, owner, key)
+    return True
