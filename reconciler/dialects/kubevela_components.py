@@ -15,7 +15,7 @@ from reconciler.dialects.objects import check_object, read_folder, serve
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import Draft, describe_cycle, mappings, read_inputs, read_outputs, texts
-from reconciler.dialects.traits import TRAITS, UNFIT
+from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
 from reconciler.model.text import one_line
 
@@ -185,6 +185,9 @@ class Components:
             if isinstance(type_name, str):
                 traits.append(Trait(type_name, properties))
                 self._check_trait(traits[-1], item.get("type"), place)
+                first = next((trait.type for trait in traits if trait.type in SCALERS), type_name)
+                if type_name in SCALERS and first != type_name:
+                    self._findings.error((*place, "type"), f"{first} says how many pods there are already: take one of the two")
         return traits
 
     def _check_trait(self, trait: Trait, component_type: object, at: FieldPath) -> None:

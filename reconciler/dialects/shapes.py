@@ -144,13 +144,21 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
+    """`keys`: what its keys must be like, too."""
+
     item: Shape
+    keys: Text | None = None
+    least: int = 0
 
     def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
         if not isinstance(value, dict):
             findings.error(at, f"must be a mapping, not {kind_of(value)}")
             return
+        if len(value) < self.least:
+            findings.error(at, "must not be empty")
         for key, item in value.items():
+            if self.keys is not None:
+                self.keys.check(key, (*at, key), findings)
             self.item.check(item, (*at, key), findings)
 
 

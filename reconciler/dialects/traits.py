@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PROBE_TIMES, PULL, SUBDOMAIN
-from reconciler.dialects.shapes import ListedOr, ListOf, MapOf, Quantity, Record, Shape, Text, Truth, Whole
+from reconciler.dialects.shapes import ListedOr, ListOf, MapOf, Partition, Quantity, Record, Shape, Text, Truth, Variant, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
 _PORT = Whole(1, 65535)
@@ -124,6 +125,16 @@ _STARTUP: dict[str, Shape] = {
     "grpc": Record({"port": _PORT, "service": Text()}, required=("port",)),
 }
 _STARTUP_ACTIONS = (*ACTIONS, "grpc")
+_MEASURE = Variant("type", {"Utilization": Record({"value": Whole(1)}), "AverageValue": Record({"value": Quantity()})}, default="Utilization")
+_PODS = Whole(1, 100_000)
+_AUTOSCALER: dict[str, Shape] = {"min": _PODS, "max": _PODS, "targetAPIVersion": Text(), "targetKind": Text()}
+_HOST = Text(pattern=re.compile(rf"(?:\*\.)?{SUBDOMAIN.pattern}", re.ASCII), meaning="a host name, or *. and one")
+_STRATEGY = Record(
+    {
+        "type": Text(choices=("RollingUpdate", "Recreate", "OnDelete")),
+        "rollingStrategy": Record({"maxSurge": Partition(), "maxUnavailable": Partition(), "partition": Whole()}),
+    }
+)
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -141,6 +152,34 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
                 "type": Text(choices=("ClusterIP", "NodePort", "LoadBalancer")),
             },
             one_of=("port", "ports"),
+        ),
+        "gateway": Record(
+            {
+                "domain": _HOST,
+                "http": MapOf(_PORT, keys=Text(pattern=re.compile("/.*"), meaning="a path that begins with /"), least=1),
+                "class": Text(),
+                "classInSpec": Truth(),
+                "secretName": _NAME,
+                "gatewayHost": Text(),
+                "name": _CONTAINER_NAME,
+                "pathType": Text(choices=("ImplementationSpecific", "Prefix", "Exact")),
+                "annotations": _LABELS,
+                "labels": _LABELS,
+                "existingServiceName": _CONTAINER_NAME,
+            },
+            required=("http",),
+        ),
+        "hpa": Record(
+            {
+                **_AUTOSCALER,
+                "cpu": _MEASURE,
+                "mem": _MEASURE,
+                "podCustomMetrics": ListOf(Record({"name": Text(), "value": Quantity()}, required=("name", "value"))),
+            }
+        ),
+        "cpuscaler": Record({**_AUTOSCALER, "cpuUtil": Whole(1)}),
+        "k8s-update-strategy": Record(
+            {"targetAPIVersion": Text(), "targetKind": Text(choices=("Deployment", "StatefulSet", "DaemonSet")), "strategy": _STRATEGY}
         ),
         "storage": _STORAGE,
         "sidecar": Record(
@@ -186,5 +225,15 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
     }
 )
 
-UNFIT: Mapping[str, frozenset[str]] = MappingProxyType({"expose": _RUN_TO_AN_END, "scaler": _RUN_TO_AN_END | {"daemon"}})
+_NOT_SCALED = _RUN_TO_AN_END | {"daemon"}
+
+UNFIT: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("expose", "gateway", "k8s-update-strategy"), _RUN_TO_AN_END),
+        **dict.fromkeys(("scaler", "hpa", "cpuscaler"), _NOT_SCALED),
+    }
+)
 """Trait to the component types that surely have nothing for it. What objects and manifests have, rendering finds."""
+
+SCALERS = frozenset({"scaler", "hpa", "cpuscaler"})
+"""Traits that say how many pods there are: one of them at most."""

@@ -1,4 +1,4 @@
-"""Traits: what changes the objects that a component rendered. The table of all of them, and KubeVela's four plain ones."""
+"""Traits: what changes the objects that a component rendered. The table of all of them, and KubeVela's three plain ones."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
 from reconciler.model.names import LABEL_TRAIT
 from reconciler.render.accounts import set_service_account
-from reconciler.render.exposure import add_service
+from reconciler.render.exposure import add_gateway, add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
 from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context, set_startup_probe
+from reconciler.render.scaling import add_autoscaler, add_cpu_scaler, set_replicas, set_update_strategy
 from reconciler.render.scheduling import set_affinity
 from reconciler.render.storage import add_storage
 from reconciler.render.workloads import Target, dig, mappings, templates
-
-_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
 
 Change = Callable[[Fields, Target], None]
 
@@ -40,15 +39,6 @@ def _mark(trait: str, made: list[JsonObject]) -> None:
     for obj in made:
         meta = obj["metadata"]
         meta["labels"] = {**(meta.get("labels") or {}), LABEL_TRAIT: trait}
-
-
-def _scale(fields: Fields, target: Target) -> None:
-    replicas = fields.whole("replicas", 0, 100_000, 1)
-    workloads = [obj for obj in target.objects if obj.get("kind") in _SCALED and isinstance(obj.get("spec"), dict)]
-    if not workloads:
-        raise fields.error("", "the component has nothing that can be scaled")
-    for obj in workloads:
-        obj["spec"]["replicas"] = replicas
 
 
 def _set_env(fields: Fields, target: Target) -> None:
@@ -103,12 +93,16 @@ def _merge(meta: Any, entry: str, new: Mapping[str, str | None]) -> None:
 
 TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
     {
-        "scaler": _scale,
+        "scaler": set_replicas,
         "env": _set_env,
         "labels": _set_labels,
         "annotations": _set_annotations,
         "resource": set_resources,
+        "hpa": add_autoscaler,
+        "cpuscaler": add_cpu_scaler,
+        "k8s-update-strategy": set_update_strategy,
         "expose": add_service,
+        "gateway": add_gateway,
         "storage": add_storage,
         "sidecar": add_sidecar,
         "init-container": add_init_container,

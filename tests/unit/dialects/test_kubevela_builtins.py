@@ -52,3 +52,34 @@ def test_a_daemon_takes_what_a_webservice_takes(compile_text):
             component("daemon", "{image: x, ports: [{port: 80, expose: true}], exposeType: NodePort}", "{type: expose, properties: {port: [81]}}")
         )
     )
+
+
+def test_one_trait_at_most_says_how_many_pods_there_are(compile_text):
+    traits = "{type: scaler, properties: {replicas: 2}}, {type: cpuscaler, properties: {min: 0}}"
+    assert messages(compile_text(component("webservice", "{image: x}", traits))) == {
+        "traits[1].properties.min": "must be from 1 to 100000",
+        "traits[1].type": "scaler says how many pods there are already: take one of the two",
+    }
+
+
+def test_every_mistake_of_an_autoscaler_is_told(compile_text):
+    trait = "{type: hpa, properties: {cpu: {type: Utilization, value: 1Gi}, mem: {type: Average}, podCustomMetrics: [{name: x}]}}"
+    assert messages(compile_text(component("webservice", "{image: x}", trait))) == {
+        "traits[0].properties.cpu.value": "must be a whole number, not text",
+        "traits[0].properties.mem.type": "unknown value Average (did you mean AverageValue?)",
+        "traits[0].properties.podCustomMetrics[0]": "value is required",
+    }
+
+
+def test_every_mistake_of_a_gateway_is_told(compile_text):
+    trait = "{type: gateway, properties: {domian: x, domain: shop_1, http: {api: 80, /: http}, pathType: prefix}}"
+    assert messages(compile_text(component("webservice", "{image: x}", trait))) == {
+        "traits[0].properties.domian": "unknown field domian (did you mean domain?)",
+        "traits[0].properties.domain": "must be a host name, or *. and one, not shop_1",
+        "traits[0].properties.http.api": "must be a path that begins with /, not api",
+        'traits[0].properties.http["/"]': "must be a whole number, not text",
+        "traits[0].properties.pathType": "unknown value prefix (did you mean Prefix?)",
+    }
+    assert messages(compile_text(component("webservice", "{image: x}", "{type: gateway, properties: {http: {}}}"))) == {
+        "traits[0].properties.http": "must not be empty"
+    }

@@ -232,3 +232,89 @@ def test_older_volumes_are_mounted_beside_the_newer_ones():
     spec = pod(render("task", {"image": "x", "volumeMounts": newer, "volumes": older}))
     assert spec["volumes"] == [{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}, {"name": "b", "emptyDir": {}}]
     assert [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("trait", ["hpa", "cpuscaler"])
+def test_an_autoscaler_owns_the_replicas_so_that_they_are_not_sent(trait):
+    given = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"replicas": 3}}
+    workload, scaler = render("k8s-objects", {"objects": [given]}, (trait, {"min": 2}))
+    assert "replicas" not in workload["spec"]
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 10)
+
+
+def test_memory_has_a_target_of_its_own():
+    scaler = render("webservice", WEB, ("hpa", {"mem": {"value": 80}}))[-1]
+    targets = {metric["resource"]["name"]: metric["resource"]["target"] for metric in scaler["spec"]["metrics"]}
+    assert targets == {"cpu": {"type": "Utilization", "averageUtilization": 50}, "memory": {"type": "Utilization", "averageUtilization": 80}}
+
+
+@pytest.mark.parametrize(
+    ("traits", "message"),
+    [
+        ([("hpa", {"min": 5, "max": 2})], r"traits\[0\].properties.min: is more than max, 2"),
+        ([("hpa", {"targetKind": "StatefulSet"})], "the component has no StatefulSet"),
+        ([("cpuscaler", {"targetAPIVersion": "apps/v2"})], "the component's Deployment is of apps/v1"),
+        ([("cpuscaler", {}), ("scaler", {"replicas": 2})], r"traits\[1\].properties: an autoscaler says how many"),
+    ],
+)
+def test_an_autoscaler_that_could_not_work_is_an_error(traits, message):
+    with pytest.raises(RenderError, match=message):
+        render("webservice", WEB, *traits)
+
+
+def test_a_gateway_goes_to_the_service_that_the_component_has_already():
+    web = {**WEB, "ports": [{"port": 80, "expose": True}]}
+    objects = render("webservice", web, ("gateway", {"http": {"/": 80}, "domain": "*.example.com"}))
+    assert [obj["kind"] for obj in objects] == ["Deployment", "Service", "Ingress"]
+    assert objects[-1]["metadata"]["annotations"] == {"kubernetes.io/ingress.class": "nginx"}
+    with pytest.raises(RenderError, match="the component's Service web has no port 81"):
+        render("webservice", web, ("gateway", {"http": {"/": 81}}))
+
+
+def test_two_gateways_with_names_of_their_own_stand_side_by_side():
+    traits = [("gateway", {"name": name, "http": {"/b": 80, "/a": 80}}) for name in ("in", "out")]
+    objects = render("webservice", WEB, *traits)[1:]
+    assert [(obj["kind"], obj["metadata"]["name"]) for obj in objects] == [
+        ("Service", "web-in"),
+        ("Ingress", "web-in"),
+        ("Service", "web-out"),
+        ("Ingress", "web-out"),
+    ]
+    assert len(objects[0]["spec"]["ports"]) == 1
+    assert [path["path"] for path in objects[1]["spec"]["rules"][0]["http"]["paths"]] == ["/a", "/b"], "by path, however they are written"
+
+
+def test_a_gateway_to_an_existing_service_makes_none():
+    objects = render("webservice", WEB, ("gateway", {"http": {"/": 80}, "existingServiceName": "front"}))
+    assert [obj["kind"] for obj in objects] == ["Deployment", "Ingress"]
+    assert objects[1]["spec"]["rules"][0]["http"]["paths"][0]["backend"] == {"service": {"name": "front", "port": {"number": 80}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "field", "expected"),
+    [
+        ("webservice", {}, "strategy", {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}),
+        ("webservice", {"type": "Recreate"}, "strategy", {"type": "Recreate"}),
+        ("statefulset", {}, "updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
+        ("daemon", {}, "updateStrategy", {"type": "RollingUpdate"}),
+        ("daemon", {"rollingStrategy": {"maxSurge": "2"}}, "updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}}),
+    ],
+)
+def test_an_update_strategy_is_written_where_its_kind_of_workload_has_it(kind, strategy, field, expected):
+    assert render(kind, WEB, ("k8s-update-strategy", {"strategy": strategy}))[0]["spec"][field] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "message"),
+    [
+        ("webservice", {"type": "OnDelete"}, "strategy.type: must be one of RollingUpdate, Recreate"),
+        ("daemon", {"type": "Recreate"}, "strategy.type: must be one of RollingUpdate, OnDelete"),
+        ("webservice", {"rollingStrategy": {"partition": 1}}, "partition: does nothing for a Deployment of type RollingUpdate"),
+        ("statefulset", {"type": "OnDelete", "rollingStrategy": {"partition": 1}}, "does nothing for a StatefulSet of type OnDelete"),
+        ("webservice", {"rollingStrategy": {"maxSurge": "200%"}}, "maxSurge: must be a number of pods"),
+    ],
+)
+def test_an_update_strategy_that_would_do_nothing_is_an_error(kind, strategy, message):
+    with pytest.raises(RenderError, match=message):
+        render(kind, WEB, ("k8s-update-strategy", {"strategy": strategy}))
