@@ -19,6 +19,7 @@ from reconciler.engine.engine import Engine, Options
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus
+from reconciler.observe.metrics import Fanout
 from reconciler.render.engine import PythonRenderer
 from reconciler.source.git import GitSource
 from reconciler.steps.catalog import STEP_TYPES
@@ -156,7 +157,7 @@ class Daemon:
 async def running(
     clone: Clone, state: str = ":memory:", *, cluster: EmbeddedCluster | None = None, ref: str = "", paths: tuple[str, ...] = (), **options: Any
 ) -> AsyncIterator[Daemon]:
-    """Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here."""
+    """Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones."""
     clock = SystemClock()
     own = cluster or EmbeddedCluster(state, clock, speed=1000.0)
     if cluster is None:
@@ -165,7 +166,7 @@ async def running(
     source = GitSource.open(str(clone.origin), ref, paths)
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
     chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), options.pop("write_back", True))
-    engine = Engine(own, source, dialects(STEP_TYPES), STEP_TYPES, PythonRenderer(), clock, sink, chosen)
+    engine = Engine(own, source, dialects(STEP_TYPES), STEP_TYPES, PythonRenderer(), clock, Fanout(sink, *options.pop("sinks", ())), chosen)
     task = asyncio.create_task(engine.run())
     try:
         yield Daemon(engine, own, sink)
