@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from reconciler.dialects.fieldpath import FieldPath
@@ -131,6 +131,7 @@ class PortOr:
 class ListOf:
     item: Shape
     least: int = 0
+    most: int = 2**31
 
     def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
         if not isinstance(value, list):
@@ -138,6 +139,9 @@ class ListOf:
             return
         if len(value) < self.least:
             findings.error(at, "must not be empty")
+        elif len(value) > self.most:
+            findings.error(at, f"must have at most {self.most} items")
+            return
         for index, item in enumerate(value):
             self.item.check(item, (*at, index), findings)
 
@@ -167,11 +171,12 @@ class Record:
     """
     A mapping of known fields. A field that is null counts as left out, as for Kubernetes.
 
-    `refused`: known fields that can't be used, each with why.
+    `present`: fields that must stand there, be they null. `refused`: known fields that can't be used, each with why.
     """
 
     fields: Mapping[str, Shape]
     required: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -181,6 +186,9 @@ class Record:
             return
         for name in self.required:
             if value.get(name) is None and (*at, name) not in findings.supplied:
+                findings.error(at, f"{name} is required")
+        for name in self.present:
+            if name not in value:
                 findings.error(at, f"{name} is required")
         if self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
             findings.error(at, f"needs exactly one of {', '.join(self.one_of)}")
@@ -228,7 +236,7 @@ class Variant:
             Text(choices=tuple(self.options)).check(choice, (*at, self.field), findings)
         else:
             named = self.options[choice]
-            Record({self.field: Text(), **named.fields}, named.required, named.one_of, named.refused).check(value, at, findings)
+            replace(named, fields={self.field: Text(), **named.fields}).check(value, at, findings)
 
 
 def kind_of(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PROBE_TIMES, PULL, SUBDOMAIN
-from reconciler.dialects.shapes import ListedOr, ListOf, MapOf, Partition, Quantity, Record, Shape, Text, Truth, Variant, Whole
+from reconciler.dialects.shapes import Anything, ListedOr, ListOf, MapOf, Partition, Quantity, Record, Shape, Text, Truth, Variant, Whole
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
 _PORT = Whole(1, 65535)
@@ -135,6 +135,16 @@ _STRATEGY = Record(
         "rollingStrategy": Record({"maxSurge": Partition(), "maxUnavailable": Partition(), "partition": Whole()}),
     }
 )
+_POINTER = Text(pattern=re.compile(r"(?:/(?:[^~/]|~[01])*)*"), meaning="a JSON pointer such as /spec/replicas", empty=True)
+_MOST_OPERATIONS = 100  # as rendering has it
+_OPERATION = Variant(
+    "op",
+    {
+        **{op: Record({"path": _POINTER, "value": Anything()}, required=("path",), present=("value",)) for op in ("add", "replace", "test")},
+        **{op: Record({"path": _POINTER, "from": _POINTER}, required=("path", "from")) for op in ("move", "copy")},
+        "remove": Record({"path": _POINTER}, required=("path",)),
+    },
+)
 
 TRAITS: Mapping[str, Shape] = MappingProxyType(
     {
@@ -181,6 +191,8 @@ TRAITS: Mapping[str, Shape] = MappingProxyType(
         "k8s-update-strategy": Record(
             {"targetAPIVersion": Text(), "targetKind": Text(choices=("Deployment", "StatefulSet", "DaemonSet")), "strategy": _STRATEGY}
         ),
+        "json-patch": Record({"operations": ListOf(_OPERATION, least=1, most=_MOST_OPERATIONS)}, required=("operations",)),
+        "json-merge-patch": MapOf(Anything(), least=1),
         "storage": _STORAGE,
         "sidecar": Record(
             {

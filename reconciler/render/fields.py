@@ -23,6 +23,14 @@ class Fields:
     def has(self, field: str) -> bool:
         return self._values.get(field) is not None
 
+    def given(self, field: str) -> bool:
+        """Whether it stands there, be it null."""
+        return field in self._values
+
+    def raw(self, field: str) -> Any:
+        """Whatever stands there."""
+        return copy.deepcopy(self._values.get(field))
+
     def text(self, field: str, default: str = "") -> str:
         """A text; numbers, as one writes them for quantities and versions, are texts too."""
         value = self._values.get(field)

@@ -13,6 +13,7 @@ from reconciler.render.accounts import set_service_account
 from reconciler.render.exposure import add_gateway, add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
+from reconciler.render.patches import apply_json_patch, apply_merge_patch
 from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context, set_startup_probe
 from reconciler.render.scaling import add_autoscaler, add_cpu_scaler, set_replicas, set_update_strategy
 from reconciler.render.scheduling import set_affinity
@@ -111,6 +112,8 @@ TRAIT_TYPES: Mapping[str, Change] = MappingProxyType(
         "securitycontext": set_security_context,
         "lifecycle": set_lifecycle,
         "startup-probe": set_startup_probe,
+        "json-patch": apply_json_patch,
+        "json-merge-patch": apply_merge_patch,
     }
 )
 """Each works on the objects in place and raises RenderError; validation knows their properties (`dialects.catalog`)."""

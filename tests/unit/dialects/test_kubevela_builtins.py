@@ -83,3 +83,19 @@ def test_every_mistake_of_a_gateway_is_told(compile_text):
     assert messages(compile_text(component("webservice", "{image: x}", "{type: gateway, properties: {http: {}}}"))) == {
         "traits[0].properties.http": "must not be empty"
     }
+
+
+def test_every_mistake_of_a_patch_is_told(compile_text):
+    operations = "[{op: ad, path: /a}, {op: add, path: /a}, {op: add, path: a, value: null}, {op: move, path: /a, form: /b}, {path: /a}]"
+    assert messages(compile_text(component("webservice", "{image: x}", f"{{type: json-patch, properties: {{operations: {operations}}}}}"))) == {
+        "traits[0].properties.operations[0].op": "unknown value ad (did you mean add?)",
+        "traits[0].properties.operations[1]": "value is required",
+        "traits[0].properties.operations[2].path": "must be a JSON pointer such as /spec/replicas, not a",
+        "traits[0].properties.operations[3]": "from is required",
+        "traits[0].properties.operations[3].form": "unknown field form (did you mean from?)",
+        "traits[0].properties.operations[4]": "op is required",
+    }
+    many = ", ".join(["{op: remove, path: /a}"] * 101)
+    assert messages(compile_text(component("webservice", "{image: x}", f"{{type: json-patch, properties: {{operations: [{many}]}}}}"))) == {
+        "traits[0].properties.operations": "must have at most 100 items"
+    }
