@@ -1,4 +1,4 @@
-"""The only place that wires the rooms together: settings to a running daemon."""
+"""Settings to a running daemon: the engine of `wiring.py`, what looks at git and who may ask."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
-from reconciler.dialects.registry import dialects as all_dialects
-from reconciler.engine.access import Access
-from reconciler.engine.engine import Engine, Options
 from reconciler.model.clock import Clock
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
-from reconciler.render.engine import PythonRenderer
 from reconciler.settings import Settings, state_file
 from reconciler.source.git import GitSource
 from reconciler.source.poll import Poll
 from reconciler.source.watch import watch_refs
-from reconciler.steps.catalog import STEP_TYPES
+from reconciler.wiring import build_engine
 
 
 class SystemClock:
@@ -54,10 +50,7 @@ class Daemon:
         self.state = state_file(settings, self.source.ref)
         self.cluster = EmbeddedCluster(str(self.state), clock, settings.speed)
         metrics = Metrics(clock.now)
-        access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
-        options = Options(settings.namespace, access, settings.create_namespaces or "none", settings.write_back)
-        families, sink = all_dialects(STEP_TYPES), Fanout(metrics, EventLog())
-        self.engine = Engine(self.cluster, self.source, families, STEP_TYPES, PythonRenderer(), clock, sink, options)
+        self.engine = build_engine(settings, self.cluster, self.source, clock, Fanout(metrics, EventLog()))
         self._server = Server(create_app(self.engine.reader, metrics.render, clock.now))
         self._poll = Poll(self._look, settings.poll_interval)
         self._ended = asyncio.Event()

@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "suspend",
     "resume",
     "lint",
+    "simulate",
     "cluster",
 )
 

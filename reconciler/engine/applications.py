@@ -15,6 +15,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.run import Phase, Run, WriteBack
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
+from reconciler.revisions.target import choose_target
 
 LISTED = 20
 
@@ -107,6 +108,13 @@ class Application:
 
     def running_record(self) -> RevisionRecord | None:
         return self.record(self.mirror.running.revision) if self.mirror.running else None
+
+    def rollback_target(self, run: Run) -> str:
+        """The revision that a rollback of that run goes back to (rule 7a); empty where there is none."""
+        records = self.short_records()
+        leaving = next((record for record in records if record.digest == run.digest), None)
+        target = choose_target(records, leaving) if leaving else None
+        return next((record.name for record in self.records if target and record.number == target.number), "")
 
     def put_run(self, run: Run) -> None:
         """Takes the newer version of a run, or a new run."""

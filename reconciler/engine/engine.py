@@ -38,18 +38,18 @@ from reconciler.workflow.machine import Machine
 
 _log = structlog.get_logger("reconciler.engine")
 _AGAIN = 2.0
-_BEAT = 5.0
 _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", "Application")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the operator decided. `namespace`: the daemon's own."""
+    """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life."""
 
     namespace: str
     access: Access
     create_namespaces: Creation = "none"
     write_back: bool = True
+    beat: float = 5.0
 
 
 class Engine:
@@ -67,7 +67,7 @@ class Engine:
         options: Options,
     ) -> None:
         self._clock, self._sink, self._source = clock, sink, source
-        self._queue = KeyQueue(self._work, clock, self._quarantine)
+        self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
         self._look_wanted = asyncio.Event()
         self._awaiting_look: set[AppKey] = set()
         apps: dict[AppKey, Application] = {}
@@ -126,6 +126,12 @@ class Engine:
     def look(self) -> None:
         """A hint: look at git. Many hints are one look."""
         self._look_wanted.set()
+
+    def delay(self) -> float | None:
+        """Seconds until there is something to do; None when all is at rest: only git, the cluster or a person can change that."""
+        if self._look_wanted.is_set() or any(app.tasks for app in self._context.apps.values()):
+            return 0.0
+        return self._queue.delay()
 
     async def _load(self) -> None:
         context, store = self._context, self._context.store
@@ -219,7 +225,7 @@ class Engine:
             if entry is not None and entry.valid and (app is None or all(record.digest != entry.declared.digest for record in app.records)):
                 context.unplanned.add(key)
         self.reader.started, self.reader.reason = True, ""
-        for key in {*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}:
+        for key in sorted({*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}):
             self._queue.add(key)
         fields = {
             "commit": look.head.id,
@@ -277,7 +283,7 @@ class Engine:
             emit(Event("queue", fields={"depth": self._queue.depth}))
             emit(Event("cache", fields={"cache": "contents", "hits": contents.hits - hits, "misses": contents.misses - misses}))
             hits, misses = contents.hits, contents.misses
-            await self._clock.sleep(_BEAT)
+            await self._clock.sleep(self._beat)
 
     # Keys ---------------------------------------------------------------------------------------------------------------
 

@@ -18,13 +18,19 @@ _FIRST, _LONGEST = 0.5, 60.0
 class KeyQueue:
     """Work is a coroutine function of a key. It is never run twice at once for one key; a hint that comes meanwhile is kept.
 
-    `on_error` is told of every exception; the key comes again after a growing pause, and no other key notices.
+    `on_error` is told of every exception; the key comes again after a growing pause, and no other key notices. `beat`: seconds
+    after which an idle queue shows at the latest that it lives.
     """
 
     def __init__(
-        self, work: Callable[[AppKey], Awaitable[None]], clock: Clock, on_error: Callable[[AppKey, Exception], None], width: int = 8
+        self,
+        work: Callable[[AppKey], Awaitable[None]],
+        clock: Clock,
+        on_error: Callable[[AppKey, Exception], None],
+        width: int = 8,
+        beat: float = 5.0,
     ) -> None:
-        self._work, self._clock, self._on_error, self._width = work, clock, on_error, width
+        self._work, self._clock, self._on_error, self._width, self._beat = work, clock, on_error, width, beat
         self._urgent: deque[AppKey] = deque()
         self._ready: deque[AppKey] = deque()
         self._queued: set[AppKey] = set()
@@ -40,6 +46,14 @@ class KeyQueue:
     @property
     def depth(self) -> int:
         return len(self._ready) + len(self._urgent)
+
+    def delay(self) -> float | None:
+        """Seconds until a key gets a turn; 0 while one has it, None when none will by itself."""
+        if self._queued or self._busy:
+            return 0.0
+        while self._timers and self._due.get(self._timers[0][2]) != self._timers[0][0]:
+            heapq.heappop(self._timers)  # an earlier hint took its place
+        return max(0.0, self._timers[0][0] - self._clock.monotonic()) if self._timers else None
 
     def add(self, key: AppKey, *, urgent: bool = False) -> None:
         """A hint: look at this key again. `urgent`: a person waits for it."""
@@ -88,9 +102,9 @@ class KeyQueue:
 
     async def _rest(self) -> None:
         self._wake.clear()
-        pause = self._timers[0][0] - self._clock.monotonic() if self._timers else 3600.0
+        pause = self._timers[0][0] - self._clock.monotonic() if self._timers else self._beat
         try:
-            async with asyncio.timeout(max(0.0, min(pause, 5.0))):
+            async with asyncio.timeout(max(0.0, min(pause, self._beat))):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -12,6 +12,7 @@ from reconciler.engine.planning import Planner
 from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus, Attention, History
+from reconciler.model.text import one_line
 from reconciler.revisions.diff import diff_objects
 from reconciler.revisions.masking import mask_manifests
 
@@ -55,6 +56,20 @@ class EngineReader:
             "to": desired.name if desired is not None else digest[:12],
             "objects": diff_objects(old, new),
         }
+
+    async def compare(self, key: AppKey, old: str, new: str) -> list[JsonObject]:
+        """How the objects of two kept revisions differ, as in `diff`, and whether each is `applied`: in the cluster as in `new`, or gone
+        where that has it no more. An empty name is a revision without objects."""
+        app = self._context.apps[key]
+        there = {one_line(item.object): item.revision for item in app.items.values() if item.digest}
+        changes = diff_objects(*[await self._objects_of(key, name) if name else [] for name in (old, new)])
+        return [{**change, "applied": there.get(change["object"]) == (None if change["change"] == "removed" else new)} for change in changes]
+
+    def rollback_target(self, key: AppKey) -> str:
+        """The revision that a rollback of the open run would go back to; empty: there is none, and it would fail."""
+        app = self._context.apps.get(key)
+        run = app.open_run() if app is not None else None
+        return app.rollback_target(run) if app is not None and run is not None else ""
 
     async def _objects_of(self, key: AppKey, revision: str) -> list[JsonObject]:
         rendered = (await self._context.contents.get(key, revision)).rendered

@@ -100,17 +100,9 @@ class Runner:
             patient=app.mirror.superseded_row >= _PATIENCE,
             held=entry.declared.suspended if entry is not None and not run.restores else "",  # a rollback acts while suspended (6a)
             removed=app.mirror.removal is not None and app.mirror.removal.state == "Deleting",
-            target=self._target(app, run),
+            target=app.rollback_target(run),
             restored=restored,
         )
-
-    def _target(self, app: Application, run: Run) -> str:
-        from reconciler.revisions.target import choose_target
-
-        records = app.short_records()
-        leaving = next((record for record in records if record.digest == run.digest), None)
-        target = choose_target(records, leaving) if leaving else None
-        return next((record.name for record in app.records if target and record.number == target.number), "")
 
     async def _prepare(self, app: Application, step: Advance) -> tuple[dict[str, Prepared], dict[str, Result]]:
         """Reads what each order is about to apply, and notes it in its intent before that is stored (rule 3d)."""
@@ -164,23 +156,33 @@ class Runner:
         context.hint(app.key)
 
     def _tell(self, app: Application, old: Run, new: Run) -> None:
-        """Events are the difference of two stored states."""
-        emit, now = self._context.sink.emit, self._context.clock.now()
-        was = {step.key: step for step in old.steps} if old.version else {}
-        if not old.version or old.phase is not new.phase:
-            seconds = (now - new.started_at).total_seconds() if new.started_at else 0.0
-            before = old.phase.value if old.version else ""
-            fields = {"run": new.name, "revision": new.revision, "from": before, "to": new.phase.value, "seconds": seconds, "reason": new.reason}
-            emit(Event("run", app.key, {**fields, "kind": new.kind}))
-        if new.write_back is not None and (not old.version or old.write_back is None):
-            emit(Event("rejected", app.key, {"run": new.name, "revision": new.revision}))
-        for step in new.steps:
-            before_step = was.get(step.key)
-            if before_step is None or before_step.phase is not step.phase:
-                seconds = (now - step.started_at).total_seconds() if step.started_at else 0.0
-                before = before_step.phase.value if before_step else ""
-                fields = {"run": new.name, "step": step.name, "type": step.type, "from": before, "to": step.phase.value, "seconds": seconds}
-                emit(Event("step", app.key, fields))
+        """Events are the difference of two stored states, in the order in which it came about: a run ends after its steps."""
+        emit = self._context.sink.emit
         for decision in new.decisions[len(old.decisions) if old.version else 0 :]:
             fields = {"run": new.name, "step": decision.gate, "verb": decision.verb, "by": decision.by}
             emit(Event("decision", app.key, {**fields, "commit": decision.commit, "author": decision.author}))
+        if not new.phase.final:
+            self._tell_phase(app, old, new)
+        if new.write_back is not None and (not old.version or old.write_back is None):
+            emit(Event("rejected", app.key, {"run": new.name, "revision": new.revision}))
+        self._tell_steps(app, old, new)
+        if new.phase.final:
+            self._tell_phase(app, old, new)
+
+    def _tell_phase(self, app: Application, old: Run, new: Run) -> None:
+        if old.version and old.phase is new.phase:
+            return
+        seconds = (self._context.clock.now() - new.started_at).total_seconds() if new.started_at else 0.0
+        before = old.phase.value if old.version else ""
+        fields = {"run": new.name, "revision": new.revision, "kind": new.kind, "from": before, "to": new.phase.value, "seconds": seconds}
+        self._context.sink.emit(Event("run", app.key, {**fields, "reason": new.reason, "message": new.message}))
+
+    def _tell_steps(self, app: Application, old: Run, new: Run) -> None:
+        now = self._context.clock.now()
+        was = {step.key: step for step in old.steps} if old.version else {}
+        for step in new.steps:
+            before = was.get(step.key)
+            if before is None or before.phase is not step.phase:
+                seconds = (now - step.started_at).total_seconds() if step.started_at else 0.0
+                fields = {"run": new.name, "step": step.name, "type": step.type, "from": before.phase.value if before else "", "to": step.phase.value}
+                self._context.sink.emit(Event("step", app.key, {**fields, "seconds": seconds, "message": step.message}))

@@ -24,9 +24,9 @@ KINDS = (
     "look-failed",  # reason
     "application",  # status: the ApplicationStatus, whenever it became another one
     "application-gone",
-    "run",  # run, revision, kind, from, to, seconds
+    "run",  # run, revision, kind, from, to, seconds, reason, message
     "rejected",  # run, revision: it is not applied again, and its commit is owed
-    "step",  # run, step, type, from, to, seconds
+    "step",  # run, step, type, from, to, seconds, message
     "gate",  # run, step, waiting (bool), since
     "decision",  # run, step, verb, by, commit, author
     "effect",  # kind, result; seconds where it was tried

@@ -18,7 +18,7 @@ class SourceError(Exception):
 
 
 class RefMissingError(SourceError):
-    """The branch or tag is not there: deleted, or not yet made. The last good state stays."""
+    """The branch, tag or commit is not there: deleted, or not yet made. The last good state stays."""
 
     reason: ClassVar[str] = "RefMissing"
 
