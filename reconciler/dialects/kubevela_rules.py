@@ -8,16 +8,17 @@ from typing import Any
 
 import msgspec
 
-from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.shapes import ListOf, Record, Shape, Text, Truth, Whole
 from reconciler.dialects.steps import mappings, texts
 from reconciler.model.application import Component
-from reconciler.model.rules import CollectRule, Rules, Selector
+from reconciler.model.rules import CollectRule, DriftRule, Rules, Selector
 from reconciler.model.text import one_line
 
 MAX_RULES = 100  # of all policies of an application
 MAX_SELECTED = 1000  # words in all selectors of an application
+MAX_PATHS = 20  # of one rule
 
 _NAMES = ListOf(Text())
 _SELECTOR = Record(
@@ -31,9 +32,17 @@ _SELECTOR = Record(
     }
 )
 
+_AFFECTS = ("onUpdate", "onStateKeep", "always")
+_OWN_FIELDS = ("apiVersion", "kind", "metadata", "status")
+
 
 def _policy(rule: Mapping[str, Shape], **others: Shape) -> Record:
-    return Record({"rules": ListOf(Record({"selector": _SELECTOR, **rule}, required=("selector",))), **others})
+    return Record({"rules": ListOf(Record({"selector": _SELECTOR, **rule}, required=("selector", *_needed(rule)))), **others})
+
+
+def _needed(rule: Mapping[str, Shape]) -> list[str]:
+    """A strategy that has parts can't be left out."""
+    return [name for name, shape in rule.items() if isinstance(shape, Record)]
 
 
 RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
@@ -44,6 +53,10 @@ RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
             continueOnFailure=Truth(),
             order=Text(choices=("dependency",)),
             applicationRevisionLimit=Whole(),
+        ),
+        "apply-once": _policy(
+            {"strategy": Record({"path": ListOf(Text(), least=1), "affect": Text(choices=_AFFECTS)}, required=("path",))},
+            enable=Truth(),
         ),
     }
 )
@@ -72,6 +85,8 @@ class RuleReader:
         selectors = [selector for _, selector in self._selectors[len(self._selectors) - len(rules) :]]
         if kind == "garbage-collect":
             self._read_collection(properties, [rule for _, rule in rules], selectors, at)
+        elif kind == "apply-once":
+            self._read_drift(properties, rules, selectors, at)
 
     def check_selectors(self, components: Collection[Component]) -> None:
         """Warns of a selector that selects nothing: no condition, or none of these components."""
@@ -100,6 +115,33 @@ class RuleReader:
         ]
         keep = self.rules.keep_legacy or properties.get("keepLegacyResource") is True
         self.rules = msgspec.structs.replace(self.rules, keep_legacy=keep, collect=self.rules.collect + collect)
+
+    def _read_drift(
+        self, properties: dict[str, Any], rules: list[tuple[FieldPath, dict[str, Any]]], selectors: list[Selector], at: FieldPath
+    ) -> None:
+        if properties.get("enable") is not True:
+            self._findings.warn((*at, "enable"), "it does nothing unless enable is true")
+            return
+        drift = []
+        for selector, (place, rule) in zip(selectors, rules, strict=True):
+            strategy = rule.get("strategy") or {}
+            affect = strategy.get("affect") or "always"
+            paths = self._read_paths(strategy.get("path"), (*place, "strategy", "path"))
+            drift.append(DriftRule(selector, paths, affect != "onStateKeep", affect != "onUpdate"))
+        self.rules = msgspec.structs.replace(self.rules, unhealed=self.rules.unhealed or not rules, drift=self.rules.drift + drift)
+
+    def _read_paths(self, written: Any, at: FieldPath) -> list[str]:
+        found = texts(written)
+        if len(found) > MAX_PATHS:
+            self._findings.error(at, f"more than {MAX_PATHS} paths in one rule")
+        for index, text in enumerate(found[:MAX_PATHS]):
+            try:
+                path = parse_path(text) if text != "*" else ()
+                if path and path[0] in _OWN_FIELDS:
+                    raise ValueError(f"{path[0]} never drifts: it is the object's own, or not applied at all")
+            except ValueError as error:
+                self._findings.error((*at, index), str(error))
+        return ["*"] if "*" in found else found
 
 
 def _read_selector(written: dict[str, Any]) -> Selector:

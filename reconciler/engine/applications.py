@@ -25,7 +25,8 @@ class Application:
 
     `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `judged`: what of the
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
-    `healed`: objects put back in this turn; `heal_at`: when those that still differ are healed, None where none does.
+    `healed`: objects put back in this turn; `heal_at`: when those that still differ are healed, None where none does. `tolerated`:
+    drift that rules let be, by what was seen of our fields.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -45,6 +46,7 @@ class Application:
         self.render_problem: tuple[str, Problem | None] = ("", None)
         self.stalled = ""
         self.heals: dict[Identity, int] = {}
+        self.tolerated: dict[Identity, str] = {}
         self.heal_pause = 0.0
         self.heal_at: datetime | None = None
         self.healed: list[str] = []

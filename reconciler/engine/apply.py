@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from reconciler.model.outcome import Effect, Result
 from reconciler.model.rules import Origin, Rules
 from reconciler.model.run import Run
 from reconciler.render.connection import connection
+from reconciler.render.drift import with_live
 from reconciler.render.partition import with_partition
 from reconciler.render.protocol import RenderError
 
@@ -135,7 +137,9 @@ class Applier:
         try:
             async with asyncio.timeout(_SECONDS):
                 for ref, obj, origin in zip(prepared.refs, prepared.objects, prepared.origins, strict=True):
-                    done.append(await self.apply_one(app, ref, obj, always=app.lost, anew=True) | _collected(prepared.rules, origin))
+                    kept = prepared.rules.drifts(origin).update
+                    told = await self.apply_one(app, ref, obj, always=app.lost, anew=True, kept=kept)
+                    done.append(told | _collected(prepared.rules, origin))
         except ClusterError as error:
             return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
         except TimeoutError:
@@ -144,16 +148,21 @@ class Applier:
         value["connection"] = connection(prepared.objects)
         return Result(value=value, at=self._clock.now())
 
-    async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False, anew: bool = False) -> dict[str, Any]:
+    async def apply_one(
+        self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False, anew: bool = False, kept: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """
         One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
         event, whatever comes of it. Raises ClusterError.
 
-        `anew`: a Job whose template differs, or that has failed, is made anew, so that it runs again.
+        `anew`: a Job whose template differs, or that has failed, is made anew, so that it runs again. `kept`: paths that stay as they
+        live; `*`: an object that is there and ours is not written at all.
         """
         before = self._observations.get(ref)
         try:
-            told = await self._apply(app, ref, obj, always=always, anew=anew)
+            told = await self._leave(app, ref, obj) if "*" in kept else None
+            if told is None:
+                told = await self._apply(app, ref, obj, always=always, anew=anew, kept=kept)
         except ClusterError as error:
             self._tell(app, _NOT_APPLIED.get(error.reason, "failed"))
             raise
@@ -162,7 +171,15 @@ class Applier:
         self._tell(app, "unchanged" if same else "created" if "created" in told else "changed")
         return told
 
-    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool, anew: bool) -> dict[str, Any]:
+    async def _leave(self, app: Application, ref: ObjectRef, obj: JsonObject) -> dict[str, Any] | None:
+        """What is told of an object of ours that stays as it lives; None where it is not there or not ours."""
+        live = await self._read(ref)
+        if live is None or (live["metadata"].get("labels") or {}).get(LABEL_UID) != app.mirror.uid:
+            return None
+        observed = self._observations.note(live)
+        return {"ref": ref.pack(), "uid": observed.uid, "digest": content_digest(obj), "fields": observed.fields}
+
+    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool, anew: bool, kept: Sequence[str]) -> dict[str, Any]:
         mark = content_digest(obj)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
         uid = item.uid if item is not None and anew and (ref.group, ref.kind) == _JOB else ""
@@ -177,8 +194,11 @@ class Applier:
             and seen.owner == app.mirror.uid
         ):
             return {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields}
-        created = (item is None or not item.uid) and seen is None and not await self._exists(ref)
+        new = (item is None or not item.uid) and seen is None
+        there = await self._read(ref) if new or kept else None
+        created = new and there is None
         sent = {**obj, "apiVersion": ref.api_version}
+        sent = with_live(sent, there, kept) if there is not None else sent
         try:
             live = await self._renew(app, ref, sent, uid) if failed else await self._send(app, ref, sent)
         except ImmutableError:
@@ -200,12 +220,11 @@ class Applier:
     async def _renew(self, app: Application, ref: ObjectRef, obj: JsonObject, uid: str) -> JsonObject:
         return await renew(self._cluster, self._clock, ref, obj, uid, app.mirror.uid)
 
-    async def _exists(self, ref: ObjectRef) -> bool:
+    async def _read(self, ref: ObjectRef) -> JsonObject | None:
         try:
-            await self._cluster.get(ref)
+            return await self._cluster.get(ref)
         except NotFoundError:
-            return False
-        return True
+            return None
 
     def _tell(self, app: Application, result: str) -> None:
         self._sink.emit(Event("apply", app.key, {"result": result}))

@@ -11,13 +11,18 @@ from reconciler.engine.applications import Application
 from reconciler.engine.apply import content_digest, decorate
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
+from reconciler.engine.ownership import origin_of_item
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.names import FIELD_MANAGER
+from reconciler.render.drift import with_live
 from reconciler.render.protocol import RenderError
 
 FOUGHT = 3
 _FIRST, _LONGEST = 1.0, 300.0
+_GONE = "gone"
+_BOOKKEEPING = frozenset({"managedFields", "resourceVersion", "generation"})
 _CALM = 600.0
 
 
@@ -40,7 +45,8 @@ class Healer:
         ):
             return
         doomed = set(app.mirror.doomed)
-        drifted = [item for item in app.items.values() if item.fields and item.ref not in doomed and self._differs(item)]
+        drifted = [item for item in app.items.values() if item.fields and item.ref not in doomed and self._differs(app, item)]
+        drifted = [item for item in drifted if not await self._tolerates(app, item)]
         now = context.clock.monotonic()
         if app.heals and now >= app.heal_pause + _CALM:
             app.heals.clear()
@@ -65,10 +71,38 @@ class Healer:
         app.heal_at = self._context.clock.now() + timedelta(seconds=seconds)
         self._context.hint_after(app.key, seconds)
 
-    def _differs(self, item: InventoryItem) -> bool:
-        """Our own managedFields entry changed, or the object is gone (10a)."""
+    def _differs(self, app: Application, item: InventoryItem) -> bool:
+        """Our own managedFields entry changed, or the object is gone (10a), and it is not known yet that this may be."""
         seen = self._context.observations.get(item.object)
-        return seen is None or seen.fields != item.fields
+        now = seen.fields if seen is not None else _GONE
+        return now not in (item.fields, app.tolerated.get(item.object.identity))
+
+    async def _may_drift(self, app: Application, item: InventoryItem) -> list[str]:
+        """Paths that are not healed, by the rules under which the object was applied."""
+        contents = self._context.contents
+        rules = (await contents.get(app.key, item.revision)).application.rules
+        return rules.drifts(await origin_of_item(contents, app.key, item)).keep if rules.unhealed or rules.drift else []
+
+    async def _tolerates(self, app: Application, item: InventoryItem) -> bool:
+        """Whether all that differs may drift. Noted in memory, so that it is asked once for each change."""
+        ref, seen = item.object, self._context.observations.get(item.object)
+        try:
+            paths = await self._may_drift(app, item)
+            if "*" not in paths and (not paths or seen is None or await self._changes(app, item, paths)):
+                return False
+        except (ClusterError, ContentError, RenderError):
+            return False
+        app.tolerated[ref.identity] = seen.fields if seen is not None else _GONE
+        return True
+
+    async def _changes(self, app: Application, item: InventoryItem, paths: list[str]) -> bool:
+        """Whether applying it again would change more than those paths: a dry run says so (10a)."""
+        cluster, obj = self._context.cluster, await self._stored(app, item)
+        if obj is None:
+            return True
+        live = await cluster.get(item.object)
+        wanted = with_live({**obj, "apiVersion": item.object.api_version}, live, paths)
+        return _content(await cluster.apply(wanted, FIELD_MANAGER, force=True, dry_run=True)) != _content(live)
 
     async def _heal_one(self, app: Application, item: InventoryItem) -> bool:
         context, ref = self._context, item.object
@@ -81,7 +115,7 @@ class Healer:
             obj = await self._stored(app, item)
             if obj is None:
                 return False
-            told = await context.applier.apply_one(app, ref, obj, always=True)
+            told = await context.applier.apply_one(app, ref, obj, always=True, kept=await self._may_drift(app, item))
         except (ClusterError, ContentError, RenderError) as error:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}")
             return False
@@ -97,3 +131,8 @@ class Healer:
             if ObjectRef.of(obj).identity == item.object.identity:
                 return obj if content_digest(obj) == item.digest else None
         return None
+
+
+def _content(obj: JsonObject) -> JsonObject:
+    """An object without what every write changes."""
+    return {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name not in _BOOKKEEPING}}

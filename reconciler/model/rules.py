@@ -56,15 +56,44 @@ class CollectRule(msgspec.Struct, frozen=True, omit_defaults=True):
     orphan: bool = False
 
 
+class DriftRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What may drift: dotted paths into the object, or `*` for all of it. `on_update`: a new revision leaves it as it is; `on_keep`:
+    it is not healed.
+    """
+
+    selector: Selector
+    paths: list[str] = []
+    on_update: bool = True
+    on_keep: bool = True
+
+
+class Drift(NamedTuple):
+    """Paths of one object that are left as they are, when a revision is applied and when drift is healed. `*` is all of it."""
+
+    update: list[str]
+    keep: list[str]
+
+
 class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept."""
+    """All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept.
+    `unhealed`: no drift is healed at all."""
 
     keep_legacy: bool = False
     collect: list[CollectRule] = []
+    unhealed: bool = False
+    drift: list[DriftRule] = []
 
     def collects(self, origin: Origin) -> CollectRule:
         """When the object is deleted, and how."""
         return next((rule for rule in self.collect if rule.selector.selects(origin)), CollectRule(Selector()))
+
+    def drifts(self, origin: Origin) -> Drift:
+        """What of the object may drift."""
+        rule = next((rule for rule in self.drift if rule.selector.selects(origin)), None)
+        if self.unhealed or rule is None:
+            return Drift(rule.paths if rule is not None and rule.on_update else [], ["*"] if self.unhealed else [])
+        return Drift(rule.paths if rule.on_update else [], rule.paths if rule.on_keep else [])
 
 
 def more_careful(one: Collect, other: Collect) -> Collect:

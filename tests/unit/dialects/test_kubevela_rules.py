@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.model.rules import CollectRule, Selector
+from reconciler.model.rules import CollectRule, DriftRule, Selector
 from tests.unit.dialects.kubevela_texts import WEB, app, errors, only, said
 
 
@@ -80,3 +80,52 @@ def test_rules_are_bounded(compile_text):
     assert "more than 100 rules" in said(result)
     result = compile_text(with_policies(collecting(f"{{selector: {{componentNames: [{'web, ' * 1000}web]}}}}")))
     assert "or 1000 names" in said(result)
+
+
+def drifting(*rules, enable="enable: true, "):
+    return f"{{name: once, type: apply-once, properties: {{{enable}rules: [{', '.join(rules)}]}}}}"
+
+
+WHERE = "selector: {componentNames: [web]}"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rule"),
+    [
+        ("{path: [spec.replicas, 'a[0].b']}", DriftRule(Selector(components=["web"]), ["spec.replicas", "a[0].b"])),
+        ("{path: [spec, '*'], affect: always}", DriftRule(Selector(components=["web"]), ["*"])),
+        ("{path: [data], affect: onUpdate}", DriftRule(Selector(components=["web"]), ["data"], on_keep=False)),
+        ("{path: [data], affect: onStateKeep}", DriftRule(Selector(components=["web"]), ["data"], on_update=False)),
+    ],
+)
+def test_apply_once_is_compiled_to_what_may_drift(compile_text, strategy, rule):
+    rules = only(compile_text(with_policies(drifting(f"{{{WHERE}, strategy: {strategy}}}")))).rules
+    assert (rules.drift, rules.unhealed) == ([rule], False)
+
+
+def test_apply_once_without_rules_lets_everything_drift(compile_text):
+    assert only(compile_text(with_policies("{name: once, type: apply-once, properties: {enable: true}}"))).rules.unhealed
+
+
+@pytest.mark.parametrize("enable", ["", "enable: false, "])
+def test_apply_once_that_is_not_enabled_does_nothing_and_says_so(compile_text, enable):
+    result = compile_text(with_policies(drifting(f"{{{WHERE}, strategy: {{path: ['*']}}}}", enable=enable)))
+    assert [text for _, text in warnings(result)] == ["it does nothing unless enable is true"]
+    assert only(result).rules.drift == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "message"),
+    [
+        (f"{{{WHERE}}}", "rules[0]", "strategy is required"),
+        (f"{{{WHERE}, strategy: {{}}}}", "rules[0].strategy", "path is required"),
+        (f"{{{WHERE}, strategy: {{path: []}}}}", "rules[0].strategy.path", "must not be empty"),
+        (f"{{{WHERE}, strategy: {{path: [a], affect: onDelete}}}}", "rules[0].strategy.affect", "unknown value onDelete"),
+        (f"{{{WHERE}, strategy: {{path: ['a..b']}}}}", "rules[0].strategy.path[0]", "must be a path such as"),
+        (f"{{{WHERE}, strategy: {{path: [metadata.labels]}}}}", "rules[0].strategy.path[0]", "metadata never drifts"),
+        (f"{{{WHERE}, strategy: {{path: [{'a, ' * 20}a]}}}}", "rules[0].strategy.path", "more than 20 paths in one rule"),
+    ],
+)
+def test_a_mistake_in_what_may_drift_is_said_where_it_stands(compile_text, rule, place, message):
+    found = errors(compile_text(with_policies(drifting(rule))))
+    assert [(field.removeprefix("spec.policies[0].properties."), message in text) for _, field, text in found] == [(place, True)]

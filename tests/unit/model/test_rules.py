@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.model.rules import CollectRule, Origin, Rules, Selector, more_careful
+from reconciler.model.rules import CollectRule, DriftRule, Origin, Rules, Selector, more_careful
 
 CLAIM = Origin("store", "worker", "storage", "PersistentVolumeClaim", "store-data")
 WORKLOAD = Origin("store", "worker", "", "Deployment", "store")
@@ -43,3 +43,19 @@ def test_without_a_rule_an_object_goes_with_the_update():
 def test_of_two_strategies_the_one_that_deletes_less_is_more_careful():
     assert more_careful("onAppUpdate", "onAppDelete") == more_careful("onAppDelete", "onAppUpdate") == "onAppDelete"
     assert more_careful("never", "onAppDelete") == more_careful("onAppUpdate", "never") == "never"
+
+
+@pytest.mark.parametrize(
+    ("rules", "update", "keep"),
+    [
+        (Rules(), [], []),
+        (Rules(unhealed=True), [], ["*"]),
+        (Rules(drift=[DriftRule(Selector(kinds=["Deployment"]), ["spec.replicas"])]), ["spec.replicas"], ["spec.replicas"]),
+        (Rules(drift=[DriftRule(Selector(kinds=["Deployment"]), ["a"], on_keep=False)]), ["a"], []),
+        (Rules(drift=[DriftRule(Selector(kinds=["Deployment"]), ["a"], on_update=False)]), [], ["a"]),
+        (Rules(drift=[DriftRule(Selector(kinds=["Service"]), ["a"])]), [], []),
+        (Rules(unhealed=True, drift=[DriftRule(Selector(kinds=["Deployment"]), ["a"])]), ["a"], ["*"]),
+    ],
+)
+def test_what_may_drift_of_an_object_when_it_is_updated_and_when_it_is_healed(rules, update, keep):
+    assert rules.drifts(WORKLOAD) == (update, keep)
