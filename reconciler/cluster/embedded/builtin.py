@@ -16,9 +16,12 @@ from reconciler.cluster.embedded import definitions, immutable, names
 from reconciler.cluster.embedded.builtin_schemas import SCHEMAS
 from reconciler.cluster.embedded.kinds import CRD, Resource
 from reconciler.cluster.embedded.schema import conform
+from reconciler.cluster.embedded.timezones import read_zone
 from reconciler.cluster.protocol import InvalidError
 from reconciler.model.identity import JsonObject
+from reconciler.model.schedule import parse_schedule
 
+_LONGEST_CRON_NAME = 52
 # Taken out by a controller, not by the delete call itself.
 LINGERING = frozenset({("", "Namespace"), ("", "Pod"), CRD})
 _IN_TEMPLATES = (("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"))
@@ -106,6 +109,28 @@ def _job(obj: JsonObject, live: JsonObject | None) -> None:
     spec["template"].setdefault("metadata", {}).setdefault("labels", {}).update(mark)
 
 
+def _cron_job(obj: JsonObject, _live: JsonObject | None) -> None:
+    spec = obj["spec"]
+    if len(obj["metadata"]["name"]) > _LONGEST_CRON_NAME:
+        raise InvalidError(f"CronJob: metadata.name: must have at most {_LONGEST_CRON_NAME} characters, for its Jobs add to it")
+    try:
+        parse_schedule(spec["schedule"])
+    except ValueError as error:
+        raise InvalidError(f"CronJob: spec.schedule: {error}") from None
+    read_zone(spec.get("timeZone"))
+    policy = spec["jobTemplate"]["spec"]["template"]["spec"].get("restartPolicy")
+    if policy not in ("Never", "OnFailure"):
+        raise InvalidError("CronJob: spec.jobTemplate.spec.template.spec.restartPolicy: must be Never or OnFailure")
+
+
+def _autoscaler(obj: JsonObject, _live: JsonObject | None) -> None:
+    spec = obj["spec"]
+    if spec["minReplicas"] < 1:
+        raise InvalidError("HorizontalPodAutoscaler: spec.minReplicas: must be at least 1")
+    if spec["maxReplicas"] < spec["minReplicas"]:
+        raise InvalidError("HorizontalPodAutoscaler: spec.maxReplicas: must not be less than minReplicas")
+
+
 def _service(obj: JsonObject, live: JsonObject | None) -> None:
     spec = obj["spec"]
     for position, port in enumerate(spec.get("ports", [])):
@@ -168,6 +193,8 @@ _COMPLETE: Mapping[tuple[str, str], Callable[[JsonObject, JsonObject | None], No
     ("apps", "StatefulSet"): _stateful_set,
     ("apps", "DaemonSet"): _daemon_set,
     ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("", "Service"): _service,
     ("", "ConfigMap"): _config_map,
     ("", "Secret"): _secret,

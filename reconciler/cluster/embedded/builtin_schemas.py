@@ -139,6 +139,10 @@ SCHEMAS: Mapping[tuple[str, str], Schema] = {
             schedule=_NAME,
             suspend={"type": "boolean", "default": False},
             concurrencyPolicy=_enum("Allow", "Forbid", "Replace", default="Allow"),
+            startingDeadlineSeconds=_count(),
+            successfulJobsHistoryLimit=_count(3),
+            failedJobsHistoryLimit=_count(1),
+            timeZone=_TEXT,
             jobTemplate=_open("spec", spec=_JOB),
         )
     ),

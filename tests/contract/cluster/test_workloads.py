@@ -3,6 +3,7 @@
 import pytest
 
 from reconciler.cluster.health import assess
+from reconciler.cluster.protocol import InvalidError
 from reconciler.model.identity import GVK, ObjectRef
 
 POD = GVK("", "v1", "Pod")
@@ -143,3 +144,55 @@ async def test_a_workload_says_what_happened_in_events(cluster, namespace, workl
     await healthy(await cluster.apply(workload("Deployment", replicas=1), "team"))
     events = (await cluster.list(GVK("", "v1", "Event"), namespace)).items
     assert {"ScalingReplicaSet", "SuccessfulCreate", "Started"} <= {event["reason"] for event in events}
+
+
+async def test_a_cronjob_makes_jobs_by_its_schedule(cluster, namespace, eventually):
+    spec = {"schedule": "* * * * *", "jobTemplate": {"spec": job(namespace, "task:1")["spec"]}}
+    applied = await cluster.apply(
+        {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick", "namespace": namespace}, "spec": spec}, "team"
+    )
+    assert assess(applied)[0] == "Healthy"
+
+    async def made():
+        return (await cluster.list(GVK("batch", "v1", "Job"), namespace)).items
+
+    (first, *_) = await eventually(made)
+    assert first["metadata"]["ownerReferences"][0]["uid"] == applied["metadata"]["uid"]
+    assert first["metadata"]["name"].startswith("tick-")
+
+    async def told():
+        return (await cluster.get(ObjectRef.of(applied))).get("status", {}).get("lastScheduleTime")
+
+    await eventually(told)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"), [({"schedule": "a b c d e"}, "schedule"), ({"schedule": "@daily", "timeZone": "Nowhere/Else"}, "timeZone")]
+)
+async def test_a_schedule_that_can_not_be_read_is_refused(cluster, namespace, spec, message):
+    obj = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick", "namespace": namespace}}
+    with pytest.raises(InvalidError, match=message):
+        await cluster.create({**obj, "spec": {**spec, "jobTemplate": {"spec": job(namespace, "task:1")["spec"]}}})
+
+
+async def test_rule_7g_an_autoscaler_owns_the_replicas_that_an_apply_leaves_out(cluster, namespace, workload, eventually):
+    applied = await cluster.apply(workload("Deployment"), "team")
+    spec = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": 2, "maxReplicas": 4}
+    await cluster.apply(
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web", "namespace": namespace}, "spec": spec}, "team"
+    )
+
+    async def scaled():
+        return (await cluster.get(ObjectRef.of(applied)))["spec"]["replicas"] == 2
+
+    await eventually(scaled)
+    assert (await cluster.apply(workload("Deployment", image="nginx:2"), "team"))["spec"]["replicas"] == 2
+
+
+async def test_a_daemonset_runs_on_every_node_and_follows_its_template(cluster, workload, healthy, pods):
+    live = await healthy(await cluster.apply(workload("DaemonSet"), "team"))
+    nodes = live["status"]["desiredNumberScheduled"]
+    assert (live["status"]["numberAvailable"], len(await pods())) == (nodes, nodes)
+    live = await healthy(await cluster.apply(workload("DaemonSet", image="nginx:2"), "team"))
+    assert live["status"]["updatedNumberScheduled"] == nodes
+    assert set(images(await pods()).values()) == {"nginx:2"}

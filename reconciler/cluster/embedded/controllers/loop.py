@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import structlog
 
 from reconciler.cluster.embedded.collector import Collector
-from reconciler.cluster.embedded.controllers import deployment, job, pod, replicaset, statefulset
+from reconciler.cluster.embedded.controllers import autoscaler, cronjob, deployment, job, pod, replicaset, statefulset
 from reconciler.cluster.embedded.controllers.scope import Controller, Scope
 from reconciler.cluster.embedded.events import Recorder
 from reconciler.cluster.embedded.objects import Objects, controller_of
@@ -25,6 +25,8 @@ CONTROLLERS: Mapping[tuple[str, str], Controller] = {
     ("apps", "StatefulSet"): statefulset.reconcile,
     ("apps", "DaemonSet"): replicaset.reconcile_daemon_set,
     ("batch", "Job"): job.reconcile,
+    ("batch", "CronJob"): cronjob.reconcile,
+    autoscaler.KIND: autoscaler.reconcile,
     ("", "Pod"): pod.reconcile,
     ("", "PersistentVolumeClaim"): job.reconcile_claim,
 }
@@ -45,8 +47,11 @@ class Loop:
         self._due: list[tuple[float, Key]] = []
         self._when: dict[Key, float] = {}
         self._wake = asyncio.Event()
+        self._targets = autoscaler.Targets()
         for group, kind in CONTROLLERS:
             self._dirty.update(dict.fromkeys(objects.storage.keys(group, kind)))
+        for key in objects.storage.keys(*autoscaler.KIND):
+            self._targets.note(key, objects.read(key))
         objects.listen(self.observe)
 
     def observe(self, record: Record, obj: JsonObject) -> None:
@@ -56,6 +61,9 @@ class Loop:
                 self._dirty[key] = None
             else:
                 self._forget(key, obj["metadata"]["uid"])
+        if (key.group, key.kind) == autoscaler.KIND and record.type != "DELETED":
+            self._targets.note(key, obj)
+        self._dirty.update(dict.fromkeys(self._targets.scalers(key)))
         owner = controller_of(obj)
         if owner:
             group = GVK.of(owner).group
@@ -68,6 +76,7 @@ class Loop:
     def _forget(self, key: Key, uid: str) -> None:
         self._dirty.pop(key, None)
         self._when.pop(key, None)
+        self._targets.forget(key)
         for timer in ("", "/available", "/deadline", "/ttl"):
             self.scope.forget(uid + timer)
 

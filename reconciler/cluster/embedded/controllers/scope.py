@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from reconciler.cluster.embedded.events import Recorder
@@ -29,6 +30,9 @@ class Scope:
         self.speed = speed
         self._clock = clock
         self._timers: dict[str, tuple[Any, float]] = {}
+
+    def now(self) -> datetime:
+        return self._clock.now()
 
     def remaining(self, timer: str, stage: Any, seconds: float) -> float:
         """
