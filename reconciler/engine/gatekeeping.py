@@ -92,13 +92,16 @@ async def gather_decisions(context: Context, app: Application, run: Run, workflo
     head = Head(declared.digest, context.index.looked_at)
     verdicts: list[Verdict] = []
     app.judged = []
+    elsewhere = app.used() - {decision.value for decision in run.decisions}
+    # What decided an earlier run may stay where it is: it is history, and nothing to remark on.
+    past = elsewhere.intersection(run.standing)
+    current = [item for item in items if item.text not in past]
     for gate in waiting_gates(context.cluster_id, app, run, workflow):
-        judgement = judge(gate, items, head, run.digest, run.standing)
+        judgement = judge(gate, current, head, run.digest, run.standing)
         verdicts += [judgement.verdict] if judgement.verdict else []
         app.judged += judgement.remarks
         app.look_again |= judgement.look_again
     own = gate_code(context.cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
-    elsewhere = app.used() - {decision.value for decision in run.decisions}
     judgement = judge_run(own, [item for item in items if item.text not in elsewhere], head, run.digest, run.standing)
     verdicts += [judgement.verdict] if judgement.verdict else []
     app.judged += judgement.remarks

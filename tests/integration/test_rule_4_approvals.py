@@ -1,5 +1,6 @@
 """Rule 4 on real commits: which approval opens which gate, and what every other one comes to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,20 @@ async def test_rule_4b_an_approval_of_an_older_revision_merged_after_a_newer_one
         assert await value(daemon, "web") == "1"
         assert daemon.conditions("web")["DecisionIgnored"].startswith("StaleCode: ")
         assert f'{gate.key}: "{gate.continue_}"' in daemon.conditions("web")["DecisionIgnored"]
+
+
+async def test_rule_4c_a_line_that_was_used_may_stay_and_is_remarked_on_only_when_somebody_writes_it_again(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await started(daemon, clone)
+        used = re.findall(r"continue@\w+", clone.read("web.yaml"))[0]
+        await push(daemon, clone, {"web.yaml": app("2", approve=used)})
+        assert gate_of(daemon, "web").revision == "web-v2"
+        assert "DecisionIgnored" not in daemon.conditions("web")
+        await push(daemon, clone, {"web.yaml": app("3")})
+        await push(daemon, clone, {"web.yaml": app("3", approve=used)})
+        assert gate_of(daemon, "web").revision == "web-v3"
+        assert daemon.conditions("web")["DecisionIgnored"].startswith("StaleCode: ")
 
 
 async def test_rule_4b_an_approval_in_the_same_push_as_another_spec_opens_nothing(tmp_path: Path) -> None:
