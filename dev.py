@@ -1,5 +1,5 @@
 """
-The project's commands for people: `python3 dev.py demo | test | lint | lock`.
+The project's commands for people: `python3 dev.py demo | capture | test | lint | lock`.
 
 Only the standard library, so that it runs before anything is installed. Each command does the set-up that it needs
 (`.venv` from the locked requirements, verified by hash), and does it once: a stamp holds the digest of what is installed.
@@ -81,13 +81,19 @@ def set_up(*locks: str) -> None:
     say(f"set-up done in {time.monotonic() - started:.0f} s")
 
 
-# --- demo, test, lint, lock
+# --- demo, capture, test, lint, lock
 
 
 def demo(arguments: list[str]) -> NoReturn:
     """Becomes `reconciler demo`: one process, so that Ctrl-C and signals reach it alone."""
     set_up(RUNTIME, BUILD)
     os.execv(BIN / "reconciler", ("reconciler", "demo", *arguments))  # noqa: S606 - argv, no shell
+
+
+def capture() -> int:
+    """Draws the README's terminal captures anew."""
+    set_up(RUNTIME, BUILD)
+    return subprocess.run((BIN / "python", TOP / "docs" / "captures" / "draw.py"), cwd=TOP, check=False).returncode
 
 
 def test(pytest_arguments: list[str]) -> int:
@@ -154,6 +160,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="dev.py", description="Commands for working on the project. Each does all the set-up that it needs.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="see what it does on the example repository; further arguments are those of `reconciler demo`", add_help=False)
+    commands.add_parser("capture", help="draw the terminal captures of the README anew")
     commands.add_parser("test", help="run the tests; further arguments are pytest's", add_help=False)
     commands.add_parser("lint", help="check format, rules, types and layers")
     commands.add_parser("lock", help="write requirements*.txt again from pyproject.toml").add_argument("--upgrade", action="store_true")
@@ -169,6 +176,8 @@ def main() -> int:
     options, rest = parse(sys.argv[1:])
     if options.command == "demo":
         demo(rest)
+    if options.command == "capture":
+        return capture()
     if options.command == "test":
         return test(rest)
     if options.command == "lint":

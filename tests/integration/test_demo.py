@@ -21,11 +21,14 @@ from urllib.request import urlopen
 
 import pytest
 
+from reconciler.cli.demonstration.folder import open_folder
 from reconciler.cli.demonstration.stations import STATIONS
 from reconciler.cli.errors import Exit
 from reconciler.source.edit import set_annotation
 
-PATIENCE = 40.0
+# Several starts of a daemon each, and nothing but a broken one takes long.
+pytestmark = pytest.mark.timeout(180)
+PATIENCE = 120.0
 ANSI = "\x1b"
 
 
@@ -93,6 +96,13 @@ def led(folder: Path, *words: str, terminal: int | None = None) -> Iterator[Demo
     finally:
         process.terminate()
         process.wait(15)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo's folder where nothing has been played yet."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    return open_folder(tmp_path / "demo").root
 
 
 def station(number: int) -> Callable[[str], bool]:
@@ -218,10 +228,7 @@ def test_without_git_it_says_so_in_one_sentence_and_leaves_nothing(tmp_path: Pat
     assert list((tmp_path / "demo").iterdir()) == []
 
 
-def test_a_station_that_is_not_reached_fails_with_its_name_and_the_reason(tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    with led(folder) as demo:
-        demo.wait_for(station(1), "the folder")
+def test_a_station_that_is_not_reached_fails_with_its_name_and_the_reason(folder: Path) -> None:
     hook = folder / "origin.git/hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
@@ -231,9 +238,21 @@ def test_a_station_that_is_not_reached_fails_with_its_name_and_the_reason(tmp_pa
 
 
 @pytest.mark.parametrize("damage", ["origin.git", "clone"])
-def test_a_demo_that_lost_a_part_is_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
-    folder = tmp_path / "demo"
-    with led(folder) as demo:
-        demo.wait_for(station(1), "the folder")
+def test_a_demo_that_lost_a_part_is_refused_in_one_sentence(folder: Path, damage: str) -> None:
     shutil.rmtree(folder / damage)
     refused(run(folder, "--auto"), Exit.USAGE, "no demo was begun there")
+
+
+def test_a_demo_that_was_moved_is_refused_and_goes_on_where_it_was_made(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "elsewhere")
+    refused(run(tmp_path / "elsewhere", "--auto"), Exit.USAGE, "was moved or copied")
+    (tmp_path / "elsewhere").rename(folder)
+    assert open_folder(folder).root == folder
+
+
+def test_a_person_whom_git_knows_commits_by_their_own_name(tmp_path: Path) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text("[user]\n\tname = Author\n\temail = author@example.org\n[commit]\n\tgpgSign = true\n[core]\n\thooksPath = /nonexistent\n")
+    done = run(tmp_path / "demo", "--auto", GIT_CONFIG_GLOBAL=str(config))
+    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    assert set(git(tmp_path / "demo/origin.git", "log", "--format=%an", "main").splitlines()) == {"Author", "Reconciler"}

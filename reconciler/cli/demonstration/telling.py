@@ -69,7 +69,8 @@ class Guide:
             screen.show(_draw_applications(facts))
         screen.tick(_CONCLUSIONS[station.name].format(**_name_things(facts)))
         if station.name == "record":
-            screen.say("The daemon made the newest commit itself: it changes back what was rolled back, and nothing else. In the clone:")
+            screen.say("The daemon made the newest commit itself: it changes back what was rolled back, and nothing else.")
+            screen.say("To see it, in the clone:")
             screen.show(["git pull", f'git log --format="{LOG_FORMAT}" -5'], "cyan")
             screen.show(facts.lines[:5])
 
