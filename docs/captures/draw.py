@@ -77,11 +77,11 @@ def play(root: Path) -> tuple[str, str]:
         daemon.wait()
         worker = Worker(folder, daemon.url, screen)
 
-        def work(step: Step) -> None:
+        def work(step: Step) -> bool:
             if step.command[:1] == ("rollback",):
                 table.print(Text("$ reconciler status", style="bold"))
                 table.print(Text(ask(daemon.url)), soft_wrap=True, end="")
-            worker.perform(step)
+            return worker.perform(step)
 
         Play(Observer(folder, Client(daemon.url)).look, work, Guide(screen, folder, daemon.url, alone=False), screen).play()
     finally:

@@ -22,13 +22,14 @@ from urllib.request import urlopen
 import pytest
 
 from reconciler.cli.demonstration.folder import open_folder
+from reconciler.cli.demonstration.play import AUTO_SECONDS
 from reconciler.cli.demonstration.stations import STATIONS
 from reconciler.cli.errors import Exit
 from reconciler.source.edit import set_annotation
 
 # Several starts of a daemon each, and nothing but a broken one takes long.
-pytestmark = pytest.mark.timeout(180)
-PATIENCE = 120.0
+pytestmark = pytest.mark.timeout(300)
+PATIENCE = AUTO_SECONDS + 60
 ANSI = "\x1b"
 
 

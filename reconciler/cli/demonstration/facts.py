@@ -9,7 +9,6 @@ import msgspec
 
 from reconciler.cli.client import Client
 from reconciler.cli.demonstration.folder import Folder
-from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import NotFoundError
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.model.application import Application
@@ -102,8 +101,9 @@ class Observer:
         head = self._folder.head
         if head == self._head:
             return
-        text = self._folder.read(head, PATH)
-        result = compile_file(PATH, text, DiskFiles(self._folder.clone), dialects(STEP_TYPES))
+        tree = self._folder.tree(head)
+        text = tree.read(PATH).decode("utf-8", "replace") if tree.oid(PATH) else ""
+        result = compile_file(PATH, text, tree, dialects(STEP_TYPES))
         app = next((app for app in result.applications if app.key == SHOP), None)
         own = self._folder.log_lines("-1", "--fixed-strings", f"--author={OWN_NAME} <{OWN_MAIL}>", "--", PATH)
         self._declared = Declared(text, app, git_digest(app) if app is not None else "")

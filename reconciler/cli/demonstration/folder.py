@@ -21,6 +21,29 @@ _MARK: Final = "reconciler.demo"
 _OWN: Final = {"core.hooksPath": "/dev/null", "commit.gpgSign": "false"}
 
 
+class Tree:
+    """Implements the dialects' `Files` over one commit, by the git command. Raises WorktreeError where git refuses."""
+
+    def __init__(self, repository: Path, commit: str) -> None:
+        self._repository = repository
+        entries = (entry.partition("\t") for entry in run_git(repository, "ls-tree", "-r", "-z", commit).split("\0") if entry)
+        # Mode, type and id before the tab; only ordinary files are read.
+        self._oids = {path: words.split(" ")[2] for words, _, path in entries if words.startswith("100")}
+
+    def oid(self, path: str) -> str | None:
+        return self._oids.get(path)
+
+    def folder(self, path: str) -> dict[str, str]:
+        prefix = path.rstrip("/") + "/" if path else ""
+        return {name: oid for name, oid in self._oids.items() if name.startswith(prefix)}
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError."""
+        if path not in self._oids:
+            raise FileNotFoundError(path)
+        return run_git(self._repository, "cat-file", "blob", self._oids[path]).encode()
+
+
 class Folder:
     """The places in it. Use `open_folder`, which makes what is not there yet. Methods raise WorktreeError where git refuses."""
 
@@ -34,12 +57,9 @@ class Folder:
         """The commit at the tip of the origin's branch."""
         return run_git(self.origin, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}").strip()
 
-    def read(self, commit: str, path: str) -> str:
-        """The file at that commit of the origin; empty where it is not there."""
-        try:
-            return run_git(self.origin, "cat-file", "blob", f"{commit}:{path}")
-        except WorktreeError:
-            return ""
+    def tree(self, commit: str) -> Tree:
+        """The files of that commit of the origin."""
+        return Tree(self.origin, commit)
 
     def log_lines(self, *words: str) -> list[str]:
         """`git log` of the origin's branch, newest first, a line a commit. `words`: further options; after `--` paths."""

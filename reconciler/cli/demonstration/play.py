@@ -21,7 +21,7 @@ from reconciler.workflow.explain import explain
 
 PAUSE: Final = 0.5
 AUTO_PAUSE: Final = 0.1
-AUTO_SECONDS: Final = 120.0
+AUTO_SECONDS: Final = 90.0
 
 
 class Prompt(Protocol):
@@ -38,18 +38,20 @@ class Worker:
     def __init__(self, folder: Folder, url: str, screen: Screen) -> None:
         self._folder, self._url, self._screen = folder, url, screen
 
-    def perform(self, step: Step) -> None:
-        """What the person left unfinished in the clone comes first, and then is all."""
+    def perform(self, step: Step) -> bool:
+        """Whether the step was done: what a person left unfinished in the clone comes first, and may be the step."""
         unfinished = self._folder.unfinished()
         if unfinished:
             self._run(unfinished)
-        elif step.command:
+            return False
+        if step.command:
             self._run(list_pulls(step))
             self._command(step.command)
         else:
             self._run(list_pulls(step))
             (self._folder.clone / PATH).write_bytes(step.after.encode())
             self._run(list_commits(step))
+        return True
 
     def _run(self, commands: list[tuple[str, ...]]) -> None:
         for words in commands:
@@ -69,7 +71,7 @@ class Worker:
 class Play:
     """`look` answers the facts of now, or raises a CommandError."""
 
-    def __init__(self, look: Callable[[], Facts], work: Callable[[Step], None], guide: Guide, screen: Screen) -> None:
+    def __init__(self, look: Callable[[], Facts], work: Callable[[Step], bool], guide: Guide, screen: Screen) -> None:
         self._look, self._work, self._guide, self._screen = look, work, guide, screen
         self._station: Station | None = None
         self._told: Step | str = ""
@@ -104,13 +106,12 @@ class Play:
                 reason = lacking or (step if isinstance(step, str) else "") or _explain(facts)
                 raise RefusedError(f"{self._name()} was not reached within {seconds:.0f} s: {reason}")
             if isinstance(step, Step) and step != done:
-                done = step
-                self._try(step)
+                done = step if self._try(step) else None
             time.sleep(AUTO_PAUSE)
 
-    def _try(self, step: Step) -> None:
+    def _try(self, step: Step) -> bool:
         try:
-            self._work(step)
+            return self._work(step)
         except (WorktreeError, RefusedError) as error:
             raise RefusedError(f"{self._name()} was not reached: {error}") from None
 

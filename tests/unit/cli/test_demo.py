@@ -1,240 +1,23 @@
-"""The demo: which station is next, what is to be done there, what it says, and that it plays only what was really reached."""
+"""The play of the demo: what it says and does, and that it passes only what was really reached."""
 
 import io
+import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
-import msgspec
 import pytest
 from rich.console import Console
 
-from reconciler.cli.demonstration.facts import PATH, SHOP, Declared, Facts, find_images
-from reconciler.cli.demonstration.folder import Folder, find_example
+from reconciler.cli.demonstration.facts import SHOP
+from reconciler.cli.demonstration.folder import Folder
 from reconciler.cli.demonstration.play import Play
 from reconciler.cli.demonstration.screen import Screen, open_console
-from reconciler.cli.demonstration.stations import STATIONS, Step, bump, find_station, find_step
+from reconciler.cli.demonstration.stations import find_station, find_step
 from reconciler.cli.demonstration.telling import Guide
-from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import RefusedError
-from reconciler.dialects.registry import compile_file, dialects
-from reconciler.model.status import History, RevisionHistory, RunHistory, WriteBackView
-from reconciler.revisions.digest import git_digest
-from reconciler.source.edit import set_annotation
 from reconciler.source.worktree import WorktreeError
-from reconciler.steps.catalog import STEP_TYPES
-from tests.unit.api.fakes import application, gate, revision, run
-
-KEY = "gates.reconciler.dev/approve"
-TEXT = (find_example() / PATH).read_text()
-
-
-def declare(text=TEXT):
-    app = next(iter(compile_file(PATH, text, DiskFiles(Path("/nonexistent")), dialects(STEP_TYPES)).applications), None)
-    return Declared(text, app, git_digest(app) if app else "")
-
-
-class World:
-    """The shop as it may stand: the facts of a look, step by step."""
-
-    def __init__(self):
-        self.text, self.running, self.newest, self.waits = TEXT, 0, 1, True
-        self.images = find_images(declare().app.spec)
-        self.cluster, self.own, self.rolled, self.phase, self.sync = {"database": "mysql:8.4"}, "", "", "", "OutOfSync"
-        self.write_back = None
-        self.seen = declare().digest
-
-    def facts(self, **more):
-        declared = declare(self.text)
-        waiting = [msgspec.structs.replace(gate(code=f"{self.newest:012x}"), revision=f"shop-v{self.newest}")] if self.waits else []
-        phase = self.phase or ("Waiting" if self.waits else "Succeeded")
-        status = application(
-            "shop",
-            "shop",
-            desired=msgspec.structs.replace(revision(self.newest, "shop"), digest=self.seen),
-            running=revision(self.running, "shop") if self.running else None,
-            gates=waiting,
-            run=run(phase),
-            sync=self.sync,
-            path=PATH,
-        )
-        history = History("shop", "shop", None, None, [self._tell(number) for number in range(self.newest, 0, -1)])
-        metrics = f'reconciler_application_info{{namespace="shop",name="shop",revision="shop-v{self.running}",sync="{self.sync}",health="Healthy"}} 1'
-        values = {"promised": self.images if self.running else {}, "cluster": self.cluster, "own": self.own, "metrics": metrics, **more}
-        return Facts([status], history, declared, **values)
-
-    def _tell(self, number):
-        rolled = f"shop-v{number}" == self.rolled
-        told = RunHistory(
-            f"shop-v{number}-1", "deploy", "RolledBack" if rolled else "Succeeded", restored_by="x" if rolled else "", write_back=self.write_back
-        )
-        return RevisionHistory(f"shop-v{number}", "0" * 64, None, True, False, number <= self.running, rolled, runs=[told])
-
-    def promote(self):
-        self.running, self.waits, self.sync = self.newest, False, "Synced"
-        self.images = find_images(declare(self.text).app.spec)
-        self.cluster = dict(self.images)
-
-    def push(self, text):
-        changed = declare(text).digest != self.seen
-        self.text, self.seen = text, declare(text).digest
-        if changed:
-            self.newest, self.waits, self.sync = self.newest + 1, True, "OutOfSync"
-            self.cluster = {**self.cluster, "database": find_images(declare(text).app.spec)["database"]}
-
-    def roll_back(self):
-        self.rolled, self.waits, self.cluster = f"shop-v{self.newest}", False, dict(self.images)
-
-    def write(self, text):
-        self.text, self.own, self.seen, self.sync = text, "abc Reconciler: back", declare(text).digest, "Synced"
-
-    def act(self, step):
-        """What the daemon would make of that step."""
-        decision = step.after.partition(f"{KEY}: ")[2][:8]
-        if declare(step.after).digest != self.seen:
-            self.push(step.after)
-        elif decision == "continue":
-            self.text = step.after
-            self.promote()
-        else:
-            good = step.before.replace("mysql:8.5", "mysql:8.4")
-            self.roll_back()
-            self.write(good)
-
-
-def name(facts):
-    return find_station(facts).name
-
-
-def test_the_stations_follow_from_what_git_and_the_daemon_hold_and_from_nothing_else():
-    world, seen = World(), []
-
-    def note():
-        station = find_station(world.facts())
-        seen.append(station.name)
-        return find_step(station, world.facts())
-
-    first = note()
-    assert not first.command
-    assert f"{KEY}: continue@000000000001" in first.after
-    world.text = first.after
-    world.promote()
-    change = note()
-    assert "image: nginx:1.28" in change.after
-    world.push(change.after)
-    promote = note()
-    assert promote.command == ("approve", "shop", "--push")
-    world.text = promote.after
-    world.promote()
-    mistake = note()
-    assert "image: mysql:8.5" in mistake.after
-    assert "image: nginx:1.28" in mistake.after
-    world.push(mistake.after)
-    back = note()
-    assert back.command == ("rollback", "shop", "--push")
-    assert f"{KEY}: rollback@000000000003" in back.after
-    world.roll_back()
-    assert note() == ""
-    world.write(promote.after)
-    assert note() == ""
-    assert seen == [station.name for station in STATIONS[1:]]
-
-
-def test_nothing_is_reached_before_the_daemon_has_read_the_repository():
-    assert name(Facts()) == "start"
-    assert find_step(STATIONS[0], Facts()) == ""
-    assert find_step(STATIONS[1], Facts()) == ""
-
-
-def test_the_first_station_waits_until_every_application_runs_or_waits_for_a_person():
-    world = World()
-    facts = world.facts()
-    busy = application("web", "web-dev", sync="OutOfSync")
-    assert name(msgspec.structs.replace(facts, applications=[*facts.applications, busy])) == "start"
-    assert name(facts) == "first"
-
-
-def test_a_decision_that_stands_in_git_is_not_asked_for_again():
-    world = World()
-    world.text = set_annotation(TEXT, 0, KEY, "continue@000000000001")
-    assert find_step(STATIONS[1], world.facts()) == ""
-    world.text = set_annotation(TEXT, 0, KEY, "continue@ffffffffffff")
-    assert isinstance(find_step(STATIONS[1], world.facts()), Step)
-
-
-def test_nothing_is_asked_for_while_the_daemon_has_not_seen_the_head_or_is_at_work():
-    world = World()
-    world.promote()
-    assert isinstance(find_step(STATIONS[2], world.facts()), Step)
-    world.text = TEXT.replace("nginx:1.27", "nginx:1.28")
-    assert find_step(STATIONS[2], world.facts()) == "", "pushed, and not looked at yet"
-    world.text, world.phase = TEXT, "Running"
-    assert find_step(STATIONS[2], world.facts()) == ""
-    world.phase, world.write_back = "", WriteBackView("Owed")
-    assert find_step(STATIONS[2], world.facts()) == "", "the daemon's own commit is on its way"
-
-
-def test_who_rolls_back_instead_of_promoting_is_asked_for_another_change():
-    world = World()
-    world.promote()
-    world.push(TEXT.replace("nginx:1.27", "nginx:1.28"))
-    assert name(world.facts()) == "promote"
-    world.roll_back()
-    world.write(TEXT)
-    assert name(world.facts()) == "change"
-    assert "nginx:1.28" in find_step(STATIONS[2], world.facts(behind=True)).after
-    assert find_step(STATIONS[2], world.facts(behind=True)).pull
-
-
-def test_a_run_that_was_ended_before_anything_ran_is_followed_by_another_change():
-    world = World()
-    world.waits, world.phase = False, "Terminated"
-    assert name(world.facts()) == "first"
-    assert "nginx:1.28" in find_step(STATIONS[1], world.facts()).after
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (TEXT.replace("image: nginx:1.27", "cmd: [x]"), ""),
-        (TEXT.replace("    - name: web\n", "    - name: page\n").replace("component: web", "component: page"), "no image of a component web"),
-        ("not: [yaml", ""),
-        ("", ""),
-        ("a: 1\n", ""),
-    ],
-)
-def test_a_manifest_that_a_person_broke_stops_nothing(text, told):
-    world = World()
-    world.promote()
-    world.text, world.seen = text, declare(text).digest
-    answer = find_step(STATIONS[2], world.facts())
-    assert isinstance(answer, str)
-    assert told in answer
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        ("nginx:1.27", "nginx:1.28"),
-        ("nginx:1.27-alpine", "nginx:1.28-alpine"),
-        ("host:5000/nginx:v9", "host:5000/nginx:v10"),
-        ("nginx", "nginx:1"),
-        ("nginx:stable", "nginx:stable.1"),
-        ("", ":1"),
-    ],
-)
-def test_the_next_version_of_an_image(image, expected):
-    assert bump(image) == expected
-
-
-def test_a_tag_of_any_length_has_a_next_version():
-    assert bump(f"nginx:{'9' * 5000}") != f"nginx:{'9' * 5000}"
-
-
-@pytest.mark.parametrize(
-    "spec", [{}, {"components": 1}, {"components": [1, {"name": "a"}, {"name": "b", "properties": 1}, {"properties": {"image": 2}}]}]
-)
-def test_images_are_found_in_whatever_a_spec_holds(spec):
-    assert find_images(spec) == {}
+from tests.unit.cli.shops import World, declare
 
 
 class Stage:
@@ -249,6 +32,7 @@ class Stage:
     def _work(self, step):
         self.done.append(step)
         self.world.act(step)
+        return True
 
     @property
     def said(self):
@@ -257,7 +41,9 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
-    monkeypatch.setattr("reconciler.cli.demonstration.play.AUTO_PAUSE", 0)
+    """A second is a look: no machine is too slow for it."""
+    clock = SimpleNamespace(monotonic=itertools.count().__next__, sleep=lambda _: None)
+    monkeypatch.setattr("reconciler.cli.demonstration.play.time", clock)
 
 
 def test_it_plays_every_station_once_and_says_each_edit_and_command():
@@ -278,9 +64,24 @@ def test_what_is_to_be_copied_is_on_one_line_however_narrow_the_terminal():
 
 
 def test_it_fails_with_the_station_and_the_reason_where_nothing_follows_from_a_step():
-    stage = Stage(World(), work=lambda step: None)
-    with pytest.raises(RefusedError, match=r"station 2 \(A commit promotes\) was not reached within 0 s: .* waits"):
-        stage.play.play(0.01)
+    stage = Stage(World(), work=lambda step: True)
+    with pytest.raises(RefusedError, match=r"station 2 \(A commit promotes\) was not reached within 3 s: .* waits"):
+        stage.play.play(3)
+
+
+def test_what_was_left_unfinished_in_the_clone_comes_before_the_step_and_not_in_place_of_it():
+    left = ["an edit", "a commit"]
+
+    def finish(step):
+        if left:
+            left.pop()
+            return False
+        return stage._work(step)
+
+    stage = Stage(World(), work=finish)
+    stage.play.play(30)
+    assert left == []
+    assert len(stage.done) == 5
 
 
 def test_it_fails_where_a_step_is_refused():
@@ -307,7 +108,7 @@ def test_a_station_counts_as_reached_only_if_the_cluster_git_and_the_metrics_sho
     acted = min(station - 1, 5)
     stage.play._look = lambda: honest(**spoil) if len(stage.done) == acted else honest()
     with pytest.raises(RefusedError, match=f"station {station} ") as failed:
-        stage.play.play(0.3)
+        stage.play.play(30)
     assert len(stage.done) == acted
     assert reason in str(failed.value)
 
