@@ -43,7 +43,7 @@ def stat(title: str, description: str, query: str, unit: str = "short", bad: flo
     return Panel(title, description, {query: ""}, unit, "stat", width, bad)
 
 
-def table(title: str, description: str, query: str, unit: str = "short", width: int = 12) -> Panel:
+def table(title: str, description: str, query: str, unit: str = "none", width: int = 12) -> Panel:
     return Panel(title, description, {query: ""}, unit, "table", width)
 
 
@@ -321,10 +321,14 @@ def build_panel(panel: Panel, number: int, position: dict[str, int]) -> dict[str
 
 
 def build_options(panel: Panel) -> dict[str, Any]:
-    """A stat with a legend shows that, and not its value."""
+    """A stat with a legend shows that, and not its value; a table without a unit shows no value, which is always 1."""
     if panel.kind == "stat":
         shown = "name" if any(panel.queries.values()) else "value"
         return {"options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none", "textMode": shown}}
+    if panel.kind == "table":
+        hidden = _HIDDEN if panel.unit != "none" else (*_HIDDEN, "Value")
+        transformations = [{"id": "organize", "options": {"excludeByName": dict.fromkeys(hidden, True)}}]
+        return {"options": {"showHeader": True, "footer": {"show": False}}, "transformations": transformations}
     return OPTIONS[panel.kind]
 
 
@@ -337,10 +341,6 @@ _LEGEND: Final = {"showLegend": True, "displayMode": "list", "placement": "botto
 _HIDDEN: Final = ("Time", "__name__", "job", "instance")
 OPTIONS: Final[dict[Kind, dict[str, Any]]] = {
     "timeseries": {"options": {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}}},
-    "table": {
-        "options": {"showHeader": True, "footer": {"show": False}},
-        "transformations": [{"id": "organize", "options": {"excludeByName": dict.fromkeys(_HIDDEN, True)}}],
-    },
     "state-timeline": {"options": {"legend": _LEGEND, "mergeValues": True, "showValue": "never", "rowHeight": 0.8}},
 }
 

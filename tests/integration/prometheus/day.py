@@ -53,7 +53,7 @@ class Day:
         """First deploys: one waits at a gate for too long, one opens by its timer, one leaves git."""
         timed = config_map_app("timed", "1", gate=True).replace("name: approve}", 'name: approve, properties: {duration: "1s"}}')
         await self._push(web=web("1"), api=api("api:1"), old=config_map_app("old", "1"), shop=shop(), timed=timed)
-        assert (await self._prometheus.fires("ReconcilerGateWaiting"))["name"] == "web"
+        await self._prometheus.fires("ReconcilerGateWaiting", name="web")
         await self._push(web=web("1", gate_of(self._daemon, "web").continue_))
         await self._daemon.synced("web")
         await self._push(old=None)
@@ -65,7 +65,7 @@ class Day:
         await self._push(web=web("2"))
         await self._push(web=web("3"))
         await self._push(web=web("3", gate_of(self._daemon, "web").rollback))
-        assert (await self._prometheus.fires("ReconcilerRollbackHappened"))["name"] == "web"
+        await self._prometheus.fires("ReconcilerRollbackHappened", name="web")
         await self._told("write-back")
         await self._push(web=web("4"))
         await self._prometheus.clears("ReconcilerRollbackHappened")
@@ -78,7 +78,7 @@ class Day:
         self._git_origin("config", "receive.denyCurrentBranch", "ignore")
         self._git_origin("worktree", "add", "-q", checkout, "main")
         await self._push(web=web("5", gate_of(self._daemon, "web").rollback))
-        assert (await self._prometheus.fires("ReconcilerWriteBackRefused"))["name"] == "web"
+        await self._prometheus.fires("ReconcilerWriteBackRefused", name="web")
         self._git_origin("worktree", "remove", "--force", checkout)
         await self._push(web=web("6"))
         await self._push(web=web("6", gate_of(self._daemon, "web").continue_))
@@ -90,8 +90,8 @@ class Day:
     async def break_an_image(self) -> None:
         """It never gets ready, its run fails, and git is behind until somebody mends it."""
         await self._push(api=api("api:crash-loop"))
-        assert (await self._prometheus.fires("ReconcilerRunFailed"))["name"] == "api"
-        assert (await self._prometheus.fires("ReconcilerRevisionLag"))["name"] == "api"
+        await self._prometheus.fires("ReconcilerRunFailed", name="api")
+        await self._prometheus.fires("ReconcilerRevisionLag", name="api")
         await self._push(api=api("api:2"))
         await self._prometheus.clears("ReconcilerRunFailed")
         await self._prometheus.clears("ReconcilerRevisionLag")
@@ -101,7 +101,7 @@ class Day:
         await replace_data(self._daemon, "web", {"value": "by hand"})
         await self._told("drift-healed")
         await self._set_status({"conditions": [{"type": "Failed", "status": "True", "message": "more is used than there is"}]})
-        assert (await self._prometheus.fires("ReconcilerDegradedAfterPromotion"))["name"] == "shop"
+        await self._prometheus.fires("ReconcilerDegradedAfterPromotion", name="shop")
         await self._set_status({})
         await self._prometheus.clears("ReconcilerDegradedAfterPromotion")
 
@@ -112,7 +112,7 @@ class Day:
     async def mistype(self) -> None:
         """A decision names no gate; an application is suspended and resumed."""
         await self._push(shop=shop({f"{GATE_PREFIX}aprove": "end"}))
-        assert (await self._prometheus.fires("ReconcilerAttentionNeeded"))["type"] == "DecisionIgnored"
+        await self._prometheus.fires("ReconcilerAttentionNeeded", type="DecisionIgnored")
         await self._push(shop=shop({SUSPEND: "stocktaking"}))
         await self._prometheus.clears("ReconcilerAttentionNeeded")
         await self._daemon.until(lambda: (status := self._daemon.status("shop")) is not None and status.suspended, "suspended")
@@ -129,7 +129,7 @@ class Day:
 
     async def stall(self, stuck: dict[str, float]) -> None:
         stuck["seconds"] = 500.0
-        assert (await self._prometheus.fires("ReconcilerLoopStalled"))["loop"] == "queue"
+        await self._prometheus.fires("ReconcilerLoopStalled", loop="queue")
         stuck["seconds"] = 0.0
         await self._prometheus.clears("ReconcilerLoopStalled")
 

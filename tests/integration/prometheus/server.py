@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,7 +36,7 @@ class Prometheus:
         command = [binaries.prometheus, "--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        self._url = ""
+        self._url, self._began = "", time.time()
 
     def __enter__(self) -> Self:
         try:
@@ -71,21 +72,25 @@ class Prometheus:
         found = (await self.ask("query_range", query=expression, start=since, end=time.time(), step=0.4))["result"]
         return [each for each in found if any(value != "NaN" for _, value in each["values"])]
 
-    async def firing(self) -> dict[str, dict[str, str]]:
-        """The alerts that fire now, each with its labels."""
-        found = (await self.ask("query", query='ALERTS{alertstate="firing"}'))["result"]
-        return {each["metric"]["alertname"]: each["metric"] for each in found}
-
-    async def fires(self, alert: str) -> dict[str, str]:
-        """Waits until the alert fires; answers its labels."""
-        return await self._until(alert, fires=True)
+    async def fires(self, alert: str, **labels: str) -> None:
+        """Waits until the alert has fired with those labels. It may have cleared since."""
+        await self._until(lambda: self.series(_firing(alert, **labels), self._began), f"{alert} {labels} never fired")
 
     async def clears(self, alert: str) -> None:
-        await self._until(alert, fires=False)
+        """Waits until the alert fires for nothing."""
 
-    async def _until(self, alert: str, *, fires: bool) -> dict[str, str]:
+        async def quiet() -> bool:
+            return not (await self.ask("query", query=_firing(alert)))["result"]
+
+        await self._until(quiet, f"{alert} never cleared")
+
+    async def _until(self, ask: Callable[[], Awaitable[Any]], what: str) -> None:
         end = time.monotonic() + PATIENCE
-        while ((found := await self.firing()).get(alert) is not None) is not fires:
-            assert time.monotonic() < end, f"{alert} never {'fired' if fires else 'cleared'}; firing: {sorted(found)}"
+        while not await ask():
+            assert time.monotonic() < end, what
             await asyncio.sleep(0.1)
-        return found.get(alert, {})
+
+
+def _firing(alert: str, **labels: str) -> str:
+    matchers = [f'{name}="{word}"' for name, word in {"alertname": alert, "alertstate": "firing", **labels}.items()]
+    return f"ALERTS{{{', '.join(matchers)}}}"
