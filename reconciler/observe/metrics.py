@@ -13,7 +13,8 @@ from reconciler.model.event import Event
 from reconciler.model.run import FINAL, Phase
 from reconciler.model.status import ApplicationStatus
 from reconciler.observe.series import ApplicationSeries
-from reconciler.observe.words import KNOWN
+from reconciler.observe.words import KNOWN, OTHER
+from reconciler.steps.catalog import STEP_TYPES
 
 # From the few milliseconds of a small reconcile to the hours of a rollout with gates.
 SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -154,7 +155,7 @@ class Metrics:
     def _count_step(self, event: Event) -> None:
         phase = Phase(event.fields["to"])
         if phase in FINAL:
-            kind = self._word("type", event)
+            kind = event.fields["type"] if event.fields["type"] in STEP_TYPES else OTHER  # a manifest may name anything
             self._steps.labels(kind, phase.value).inc()
             self._step_seconds.labels(kind).observe(event.fields["seconds"])
 
@@ -177,7 +178,7 @@ class Metrics:
         known = self._words.setdefault(label, set())
         word = str(event.fields[field or label])[:64]
         if word not in known and len(known) >= MOST_WORDS:
-            return "other"
+            return OTHER
         known.add(word)
         return word
 

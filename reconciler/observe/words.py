@@ -9,6 +9,7 @@ from reconciler.model.event import APPLIED
 from reconciler.model.run import FINAL, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
+OTHER: Final = "other"
 LOOKS: Final = ("ok", "RefMissing", "EmptyRepository", "Unreadable", "NotARepository", "TooLarge", "SourceError", "Internal")
 WRITE_BACKS: Final = ("Landed", "Dropped", "WriteBackOff", "BranchCheckedOut", "NotExact", "OtherWriter", "PushRefused")
 # A step is never superseded, a run never skipped (model/run.py).
@@ -19,7 +20,7 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_reconciles": [("ok",), ("error",)],
     "reconciler_looks": [(result,) for result in LOOKS],
     "reconciler_runs": list(product(("deploy", "restore"), _RUN_ENDS)),
-    "reconciler_steps": list(product(STEP_TYPES, _STEP_ENDS)),
+    "reconciler_steps": list(product((*STEP_TYPES, OTHER), _STEP_ENDS)),
     # Nobody but a commit goes back, and nobody but a commit or a person ends.
     "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
     "reconciler_effects": list(product(("apply", "delete", "release", "write-back"), ("ok",))),

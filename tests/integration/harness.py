@@ -165,7 +165,7 @@ async def running(
     sink = Recorder()
     source = GitSource.open(str(clone.origin), ref, paths)
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
-    chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), options.pop("write_back", True))
+    chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), options.pop("write_back", True), options.pop("beat", 5.0))
     engine = Engine(own, source, dialects(STEP_TYPES), STEP_TYPES, PythonRenderer(), clock, Fanout(sink, *options.pop("sinks", ())), chosen)
     task = asyncio.create_task(engine.run())
     try:

@@ -8,7 +8,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.daemon import SystemClock
-from reconciler.engine import engine as engine_module
 from reconciler.engine.queue import KeyQueue
 from reconciler.observe.metrics import Metrics
 from tests.integration.harness import Clone, Daemon, config_map_app, running
@@ -118,12 +117,11 @@ async def test_a_look_that_finds_nothing_new_says_that_git_is_reachable(tmp_path
 
 
 async def test_a_loop_that_stands_still_is_told_from_one_that_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_BEAT", 0.02)
     stuck = property(lambda queue: queue._clock.monotonic() - 500, lambda queue, value: None)
     monkeypatch.setattr(KeyQueue, "heartbeat", stuck, raising=False)
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
-    async with running(clone) as daemon:
+    async with running(clone, beat=0.02) as daemon:
 
         def ages() -> dict[str, float]:
             return {event.fields["loop"]: event.fields["age"] for event in daemon.sink.events if event.kind == "heartbeat"}
@@ -133,13 +131,12 @@ async def test_a_loop_that_stands_still_is_told_from_one_that_moves(tmp_path: Pa
         assert ages()["watch"] < 500
 
 
-async def test_the_contents_that_are_read_again_are_told_from_those_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_BEAT", 0.02)
+async def test_the_contents_that_are_read_again_are_told_from_those_at_hand(tmp_path: Path) -> None:
     clone, state = Clone(tmp_path), str(tmp_path / "state.db")
-    async with running(clone, state) as daemon:
+    async with running(clone, state, beat=0.02) as daemon:
         await push(daemon, clone, {"web.yaml": config_map_app("web", "1", gate=True)})
         await daemon.until(lambda: of(counted(daemon), "cache_lookups"), "lookups told")
         assert ("contents", "miss") not in of(counted(daemon), "cache_lookups"), "what was just made is at hand"
-    async with running(clone, state) as daemon:
+    async with running(clone, state, beat=0.02) as daemon:
         await daemon.waiting("web")
         await daemon.until(lambda: of(counted(daemon), "cache_lookups").get(("contents", "miss")) == 1, "read once after a restart")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness import Clone, running
+from tests.integration.sequences import push
 
 ENVIRONMENT = """\
 apiVersion: reconciler.dev/v1alpha1
@@ -42,7 +43,7 @@ async def test_rule_2_an_application_is_read_again_once_another_file_is_mended(t
         else:
             clone.push({path: text for path, text in (good | {name: broken}).items() if text is not None})
         await daemon.until(lambda: any(problem["path"] == "prod/web.yaml" for problem in daemon.engine.reader.problems()), "the error is seen")
-        clone.push({name: good[name]})
+        await push(daemon, clone, {name: good[name]})
         status = await daemon.synced("web", namespace="web-prod")
         assert daemon.engine.reader.problems() == []
         assert not [condition for condition in status.conditions if condition.type == "ManifestInvalid" and condition.status == "True"]

@@ -13,7 +13,6 @@ import yaml
 
 from reconciler.api.server import Server, create_app
 from reconciler.daemon import SystemClock
-from reconciler.engine import engine as engine_module
 from reconciler.engine.queue import KeyQueue
 from reconciler.observe.metrics import Metrics
 from tests.integration.harness import Clone, running
@@ -57,13 +56,12 @@ async def test_in_a_scripted_day_every_alert_fires_and_clears_and_every_query_an
     binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck = {"seconds": 0.0}
-    monkeypatch.setattr(engine_module, "_BEAT", 0.2)
     monkeypatch.setattr(KeyQueue, "heartbeat", stand_still(stuck), raising=False)
     rules = hurry(yaml.safe_load((MANIFESTS / "prometheus/alerts.yaml").read_text()))
     clone, clock, began = Clone(tmp_path), SystemClock(), time.time()
     clone.push({"README.md": "nothing of ours"})
     metrics = Metrics(clock.now)
-    async with running(clone, sinks=(metrics,)) as daemon, polling(daemon.engine.look):
+    async with running(clone, beat=0.2, sinks=(metrics,)) as daemon, polling(daemon.engine.look):
         server = Server(create_app(daemon.engine.reader, metrics.render, clock.now))
         url = await server.start("127.0.0.1", 0)
         with Prometheus(binaries, tmp_path / "prometheus", url, rules) as prometheus:

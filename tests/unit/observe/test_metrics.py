@@ -211,6 +211,12 @@ def test_the_parts_of_a_look_are_measured_apart(metrics):
     assert sums == [LOOK["fetch"], LOOK["parse"], LOOK["seconds"]]
 
 
+def test_rule_13e_a_type_of_step_that_a_manifest_made_up_is_no_label(metrics):
+    metrics.emit(Event("step", None, {**STEP, "type": "made up", "to": "Failed"}))
+    assert value(metrics, "reconciler_steps_total", type="other", phase="Failed") == 1
+    assert b"made up" not in metrics.render()
+
+
 def test_what_was_refused_untried_took_no_time(metrics):
     metrics.emit(Event("effect", None, {"kind": "apply", "result": "NotAllowed"}))
     assert value(metrics, "reconciler_effect_seconds_count", kind="apply") is None
