@@ -148,7 +148,8 @@ class Engine:
             app = context.apps.get(AppKey.parse(run.app))
             if app is not None:
                 app.runs.append(run)
-        self._reconciler.traces = await context.observations.load()
+        for trace in await context.observations.load():
+            self._reconciler.traces.setdefault((trace.namespace, trace.application), []).append(trace)
         for app in context.apps.values():
             self._restore(app)
 

@@ -31,7 +31,7 @@ _TURNS = 50
 
 
 class Reconciler:
-    """`traces`: what the cluster held of ours when the daemon started."""
+    """`traces`: what the cluster held of ours when the daemon started, by the namespace and application of its labels."""
 
     def __init__(self, context: Context, dialects: list[Dialect]) -> None:
         self._context = context
@@ -43,7 +43,7 @@ class Reconciler:
         self._healer = Healer(context)
         self._write_backer = WriteBacker(context)
         self.publisher = Publisher(context, dialects)
-        self.traces: list[Trace] = []
+        self.traces: dict[tuple[str, str], list[Trace]] = {}
         self.stale: set[AppKey] = set()
         self._orphaned: set[AppKey] = set()
 
@@ -114,7 +114,7 @@ class Reconciler:
         """Whether the cluster holds objects of this application that its stored history does not know (3f)."""
         labels = app_labels(app.key, app.mirror.uid)
         newest = max((record.number for record in app.records), default=0)
-        mine = [trace for trace in self.traces if (trace.namespace, trace.application) == (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])]
+        mine = self.traces.get((labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION]), [])
         run = app.newest
         waits = run is not None and STATE_LOST_GATE in run.implicit and run.phase is not Phase.SUCCEEDED
         strange = [trace for trace in mine if trace.owner != app.mirror.uid or trace.revision > newest]
@@ -124,8 +124,7 @@ class Reconciler:
     def _forget(self, key: AppKey) -> None:
         """It was removed with all that it had: one of the same name begins anew."""
         labels = app_labels(key, "")
-        gone = (labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION])
-        self.traces = [trace for trace in self.traces if (trace.namespace, trace.application) != gone]
+        self.traces.pop((labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION]), None)
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
         if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
@@ -176,13 +175,13 @@ class Reconciler:
 async def reload_application(context: Context, app: Application) -> Application | None:
     """The application as it is stored now; None where its mirror is gone."""
     store = context.store
-    mirror = next((mirror for mirror in await store.mirrors() if mirror.key == app.key), None)
+    mirror = await store.mirror(app.key)
     if mirror is None:
         context.apps.pop(app.key, None)
         return None
     fresh = Application(mirror)
-    fresh.records = sorted((record for key, record in await store.revisions() if key == app.key), key=lambda record: record.number)
-    fresh.runs = sorted([run async for run in store.runs() if run.app == str(app.key)], key=lambda run: str(run.created_at))
+    fresh.records = sorted((record for _, record in await store.revisions(mirror)), key=lambda record: record.number)
+    fresh.runs = sorted([run async for run in store.runs(mirror)], key=lambda run: str(run.created_at))
     fresh.fold_unsettled()
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
     context.apps[app.key] = fresh

@@ -16,7 +16,7 @@ from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRec
 from reconciler.model.canonical import canonical
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import API_VERSION, GROUP
+from reconciler.model.names import API_VERSION, GROUP, LABEL_UID
 from reconciler.model.run import Run
 
 STATE_VERSION = 1
@@ -45,10 +45,11 @@ class Store:
     def _object(self, kind: str, name: str, **parts: Any) -> JsonObject:
         return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"namespace": self.namespace, "name": name}, **parts}
 
-    async def _all(self, kind: str) -> AsyncIterator[JsonObject]:
-        page = ""
+    async def _all(self, kind: str, of: Mirror | None = None) -> AsyncIterator[JsonObject]:
+        """Those of one application, or of all."""
+        page, labels = "", {LABEL_UID: of.uid} if of is not None else None
         while True:
-            found = await self._cluster.list(_gvk(kind), self.namespace, page=page)
+            found = await self._cluster.list(_gvk(kind), self.namespace, labels, page=page)
             for item in found.items:
                 yield item
             page = found.next
@@ -105,6 +106,12 @@ class Store:
     async def mirrors(self) -> list[Mirror]:
         return [_mirror(obj) async for obj in self._all("Application")]
 
+    async def mirror(self, key: AppKey) -> Mirror | None:
+        try:
+            return _mirror(await self._cluster.get(self._ref("Application", key.object_name)))
+        except NotFoundError:
+            return None
+
     async def create_mirror(self, mirror: Mirror) -> None:
         """Gives it its uid. The 409 of one that is there already is the caller's: state was read before."""
         spec = {"application": mirror.name, "namespace": mirror.namespace, "family": mirror.family}
@@ -126,8 +133,10 @@ class Store:
 
     # Revisions ------------------------------------------------------------------------------------------------------
 
-    async def revisions(self) -> list[tuple[AppKey, RevisionRecord]]:
-        return [(AppKey(obj["spec"]["namespace"], obj["spec"]["application"]), _record(obj)) async for obj in self._all("ApplicationRevision")]
+    async def revisions(self, of: Mirror | None = None) -> list[tuple[AppKey, RevisionRecord]]:
+        """Of one application, or of all; in the order of their names."""
+        found = self._all("ApplicationRevision", of)
+        return [(AppKey(obj["spec"]["namespace"], obj["spec"]["application"]), _record(obj)) async for obj in found]
 
     async def create_revision(self, mirror: Mirror, record: RevisionRecord, packed: Packed) -> RevisionRecord:
         """Parts first (named by content, so that a crash leaves nothing half), then the revision. Raises AlreadyExistsError."""
@@ -136,7 +145,7 @@ class Store:
             record.parts = await self.save_parts(mirror, packed)
         spec = {"application": mirror.name, "namespace": mirror.namespace, "record": msgspec.to_builtins(record), "content": packed.mark}
         obj = self._object("ApplicationRevision", f"{mirror.namespace}.{record.name}", spec=spec | ({"inline": packed.chunks[0]} if inline else {}))
-        obj["metadata"]["ownerReferences"] = [_owner(mirror)]
+        obj["metadata"] |= _belonging(mirror)
         stored = await self._cluster.create(obj)
         return _record(stored)
 
@@ -185,14 +194,15 @@ class Store:
 
     # Runs -----------------------------------------------------------------------------------------------------------
 
-    async def runs(self) -> AsyncIterator[Run]:
-        async for obj in self._all("WorkflowRun"):
+    async def runs(self, of: Mirror | None = None) -> AsyncIterator[Run]:
+        """Of one application, or of all."""
+        async for obj in self._all("WorkflowRun", of):
             yield await self._run(obj)
 
     async def create_run(self, mirror: Mirror, run: Run) -> Run:
         """Raises AlreadyExistsError. The first intents are already in it (rule 3d)."""
         obj = self._run_object(run, await self._spill(mirror, run))
-        obj["metadata"]["ownerReferences"] = [_owner(mirror)]
+        obj["metadata"] |= _belonging(mirror)
         stored = await self._cluster.create(obj)
         run.uid, run.version = stored["metadata"]["uid"], stored["metadata"]["resourceVersion"]
         return run
@@ -200,7 +210,7 @@ class Store:
     async def save(self, mirror: Mirror, run: Run) -> Run:
         """Raises ConflictError: somebody else wrote; a stale reader loses before it acts."""
         obj = self._run_object(run, await self._spill(mirror, run))
-        obj["metadata"] |= {"resourceVersion": run.version, "uid": run.uid, "ownerReferences": [_owner(mirror)]}
+        obj["metadata"] |= {"resourceVersion": run.version, "uid": run.uid} | _belonging(mirror)
         stored = await self._cluster.replace(obj)
         run.version = stored["metadata"]["resourceVersion"]
         return run
@@ -257,6 +267,11 @@ class Store:
         [text] = await self._parts("Secret" if secret else "ConfigMap", [name])
         value: JsonObject = msgspec.json.decode(text)
         return value
+
+
+def _belonging(mirror: Mirror) -> JsonObject:
+    """The metadata by which the state objects of one application are found, and go with it."""
+    return {"labels": {LABEL_UID: mirror.uid}, "ownerReferences": [_owner(mirror)]}
 
 
 def _owner(mirror: Mirror) -> JsonObject:
