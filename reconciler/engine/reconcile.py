@@ -135,6 +135,7 @@ class Reconciler:
         await self._write_backer.take(app)
         await self._play(app)
         await self.publisher.publish(app)
+        shown = _told_of(app)
         removal = app.mirror.removal
         if removal is not None:
             if removal.state == "Deleting" and app.open_run() is None and not app.tasks and await self.remover.delete(app):
@@ -144,7 +145,8 @@ class Reconciler:
             await self.pruner.prune(app)
         await self._healer.heal(app)
         self._write_backer.start(app)
-        await self.publisher.publish(app)
+        if _told_of(app) != shown:
+            await self.publisher.publish(app)
 
     def _lift(self, app: Application, digest: str) -> None:
         """A rejection or hold lasts until the desired digest changes (6c, 7b)."""
@@ -170,6 +172,11 @@ class Reconciler:
             if not run.phase.final:
                 await unstick(self._context, app, run)
                 return
+
+
+def _told_of(app: Application) -> tuple[object, ...]:
+    """What pruning, healing and a commit under way change of what people see."""
+    return app.prune_note, app.mirror.version, len(app.tasks), app.unsaved
 
 
 async def reload_application(context: Context, app: Application) -> Application | None:

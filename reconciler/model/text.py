@@ -7,8 +7,11 @@ import unicodedata
 
 def one_line(text: object, limit: int = 256) -> str:
     """`text` on one line: controls, format characters (bidi overrides too) and lone surrogates escaped, cut at `limit` characters."""
+    plain = str(text)
+    if len(plain) <= limit and plain.isprintable():  # nearly all text is: what `isprintable` says holds none of the categories below
+        return plain
     out = []
-    for char in str(text)[: limit + 1]:
+    for char in plain[: limit + 1]:
         if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
             out.append(char.encode("unicode_escape", "surrogatepass").decode("ascii"))
         else:

@@ -129,7 +129,7 @@ class EmbeddedCluster:
         version, after = _parse_page(page) if page else (objects.history.version, START)
         objects.history.check(version)
         limit = min(limit, _LARGEST_PAGE) if limit > 0 else _LARGEST_PAGE
-        index = next((label for label in labels.items() if label[0] in INDEXED_LABELS), None)
+        index = next(((key, value) for key, value in labels.items() if key in INDEXED_LABELS and value is not None), None)
         items: _Items = []
         while len(items) < limit:
             asked = limit - len(items)
