@@ -1,9 +1,12 @@
-"""N applications of one ConfigMap each on the embedded cluster: cold start, push to applied, peak memory, idle CPU.
+"""N applications of one ConfigMap each on the embedded cluster: what they cost, and what a change costs.
 
-    python benchmarks/applications.py 100 1000 [--pushes 50] [--idle 60] [--scrape 15]
+    python benchmarks/applications.py 100 1000 [--pushes 50] [--idle 60] [--scrape 15] [--gates] [--files 0]
 
-Applied: the object is readable, the run succeeded, the status is stored. A push is timed from the moment that the ref has moved to
-the object's own watch event. Each N runs in a process of its own; the whole daemon runs in it, with its API and its watch on the refs.
+Cold: from the start until every application is applied (object readable, run succeeded, status stored), or waits at its gate with
+`--gates`. Push: from the moment that the ref has moved to the object's own watch event. Foreign push: CPU time of a push that touches
+nothing of ours. Idle: CPU time while nothing happens but a scrape every 15 s. Restart: from the start on the same state until every
+application's status is there again; `writes` counts what it stored meanwhile. Each N runs in a process of its own; the whole daemon
+runs in it, with its API and its watch on the refs. `--files` puts that many other files into the repository.
 """
 
 from __future__ import annotations
@@ -20,12 +23,16 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pygit2
 
 from reconciler.daemon import Daemon
 from reconciler.model.identity import GVK
+from reconciler.model.status import ApplicationStatus
 from reconciler.observe.logs import configure_logs
 from reconciler.settings import Settings
 
@@ -45,36 +52,94 @@ spec:
             metadata: {{name: app-{number}}}
             data: {{value: "{value}"}}
 """
+GATE = """  workflow:
+    steps:
+      - {name: approve, type: suspend}
+      - {name: apply, type: apply-component, properties: {component: settings}}
+"""
+COLUMNS = {
+    "applications": "{:.0f}",
+    "files": "{:.0f}",
+    "cold": "{:.1f} s",
+    "push, median": "{:.1f} ms",
+    "worst": "{:.1f} ms",
+    "foreign push": "{:.1f} ms CPU",
+    "idle": "{:.2f} %",
+    "restart": "{:.1f} s",
+    "writes": "{:.0f}",
+    "peak memory": "{:.0f} MiB",
+}
 
 
-def commit(repository: pygit2.Repository, values: dict[int, int]) -> pygit2.Oid:
-    """A commit with those applications' manifests changed; the branch does not move."""
-    index = pygit2.Index()
-    parents = []
-    if BRANCH in repository.references:
-        parents = [repository.references[BRANCH].target]
-        index.read_tree(repository[parents[0]].tree)
-    for number, value in values.items():
-        blob = repository.create_blob(MANIFEST.format(number=number, value=value).encode())
-        index.add(pygit2.IndexEntry(f"apps/{number // 100:03}/app-{number}.yaml", blob, pygit2.enums.FileMode.BLOB))
-    who = pygit2.Signature("Benchmark", "benchmark@example.org")
-    return repository.create_commit(None, who, who, "change", index.write_tree(repository), parents)
+class Plan(NamedTuple):
+    count: int
+    pushes: int
+    idle: float
+    scrape: float
+    gates: bool
+    files: int
 
 
-def move(repository: pygit2.Repository, to: pygit2.Oid) -> None:
-    repository.references.create(BRANCH, to, force=True)
+class Repository:
+    """A bare repository whose branch moves when it is told."""
+
+    def __init__(self, folder: str, *, gates: bool) -> None:
+        self.path = f"{folder}/origin.git"
+        self._git = pygit2.init_repository(self.path, bare=True, initial_head="main")
+        self._gate = GATE if gates else ""
+        self._index = pygit2.Index()
+
+    def declare(self, values: dict[int, int]) -> None:
+        for number, value in values.items():
+            self._put(f"apps/{number // 100:03}/app-{number}.yaml", MANIFEST.format(number=number, value=value) + self._gate)
+
+    def fill(self, count: int) -> None:
+        """Other files, a hundred to a folder."""
+        for number in range(count):
+            self._put(f"src/{number // 10000:03}/{number // 100 % 100:02}/file-{number}.txt", f"{number}\n")
+
+    def change_foreign(self, text: str) -> None:
+        self._put("NOTES.txt", text)
+
+    def _put(self, path: str, text: str) -> None:
+        self._index.add(pygit2.IndexEntry(path, self._git.create_blob(text.encode()), pygit2.enums.FileMode.BLOB))
+
+    def commit(self) -> pygit2.Oid:
+        """Of all that was put so far; the branch does not move."""
+        who = pygit2.Signature("Benchmark", "benchmark@example.org")
+        parents = [self._git.references[BRANCH].target] if BRANCH in self._git.references else []
+        return self._git.create_commit(None, who, who, "change", self._index.write_tree(self._git), parents)
+
+    def move(self, to: pygit2.Oid) -> None:
+        self._git.references.create(BRANCH, to, force=True)
 
 
-async def settled(daemon: Daemon, count: int) -> None:
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Daemon, str]]:
+    daemon = Daemon(settings)
+    url = await daemon.start()
+    work = asyncio.create_task(daemon.work())
+    try:
+        yield daemon, url
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await daemon.stop()
+
+
+async def settled(daemon: Daemon, plan: Plan) -> None:
+    """Until every application stands where it will stay; asked rarely enough not to be measured itself."""
     while True:
-        statuses = daemon.engine.reader.applications()
-        if sum(status.sync == "Synced" for status in statuses) == count and not busy(daemon):
+        apps = daemon.engine._context.apps.values()  # noqa: SLF001  # `applications()` would make 10,000 copies for each look
+        if len(apps) == plan.count and all(stands(app.status, plan) and not app.tasks and not app.unsaved for app in apps):
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02 if plan.count <= 1000 else 0.1)
 
 
-def busy(daemon: Daemon) -> bool:
-    return any(app.tasks or app.unsaved for app in daemon.engine._context.apps.values())  # noqa: SLF001
+def stands(status: ApplicationStatus | None, plan: Plan) -> bool:
+    if status is None:
+        return False
+    return status.gate is not None if plan.gates else status.sync == "Synced"
 
 
 async def scrape(url: str, seconds: float) -> None:
@@ -83,11 +148,12 @@ async def scrape(url: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-async def push_once(daemon: Daemon, repository: pygit2.Repository, number: int, value: int) -> float:
+async def push_once(daemon: Daemon, repository: Repository, number: int, value: int) -> float:
     """Seconds from the moved ref to the object's watch event."""
-    new = commit(repository, {number: value})
+    repository.declare({number: value})
+    new = repository.commit()
     watch = daemon.cluster.watch(GVK("", "v1", "ConfigMap"))
-    move(repository, new)
+    repository.move(new)
     start = time.perf_counter()
     async for event in watch:
         if event.object["metadata"].get("name") == f"app-{number}" and event.object["data"]["value"] == str(value):
@@ -95,59 +161,87 @@ async def push_once(daemon: Daemon, repository: pygit2.Repository, number: int, 
     raise AssertionError("the watch ended")
 
 
-async def measure(count: int, pushes: int, idle: float, scrape_seconds: float) -> dict[str, float]:
+async def push_foreign(daemon: Daemon, repository: Repository, turn: int) -> float:
+    """CPU seconds of the look that a push asks for which touches nothing of ours."""
+    repository.change_foreign(f"{turn}")
+    new = repository.commit()
+    index = daemon.engine._context.index  # noqa: SLF001
+    await asyncio.sleep(0.05)
+    before = time.process_time()
+    repository.move(new)
+    while index.accepted != str(new):  # noqa: ASYNC110  # no event tells of a look at which nothing changed
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    return time.process_time() - before
+
+
+async def measure(plan: Plan) -> dict[str, float]:
+    figures: dict[str, float] = {"applications": plan.count, "files": plan.files + plan.count}
     with tempfile.TemporaryDirectory() as folder:
-        repository = pygit2.init_repository(f"{folder}/origin.git", bare=True, initial_head="main")
-        move(repository, commit(repository, dict.fromkeys(range(count), 0)))
-        settings = Settings(repo=f"{folder}/origin.git", state=f"{folder}/state.db", listen="127.0.0.1:0", create_namespaces="all")
+        repository = Repository(folder, gates=plan.gates)
+        repository.declare(dict.fromkeys(range(plan.count), 0))
+        repository.fill(plan.files)
+        repository.move(repository.commit())
+        settings = Settings(repo=repository.path, state=f"{folder}/state.db", listen="127.0.0.1:0", create_namespaces="all")
         start = time.perf_counter()
-        daemon = Daemon(settings)
-        url = await daemon.start()
-        work = asyncio.create_task(daemon.work())
-        await settled(daemon, count)
-        cold = time.perf_counter() - start
-        scraping = asyncio.create_task(scrape(url, scrape_seconds))
-        chance = random.Random(count)
-        times = []
-        for turn in range(1, pushes + 1):
-            times.append(await push_once(daemon, repository, chance.randrange(count), turn))
-            await settled(daemon, count)
-            await asyncio.sleep(0.05)
+        async with running(settings) as (daemon, url):
+            await settled(daemon, plan)
+            figures["cold"] = time.perf_counter() - start
+            figures |= await change(plan, daemon, url, repository)
+            stored = daemon.cluster._objects.history.version  # noqa: SLF001
+        start = time.perf_counter()
+        async with running(settings) as (daemon, _):
+            await settled(daemon, plan)
+            figures["restart"] = time.perf_counter() - start
+            figures["writes"] = daemon.cluster._objects.history.version - stored  # noqa: SLF001
+    figures["peak memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return figures
+
+
+async def change(plan: Plan, daemon: Daemon, url: str, repository: Repository) -> dict[str, float]:
+    figures = {}
+    scraping = asyncio.create_task(scrape(url, plan.scrape))
+    chance = random.Random(plan.count)
+    if plan.pushes:
+        times, foreign = [], []
+        for turn in range(1, plan.pushes + 1):
+            if not plan.gates:
+                times.append(await push_once(daemon, repository, chance.randrange(plan.count), turn))
+                await settled(daemon, plan)
+            foreign.append(await push_foreign(daemon, repository, turn))
+        figures["foreign push"] = statistics.median(foreign) * 1000
+        if times:
+            figures |= {"push, median": statistics.median(times) * 1000, "worst": max(times) * 1000}
+    if plan.idle:
         before, began = time.process_time(), time.perf_counter()
-        await asyncio.sleep(idle)
-        cpu = (time.process_time() - before) / (time.perf_counter() - began) if idle else 0.0
-        scraping.cancel()
-        work.cancel()
-        await asyncio.gather(work, scraping, return_exceptions=True)
-        await daemon.stop()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    median, worst = statistics.median(times) * 1000, max(times) * 1000
-    return {"applications": count, "cold_s": cold, "push_median_ms": median, "push_worst_ms": worst, "peak_mib": peak, "idle_cpu_percent": cpu * 100}
+        await asyncio.sleep(plan.idle)
+        figures["idle"] = (time.process_time() - before) / (time.perf_counter() - began) * 100
+    scraping.cancel()
+    await asyncio.gather(scraping, return_exceptions=True)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", nargs="+", type=int)
     parser.add_argument("--pushes", type=int, default=50)
-    parser.add_argument("--idle", type=float, default=60)
-    parser.add_argument("--scrape", type=float, default=15)
+    parser.add_argument("--idle", type=float, default=60, help="seconds")
+    parser.add_argument("--scrape", type=float, default=15, help="seconds between two scrapes")
+    parser.add_argument("--gates", action="store_true", help="every application waits at a gate")
+    parser.add_argument("--files", type=int, default=0, help="other files in the repository")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
         configure_logs("json", "error")
-        print(json.dumps(asyncio.run(measure(given.counts[0], given.pushes, given.idle, given.scrape))))
+        print(json.dumps(asyncio.run(measure(Plan(given.counts[0], given.pushes, given.idle, given.scrape, given.gates, given.files)))))
         return
-    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
-    print("| applications | cold start | push to applied, median | worst | peak memory | idle CPU |\n|---|---|---|---|---|---|")
+    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for count in given.counts:
-        words = [sys.executable, str(Path(__file__)), str(count), "--inside"]
-        words += ["--pushes", str(given.pushes), "--idle", str(given.idle), "--scrape", str(given.scrape)]
+        words = [sys.executable, str(Path(__file__)), str(count), "--inside", "--pushes", str(given.pushes), "--idle", str(given.idle)]
+        words += ["--scrape", str(given.scrape), "--files", str(given.files), *(["--gates"] if given.gates else [])]
         figures = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-        print(
-            f"| {count} | {figures['cold_s']:.2f} s | {figures['push_median_ms']:.1f} ms | {figures['push_worst_ms']:.1f} ms "
-            f"| {figures['peak_mib']:.0f} MiB | {figures['idle_cpu_percent']:.2f} % |",
-            flush=True,
-        )
+        print(f"| {' | '.join(form.format(figures[name]) if name in figures else '–' for name, form in COLUMNS.items())} |", flush=True)
 
 
 if __name__ == "__main__":
