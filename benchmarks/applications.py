@@ -3,10 +3,12 @@
     python benchmarks/applications.py 100 1000 [--pushes 50] [--idle 60] [--scrape 15] [--gates] [--files 0]
 
 Cold: from the start until every application is applied (object readable, run succeeded, status stored), or waits at its gate with
-`--gates`. Push: from the moment that the ref has moved to the object's own watch event. Foreign push: CPU time of a push that touches
-nothing of ours. Idle: CPU time while nothing happens but a scrape every 15 s. Restart: from the start on the same state until every
-application's status is there again; `writes` counts what it stored meanwhile. Each N runs in a process of its own; the whole daemon
-runs in it, with its API and its watch on the refs. `--files` puts that many other files into the repository.
+`--gates`. Push: from the moment that the ref has moved to the object's own watch event. Foreign push: CPU time of a push that
+touches nothing of ours. Idle: CPU time while nothing happens but a scrape every 15 s. Restart: from the start on the same state until
+every application's status is there again; `writes` counts what it stored meanwhile. Peak memory is that of all before the restart.
+
+Each N runs in a process of its own; the whole daemon runs in it, with its API and its watch on the refs. `--files` puts that many
+other files into the repository.
 """
 
 from __future__ import annotations
@@ -188,13 +190,13 @@ async def measure(plan: Plan) -> dict[str, float]:
             await settled(daemon, plan)
             figures["cold"] = time.perf_counter() - start
             figures |= await change(plan, daemon, url, repository)
+            figures["peak memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             stored = daemon.cluster._objects.history.version  # noqa: SLF001
         start = time.perf_counter()
         async with running(settings) as (daemon, _):
             await settled(daemon, plan)
             figures["restart"] = time.perf_counter() - start
             figures["writes"] = daemon.cluster._objects.history.version - stored  # noqa: SLF001
-    figures["peak memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return figures
 
 

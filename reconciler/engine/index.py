@@ -211,7 +211,7 @@ class Index:
         """Files whose applications watch one of the changed paths, itself or a folder above it, and all with errors: what mends those
         may stand elsewhere."""
         found = set(self._unrecognised)
-        for path in changed:
+        for path in changed if self._watchers else ():
             found |= self._watchers.get(path, frozenset())
             slash = path.rfind("/")
             while slash >= 0:

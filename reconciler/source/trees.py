@@ -107,25 +107,23 @@ def walk(old: Entry | None, new: Entry | None, prefix: str, load: Load) -> Itera
             raise UnreadableError(f"more than {MAX_ENTRIES} entries below {prefix or 'the top'}: name a smaller path")
         return folder
 
-    return _walk(old, new, prefix, bounded, 0)
-
-
-def _walk(old: Entry | None, new: Entry | None, path: str, load: Load, depth: int) -> Iterator[Change]:
-    if old is not None and new is not None and old.oid == new.oid and old.mode == new.mode:
-        return
-    if depth > MAX_DEPTH:
-        raise UnreadableError(f"folders are nested more than {MAX_DEPTH} deep at {path[:80]}…")
-    old_tree, new_tree = old is not None and old.mode == TREE, new is not None and new.mode == TREE
-    old_blob = old.blob if old is not None and not old_tree else None
-    new_blob = new.blob if new is not None and not new_tree else None
-    if old_blob != new_blob:
-        yield Change(path, old_blob, new_blob)
-    if not (old_tree or new_tree):
-        return
-    before = load(old.oid) if old is not None and old_tree else _EMPTY
-    after = load(new.oid) if new is not None and new_tree else _EMPTY
-    for name in sorted(_differing(before, after)):
-        yield from _walk(before.get(name), after.get(name), f"{path}/{name}" if path else name, load, depth + 1)
+    pending = [(old, new, prefix, 0)]  # the last one is next; one loop for all, since a repository may have 200,000 files
+    while pending:
+        before, after, path, depth = pending.pop()
+        if before is not None and after is not None and before[1:] == after[1:]:
+            continue
+        if depth > MAX_DEPTH:
+            raise UnreadableError(f"folders are nested more than {MAX_DEPTH} deep at {path[:80]}…")
+        old_tree, new_tree = before is not None and before.mode == TREE, after is not None and after.mode == TREE
+        old_blob = before.blob if before is not None and not old_tree else None
+        new_blob = after.blob if after is not None and not new_tree else None
+        if old_blob != new_blob:
+            yield Change(path, old_blob, new_blob)
+        if old_tree or new_tree:
+            was = bounded(before.oid) if before is not None and old_tree else _EMPTY
+            now = bounded(after.oid) if after is not None and new_tree else _EMPTY
+            above = f"{path}/" if path else ""
+            pending += [(was.get(name), now.get(name), above + name, depth + 1) for name in sorted(_differing(was, now), reverse=True)]
 
 
 def _differing(before: Folder, after: Folder) -> Iterable[str]:
