@@ -103,6 +103,7 @@ class Engine:
         self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
         self._hints: dict[str, str] = {}
         self._record = SourceRecord(identity=source.identity)
+        self._approved: frozenset[str] = frozenset()  # what those that wait have been told of
 
     # Life ---------------------------------------------------------------------------------------------------------------
 
@@ -228,6 +229,7 @@ class Engine:
         self.reader.started, self.reader.reason = True, ""
         for key in sorted({*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}):
             self._queue.add(key)
+        self._approved = context.approved
         fields = {
             "commit": look.head.id,
             "seconds": self._clock.monotonic() - start,
@@ -239,6 +241,9 @@ class Engine:
         self._sink.emit(Event("look", fields=fields))
 
     def _waiting_for_approval(self) -> list[AppKey]:
+        """Who may have waited for an approval that is new."""
+        if self._context.approved <= self._approved:
+            return []
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
 
     async def _watch_state(self, kind: GVK, take: Callable[[str, JsonObject], None]) -> None:

@@ -277,7 +277,7 @@ class Index:
         if self._unrecognised or self.head is None or self.head.id == self.accepted:
             return False
         self.accepted, self.accepted_ignore = self.head.id, self.ignore_oid
-        self._accepted_keys = frozenset(key for key, entry in self.entries.items() if not entry.missing)
+        self._accepted_keys = frozenset(self.entries.keys() - self.missing)
         return True
 
     def _replace(self, path: str, file: File | None) -> set[AppKey]:

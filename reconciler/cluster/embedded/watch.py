@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Literal, NamedTuple
 from weakref import WeakSet
 
@@ -72,7 +73,8 @@ class History:
 
     def after(self, version: int) -> list[Record]:
         self.check(version)
-        return [record for record in self._records if record.version > version]
+        newer = takewhile(lambda record: record.version > version, reversed(self._records))
+        return list(newer)[::-1]
 
     def add(self, watch: Watch) -> None:
         self._watches.add(watch)
