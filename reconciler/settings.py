@@ -19,6 +19,7 @@ from msgspec import Meta
 from reconciler.model.text import nearest, one_line
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7373"
+DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
 DAEMON_NAMESPACE: Final = "reconciler-system"
 
 # A Service named `reconciler` in the daemon's namespace makes Kubernetes set such variables in the pod: they are nobody's mistake.

@@ -15,9 +15,8 @@ from reconciler.model.identity import AppKey
 from reconciler.model.problem import Problem
 from reconciler.model.status import ApplicationStatus, Attention
 from reconciler.model.text import nearest, one_line
-from reconciler.settings import DEFAULT_LISTEN
+from reconciler.settings import DEFAULT_SERVER
 
-DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
 TIMEOUT: Final = 30.0
 LARGEST_ANSWER: Final = 256 << 20
 

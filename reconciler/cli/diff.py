@@ -10,10 +10,8 @@ import msgspec
 
 from reconciler.cli.client import Client
 from reconciler.cli.errors import Exit
-from reconciler.cli.output import output_option, print_json, print_line, server_option
+from reconciler.cli.output import MARKS, output_option, print_json, print_line, server_option
 from reconciler.model.identity import AppKey
-
-MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 class FieldChange(msgspec.Struct, rename={"before": "from", "after": "to"}):

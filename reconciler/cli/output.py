@@ -9,11 +9,13 @@ from typing import Any
 import click
 import msgspec
 
-from reconciler.cli.client import DEFAULT_SERVER
 from reconciler.model.text import one_line
+from reconciler.settings import DEFAULT_SERVER
 
 # Wide enough that no table is cut where a script or a pager reads it.
 UNBOUNDED = 100_000
+# Before what was added, removed or changed.
+MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 server_option: Callable[[Any], Any] = click.option(
     "--server", envvar="RECONCILER_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URL", help="The daemon; also RECONCILER_SERVER."

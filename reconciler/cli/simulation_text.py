@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from reconciler.cli.diff import MARKS
-from reconciler.cli.output import print_line, print_table
+from reconciler.cli.output import MARKS, print_line, print_table
 from reconciler.model.run import Phase
 from reconciler.simulation.report import Application, ObjectChange, Report, Stop
 
@@ -72,9 +71,9 @@ def summarise(report: Report) -> str:
     waiting = sum(app.phase == Phase.WAITING for app in report.applications)
     failed = sum(app.failed for app in report.applications)
     errors = sum(problem["severity"] == "error" for problem in report.problems)
-    parts = [f"{len(report.applications)} applications change", f"{report.unchanged} do not", f"{waiting} wait at a gate", f"{failed} fail"]
+    parts = [f"{len(report.applications)} with changes", f"{report.unchanged} without", f"{waiting} waiting at a gate", f"{failed} failed"]
     limit = f" It was not at rest when it reached {LIMITS[report.limit]}." if report.limit else ""
-    return ", ".join(parts) + (f"; {errors} errors in manifests" if errors else "") + "." + limit
+    return f"Applications: {', '.join(parts)}" + (f"; errors in manifests: {errors}" if errors else "") + f".{limit}"
 
 
 def offset(seconds: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from reconciler.model.event import Event
@@ -47,7 +47,7 @@ class Timeline:
         elif app is None:
             return
         elif event.kind == "run" and _counts(fields["from"], fields["to"]):
-            self._add(app, fields["run"], "", fields["to"], fields["message"] if fields["from"] else _WORDS[fields["kind"]] + fields["revision"])
+            self._add(app, fields["run"], "", fields["to"], _words(fields))
         elif event.kind == "step" and fields["to"] != Phase.PENDING:
             self._add(app, fields["run"], fields["step"], fields["to"], fields["message"])
         elif event.kind == "decision":
@@ -57,6 +57,12 @@ class Timeline:
 
     def _add(self, app: AppKey, run: str, step: str, phase: str, message: str) -> None:
         self.rows.append(Row(self.seconds(self._now()), app.name, app.namespace, run, step, phase, show(message)))
+
+
+def _words(fields: Mapping[str, str]) -> str:
+    """What the run says; where it only begins, what it is a run of."""
+    begins = not fields["from"] and not Phase(fields["to"]).final
+    return _WORDS[fields["kind"]] + fields["revision"] if begins else fields["message"]
 
 
 def _counts(before: str, after: str) -> bool:

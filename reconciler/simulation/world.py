@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import NAMESPACE_OID, uuid5
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.engine.files import TreeFiles
-from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.identity import AppKey, JsonObject
 from reconciler.model.names import GATE_PREFIX
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.settings import Settings
@@ -27,7 +25,7 @@ from reconciler.wiring import build_engine
 
 _NEVER = 1e9  # seconds: signs of life are for those who watch a daemon
 _MOMENT = 0.001
-_TURNS, _TURNS_EACH = 1_000_000, 20_000
+_TURNS, _TURNS_EACH = 100_000, 5_000
 _CALM = 600.0  # how long the cluster may still move when every run is at rest: as long as a run would wait for health
 
 
@@ -42,7 +40,7 @@ class World:
         self._scratch, self._loop = scratch, loop
         self.clock = VirtualClock(loop)
         self.timeline = Timeline(self.clock.now)
-        self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER, _Uids().make)
+        self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER)
         self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER)
         self.stops: dict[tuple[AppKey, str, str], Stop] = {}
         self.warnings: list[str] = []
@@ -167,15 +165,3 @@ def _back(change: JsonObject) -> ObjectChange:
     """What a rollback makes of an object that a run changed."""
     fields = [{**field, "from": field["to"], "to": field["from"]} for field in change["fields"]]
     return ObjectChange(change["object"], "removed" if change["change"] == "added" else "changed", applied=False, fields=fields)
-
-
-class _Uids:
-    """The same uid for the same object each time: the names of Pods, and so the messages, follow from it."""
-
-    def __init__(self) -> None:
-        self._made: Counter[str] = Counter()
-
-    def make(self, obj: JsonObject) -> str:
-        ref = ObjectRef.of(obj).pack()
-        self._made[ref] += 1
-        return str(uuid5(NAMESPACE_OID, f"{ref}#{self._made[ref]}"))

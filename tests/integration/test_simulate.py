@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -34,11 +35,11 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")}
 
 
-def web(image: str, *, wait: bool = True) -> str:
+def web(image: str, *, replicas: int = 1) -> str:
     lines = ["apiVersion: core.oam.dev/v1beta1", "kind: Application", "metadata: {name: web}", "spec:", "  components:"]
-    lines += [f"    - {{name: web, type: webservice, properties: {{image: {image}, ports: [{{port: 80, expose: true}}]}}}}"]
-    if wait:
-        lines += ["  workflow:", "    steps:", "      - {type: apply-component, name: apply, properties: {component: web}}"]
+    lines += ["    - name: web", "      type: webservice", f"      properties: {{image: {image}, ports: [{{port: 80, expose: true}}]}}"]
+    lines += [f"      traits: [{{type: scaler, properties: {{replicas: {replicas}}}}}]"]
+    lines += ["  workflow:", "    steps:", "      - {type: apply-component, name: apply, properties: {component: web}}"]
     return "\n".join(lines) + "\n"
 
 
@@ -180,7 +181,7 @@ spec:
             stringData: {password: PASSWORD, url: "https://user:PASSWORD@db.example.org"}
   workflow:
     steps:
-      - {type: suspend, name: approve, properties: {message: "see https://user:PASSWORD@db.example.org"}}
+      - {type: suspend, name: approve, properties: {message: "see https://user:hunter@db.example.org"}}
       - {type: apply-component, name: apply, properties: {component: login}}
 """
 
@@ -195,6 +196,7 @@ def test_rule_12_no_secret_is_in_any_output(tmp_path: Path, capsys: pytest.Captu
     assert execute(lambda _: 0, ["simulate", str(clone.path), "--from", "HEAD~1", "--decide", "approve=continue", "-o", output]) == 0
     out = "".join(capsys.readouterr())
     assert "password" in out, "it is told that it changes"
+    assert "db.example.org" in html.unescape(out), "what the gate says is told"
     assert "hunter" not in out
 
 
@@ -202,8 +204,9 @@ def test_the_same_commit_gives_the_same_bytes(tmp_path: Path) -> None:
     """In processes of their own, with other hashes: no order of a set, no random name, no clock of the machine shows."""
     clone = Clone(tmp_path)
     files = {f"{name}.yaml": canary_app(name, "1") for name in "abcdefgh"}
-    clone.push({**files, "web.yaml": web("nginx:never-ready")})
-    command = [sys.executable, "-m", "reconciler", "simulate", str(clone.origin), "--output", "json", "--decide", "a/approve=end"]
+    clone.push({**files, "web.yaml": web("nginx:1", replicas=7)})
+    clone.push({"web.yaml": web("nginx:never-ready", replicas=5), "a.yaml": canary_app("a", "2"), "b.yaml": canary_app("b", "2")})
+    command = [sys.executable, "-m", "reconciler", "simulate", str(clone.origin), "--from", "HEAD~1", "--output", "json", "--decide", "a/approve=end"]
     found = [subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "12"]
     assert found[0] == found[1]
     assert b'"HealthTimeout"' in found[0]
@@ -240,6 +243,7 @@ def test_rule_13f_it_connects_to_nothing_and_opens_nothing_of_the_working_folder
     assert "Succeeded" in done.stdout
     opened = done.stderr.splitlines()
     assert opened
+    assert not {"import aiohttp", "import apscheduler", "import urllib.request", "import watchfiles"} & set(opened), "what only a daemon needs"
     assert not [line for line in opened if str(here) in line or line.startswith(("open .", "open reconciler.yaml"))]
 
 

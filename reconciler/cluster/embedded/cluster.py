@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from reconciler.cluster.embedded.controllers.loop import Loop
-from reconciler.cluster.embedded.objects import Objects, labels_of, random_uid
+from reconciler.cluster.embedded.objects import Objects, labels_of
 from reconciler.cluster.embedded.storage import INDEXED_LABELS, START, Key, Storage
 from reconciler.cluster.embedded.watch import Watch, matches, parse_version
 from reconciler.cluster.protocol import InvalidError, Kind, Page, Propagation, UnavailableError, WatchEvent
@@ -31,24 +31,14 @@ class EmbeddedCluster:
     Implements `reconciler.cluster.protocol.Cluster`. `path`: the state file, or ":memory:". `speed`: how much faster than
     the clock simulated things go (Pods that start, back-offs, deadlines of workloads).
 
-    `make_uid` answers the uid of a new object: a random one, unless two runs over the same manifests are to be the same.
-
     `manager` of create, replace and replace_status says who is writing, for the ownership of fields.
     """
 
-    def __init__(
-        self,
-        path: str,
-        clock: Clock,
-        speed: float = 1.0,
-        bookmark_seconds: float = _BOOKMARK_SECONDS,
-        make_uid: Callable[[JsonObject], str] = random_uid,
-    ) -> None:
+    def __init__(self, path: str, clock: Clock, speed: float = 1.0, bookmark_seconds: float = _BOOKMARK_SECONDS) -> None:
         self._path = path
         self._clock = clock
         self._speed = speed
         self._bookmark = bookmark_seconds
-        self._make_uid = make_uid
         self._storage: Storage | None = None
         self._objects_: Objects | None = None
         self._loop: Loop | None = None
@@ -70,7 +60,7 @@ class EmbeddedCluster:
     async def start(self) -> None:
         """Opens and locks the state file. Raises StateLockedError, StateError."""
         self._storage = Storage(self._path)
-        objects = Objects(self._storage, self._clock, self._make_uid)
+        objects = Objects(self._storage, self._clock)
         self._objects_ = objects
         for name in BUILT_IN_NAMESPACES:
             if self._storage.get(objects.locate(ObjectRef("v1", "Namespace", "", name))[2]) is None:

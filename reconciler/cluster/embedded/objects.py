@@ -43,17 +43,12 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def random_uid(_: JsonObject) -> str:
-    return str(uuid.uuid4())
-
-
 class Objects:
-    def __init__(self, storage: Storage, clock: Clock, make_uid: Callable[[JsonObject], str] = random_uid) -> None:
+    def __init__(self, storage: Storage, clock: Clock) -> None:
         self.storage = storage
         self.kinds = Kinds()
         self.history = History(storage.version)
         self._clock = clock
-        self._make_uid = make_uid
         self._listeners: list[Listener] = []
         self._namespaces: dict[str, bool] = {}  # name to: objects may be created in it
         for key in storage.keys("", "Namespace"):
@@ -114,7 +109,7 @@ class Objects:
         for name in _CARRIED:
             metadata.pop(name, None)
         now = self.timestamp()
-        metadata["uid"] = self._make_uid(new)
+        metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = now
         admission.admit(resource, served, new, None)
         if resource.counted or resource.custom:

@@ -13,8 +13,8 @@ A, B, C = (AppKey("default", name) for name in "abc")
 
 
 @asynccontextmanager
-async def working(work, clock=None, on_error=lambda key, error: None, width=8):
-    queue = KeyQueue(work, clock or SystemClock(), on_error, width)
+async def working(work, clock=None, on_error=lambda key, error: None, width=8, beat=5.0):
+    queue = KeyQueue(work, clock or SystemClock(), on_error, width, beat)
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -175,3 +175,32 @@ async def test_a_time_that_has_passed_is_now(clock):
         queue.add_at(A, clock.now() - timedelta(days=1))
         await settle()
         assert turns == [A]
+
+
+async def test_the_delay_is_that_of_the_next_turn_and_none_where_there_is_none():
+    now, free = [100.0], asyncio.Event()
+
+    class Clock(SystemClock):
+        def monotonic(self):
+            return now[0]
+
+    async def work(key):
+        await free.wait()
+
+    async with working(work, Clock(), beat=3600.0) as queue:
+        assert queue.delay() is None
+        queue.add_after(A, 30)
+        queue.add_after(B, 20)
+        queue.add_after(A, 10)
+        assert queue.delay() == 10
+        now[0] += 4
+        assert queue.delay() == 6
+        queue.forget(A)
+        assert queue.delay() == 16
+        queue.add(C)
+        assert queue.delay() == 0
+        await settle()
+        assert queue.delay() == 0, "a turn is under way"
+        free.set()
+        await settle()
+        assert queue.delay() == 16
