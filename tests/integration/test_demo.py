@@ -121,7 +121,7 @@ def answers(url: str) -> bool:
 def test_it_plays_itself_reaches_every_station_and_leaves_true_git_behind(tmp_path: Path) -> None:
     done = run(tmp_path / "demo", "--auto")
     assert done.returncode == Exit.OK, done.stdout + done.stderr
-    assert [number for number in range(1, 9) if station(number)(done.stdout)] == list(range(1, 9))
+    assert re.findall(r"^(\d) of 8 · ", done.stdout, re.MULTILINE) == list("12345678")
     assert ANSI not in done.stdout
     log = git(tmp_path / "demo/origin.git", "log", "--reverse", "--format=%an: %s", "main").splitlines()
     assert log == [

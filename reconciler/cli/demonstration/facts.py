@@ -23,6 +23,8 @@ PATH: Final = "shop/shop.yaml"
 # Component to the kind of the object that runs its image; the object has the component's name.
 WORKLOADS: Final = {"web": "deployment", "database": "statefulset"}
 
+_TRIES: Final = 5
+
 
 class Declared(msgspec.Struct, frozen=True):
     """The shop's manifest at the origin's head. `app` None: it declares none, or has errors. `digest` is the git digest."""
@@ -83,6 +85,15 @@ class Observer:
         self._head, self._declared, self._own, self._lines = "", Declared(), "", [""]
 
     def look(self) -> Facts:
+        """All of one moment: asked again where the shop moved on between the first answer and the last."""
+        facts = self._ask()
+        for _ in range(_TRIES):
+            if facts.shop == next((status for status in self._client.applications() if status.key == SHOP), None):
+                break
+            facts = self._ask()
+        return facts
+
+    def _ask(self) -> Facts:
         self._read()
         applications = self._client.applications()
         behind = self._folder.lacks(self._head)

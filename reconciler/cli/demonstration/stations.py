@@ -16,7 +16,8 @@ from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus, RunHistory
 from reconciler.source.edit import EditError, set_annotation, set_value
 
-_MOVING: Final = (Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
+# Of the newest run: behind one that was rolled back comes the run that restores.
+_MOVING: Final = (Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 _OWING: Final = ("Owed", "Built")
 
 
@@ -115,8 +116,11 @@ def _promoted(facts: Facts) -> int:
 
 
 def _waits(facts: Facts) -> bool:
-    """Whether a newer revision than the running one waits at a gate."""
-    return facts.gate is not None and facts.running not in ("", facts.gate.revision)
+    """Whether a newer revision than the running one waits at a gate, or is on its way from there: the decision is being carried out."""
+    if facts.gate is not None:
+        return facts.running not in ("", facts.gate.revision)
+    run = facts.shop.run if facts.shop is not None else None
+    return run is not None and (bool(run.decisions) or run.kind == "restore") and run.phase in _MOVING
 
 
 def _rolled_back(facts: Facts) -> bool:
@@ -182,7 +186,7 @@ def find_metrics(facts: Facts) -> list[str]:
     """The lines of the metrics that tell of the shop's revision and of what was decided."""
     lines = facts.metrics.splitlines()
     info = [line for line in lines if line.startswith("reconciler_application_info{") and f'namespace="{SHOP.namespace}"' in line]
-    return info + [line for line in lines if line.startswith("reconciler_decisions_total{")]
+    return info + [line for line in lines if line.startswith("reconciler_decisions_total{") and not line.endswith(" 0.0")]
 
 
 STATIONS: Final = (

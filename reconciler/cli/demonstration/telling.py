@@ -90,6 +90,8 @@ class Guide:
         }
         screen.show((f"{command:36} # {what}" for command, what in commands.items()), "cyan")
         screen.say("The README of the clone goes on from here: a canary, and three environments.")
+        if not self._alone:
+            screen.say("The daemon runs on until you press Ctrl-C here.", "bold")
 
 
 def list_pulls(step: Step) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from reconciler.cli.demonstration.facts import SHOP
-from reconciler.cli.demonstration.folder import Folder
+from reconciler.cli.demonstration.facts import SHOP, Observer
+from reconciler.cli.demonstration.folder import Folder, open_folder
 from reconciler.cli.demonstration.play import Play
 from reconciler.cli.demonstration.screen import Screen, open_console
 from reconciler.cli.demonstration.stations import find_station, find_step
@@ -188,3 +189,34 @@ def test_no_color_and_a_dumb_terminal_make_it_plain(monkeypatch, variable, value
 def test_the_shop_is_the_one_of_the_examples():
     assert declare().app.key == SHOP
     assert declare().images == {"web": "nginx:1.27", "database": "mysql:8.4"}
+
+
+def test_a_look_is_of_one_moment_though_the_shop_moves_on_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    world, answers = World(), []
+
+    class Moving:
+        """The shop is promoted between the first question and the second."""
+
+        def applications(self):
+            answers.append(1)
+            if len(answers) == 2:
+                world.promote()
+            return world.facts().applications
+
+        def locate(self, key, view):
+            return view
+
+        def decode(self, path, shape, **_):
+            return world.facts().history if path == "history" else []
+
+        def revisions(self, key):
+            return []
+
+        def get(self, path):
+            return b""
+
+    facts = Observer(open_folder(tmp_path / "demo"), Moving()).look()
+    assert facts.running == "shop-v1"
+    assert find_station(facts).name == "change"
+    assert len(answers) == 4

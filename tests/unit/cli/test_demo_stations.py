@@ -7,7 +7,7 @@ from reconciler.cli.demonstration.facts import Facts, find_images
 from reconciler.cli.demonstration.stations import STATIONS, Step, bump, find_station, find_step
 from reconciler.model.status import WriteBackView
 from reconciler.source.edit import set_annotation
-from tests.unit.api.fakes import application
+from tests.unit.api.fakes import application, decision, run
 from tests.unit.cli.shops import KEY, TEXT, World, declare
 
 
@@ -93,6 +93,22 @@ def test_who_rolls_back_instead_of_promoting_is_asked_for_another_change():
     assert name(world.facts()) == "change"
     assert "nginx:1.28" in find_step(STATIONS[2], world.facts(behind=True)).after
     assert find_step(STATIONS[2], world.facts(behind=True)).pull
+
+
+@pytest.mark.parametrize(
+    ("phase", "kind", "verb"),
+    [("Running", "deploy", "continue"), ("RollingBack", "deploy", "rollback"), ("RolledBack", "deploy", "rollback"), ("Running", "restore", "")],
+)
+def test_a_station_is_not_left_backwards_while_the_decision_is_carried_out(phase, kind, verb):
+    world = World()
+    world.promote()
+    world.push(TEXT.replace("nginx:1.27", "nginx:1.28"))
+    world.waits = False
+    facts = world.facts()
+    under_way = run(phase, kind=kind, decisions=[decision(verb)] if verb else [])
+    facts = msgspec.structs.replace(facts, applications=[msgspec.structs.replace(facts.shop, run=under_way)])
+    assert name(facts) == "promote"
+    assert find_step(STATIONS[3], facts) == ""
 
 
 def test_a_run_that_was_ended_before_anything_ran_is_followed_by_another_change():
