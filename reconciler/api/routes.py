@@ -57,6 +57,7 @@ class Routes:
             f"{APPLICATION}/history": self.tell_history,
             "/v1/objects": self.list_objects,
             "/v1/problems": self.list_problems,
+            "/v1/source": self.describe_source,
             "/metrics": self.expose_metrics,
             "/healthz": self.report_alive,
             "/readyz": self.report_ready,
@@ -76,13 +77,16 @@ class Routes:
         return _answer(self._find(request))
 
     async def explain_application(self, request: web.Request) -> web.Response:
-        """`{application, namespace, why, path, commit}`: the sentence, and the line that helps where a gate waits."""
+        """`{application, namespace, why, help, since, path, commit}`: the sentence, what helps, and the line that helps where a gate waits."""
         status = self._find(request)
+        told = explain(status, self._now(), self._reader.fault())
         return _answer(
             {
                 "application": status.application,
                 "namespace": status.namespace,
-                "why": explain(status, self._now()),
+                "why": told.sentence,
+                "help": told.help,
+                "since": told.since,
                 "path": status.path,
                 "commit": line_to_commit(status),
             }
@@ -125,6 +129,11 @@ class Routes:
     async def list_problems(self, request: web.Request) -> web.Response:
         _parameters(request)
         return _answer(self._reader.problems())
+
+    async def describe_source(self, request: web.Request) -> web.Response:
+        """`{fault: {message, since} or null}`: whether git can be read."""
+        _parameters(request)
+        return _answer({"fault": self._reader.fault()})
 
     async def expose_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._render_metrics(), headers={"Content-Type": METRICS_TYPE})

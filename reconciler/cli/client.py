@@ -13,7 +13,7 @@ import msgspec
 from reconciler.cli.errors import CommandError, NotFoundError, RefusedError, UnreachableError, UsageError
 from reconciler.model.identity import AppKey
 from reconciler.model.problem import Problem
-from reconciler.model.status import ApplicationStatus, Attention
+from reconciler.model.status import ApplicationStatus, Attention, Fault
 from reconciler.model.text import nearest, one_line
 from reconciler.settings import DEFAULT_SERVER
 
@@ -30,6 +30,12 @@ class RevisionRecord(msgspec.Struct):
     rejected: bool
     commit: str
     spec: dict[str, Any]
+
+
+class Source(msgspec.Struct):
+    """As `/v1/source` answers."""
+
+    fault: Fault | None
 
 
 class Client:
@@ -110,6 +116,11 @@ class Client:
         """What is wrong with the documents of the head, errors only."""
         found: list[Problem] = self.decode("/v1/problems", list[Problem])
         return [problem for problem in found if problem.severity == "error"]
+
+    def fault(self) -> Fault | None:
+        """Why the daemon can't read git just now; None while it can."""
+        source: Source = self.decode("/v1/source", Source)
+        return source.fault
 
     def unready(self) -> str:
         """Why the daemon has not read the repository yet; empty where it has."""

@@ -97,7 +97,7 @@ def choose_gate(status: ApplicationStatus, step: str, verb: Verb) -> GateView:
     """The gate of that name among those that wait, or the first of them; the whole run (`run`, rule 4f) can be stopped where none does."""
     gates = [*status.gates, *_stop(status, verb)]
     if not gates:
-        raise RefusedError(f"no gate waits for a decision: {explain(status, datetime.now(UTC))}")
+        raise RefusedError(f"no gate waits for a decision: {explain(status, datetime.now(UTC)).sentence}")
     if not step:
         return gates[0]
     for gate in gates:

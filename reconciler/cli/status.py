@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
@@ -11,10 +12,14 @@ from reconciler.cli.client import Client
 from reconciler.cli.output import output_option, print_json, print_line, print_table, server_option
 from reconciler.model.duration import format_duration
 from reconciler.model.status import ApplicationStatus
+from reconciler.workflow.explain import explain
+from reconciler.workflow.wording import WORDS
 
 COLUMNS = ("APPLICATION", "ENVIRONMENT", "SYNC", "HEALTH", "RUNNING", "DESIRED", "RUN", "GATE", "NOTES")
 WATCH_SECONDS = 1.0
 LISTED = 10
+# Conditions that have words, but for those that columns of their own show.
+NOTED: Final = frozenset(kind for kind, _ in WORDS) - {"Reconciling", "Suspended"}
 
 
 @click.command()
@@ -23,12 +28,12 @@ LISTED = 10
 @output_option
 @server_option
 def command(application: str | None, watch: bool, output: str, server: str) -> None:
-    """Show where every application stands, or the one that APP names."""
+    """Show where every application stands, or the one that APP names, and why it is there."""
     client = Client(server)
     last: tuple[list[ApplicationStatus], list[str]] | None = None
     while True:
         found = [client.find(application)] if application else client.applications()
-        seen = found, [] if application or output == "json" else _find_fault(client, found)
+        seen = found, [] if output == "json" else _explain(client, found) if application else _find_fault(client, found)
         if seen != last:
             if watch and output == "human":
                 click.clear()
@@ -41,13 +46,19 @@ def command(application: str | None, watch: bool, output: str, server: str) -> N
         time.sleep(WATCH_SECONDS)
 
 
+def _explain(client: Client, found: list[ApplicationStatus]) -> list[str]:
+    fault = client.fault()
+    return [explain(status, datetime.now(UTC), fault).sentence for status in found]
+
+
 def _find_fault(client: Client, found: list[ApplicationStatus]) -> list[str]:
     """What keeps manifests from being applications, which no line of the table would show."""
     unready = client.unready() if not found else ""
     if unready:
         return [f"The repository is not read yet: {unready}"]
-    problems = client.problems()
-    listed = [f"not applied: {problem}" for problem in problems[:LISTED]]
+    fault, problems = client.fault(), client.problems()
+    listed = [f"git cannot be read since {fault.since:%Y-%m-%d %H:%M:%SZ}: {fault.message}"] if fault is not None else []
+    listed += [f"not applied: {problem}" for problem in problems[:LISTED]]
     return [*listed, f"… and {len(problems) - LISTED} more errors: see `reconciler lint`"] if len(problems) > LISTED else listed
 
 
@@ -65,7 +76,7 @@ def _print(found: list[ApplicationStatus], output: str) -> None:
 
 def _describe(status: ApplicationStatus, now: datetime) -> tuple[str, ...]:
     run, gate = status.run, status.gate
-    notes = [condition.reason or condition.type for condition in status.conditions if condition.status == "True" and condition.type in _NOTED]
+    notes = [condition.reason or condition.type for condition in status.conditions if condition.status == "True" and condition.type in NOTED]
     if status.suspended:
         notes.insert(0, f"suspended: {status.suspended}")
     return (
@@ -79,20 +90,3 @@ def _describe(status: ApplicationStatus, now: datetime) -> tuple[str, ...]:
         f"{gate.step} ({format_duration(now - gate.since)})" if gate else "-",
         ", ".join(notes) or "-",
     )
-
-
-_NOTED = frozenset(
-    {
-        "Stalled",
-        "Rejected",
-        "RemovalInDoubt",
-        "StateLost",
-        "GitDiffers",
-        "ManifestInvalid",
-        "DecisionIgnored",
-        "NamespaceMissing",
-        "PruneBlocked",
-        "PruneFailed",
-        "DriftFought",
-    }
-)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 import msgspec
 
@@ -10,11 +12,13 @@ from reconciler.cli.output import output_option, print_json, print_line, server_
 
 
 class Explanation(msgspec.Struct):
-    """`commit`: the line to put under the manifest's annotations, empty where none helps."""
+    """`help`: the command to run or the line to commit, empty where none helps. `commit`: the line that lets the first waiting gate go on."""
 
     application: str
     namespace: str
     why: str
+    help: str
+    since: datetime | None
     path: str
     commit: str
 
@@ -24,7 +28,7 @@ class Explanation(msgspec.Struct):
 @output_option
 @server_option
 def command(application: str, output: str, server: str) -> None:
-    """Say in one sentence why APP is where it is, and what line to commit where one helps."""
+    """Say in one sentence why APP is where it is, and below it the command or the line to commit that helps, to copy."""
     client = Client(server)
     key = client.find(application).key
     answer: Explanation = client.decode(client.locate(key, "why"), Explanation)
@@ -32,3 +36,5 @@ def command(application: str, output: str, server: str) -> None:
         print_json(answer)
         return
     print_line(answer.why)
+    if answer.help:
+        print_line(f"    {answer.help}")

@@ -42,7 +42,7 @@ class Application:
         self.gates: list[GateView] = []
         self.look_again = False
         self.next_up = ("", "")
-        self.prune_note: tuple[str, str] = ("", "")
+        self.prune_note: tuple[str, str, str] = ("", "", "")
         self.render_problem: tuple[str, Problem | None] = ("", None)
         self.stalled = ""
         self.heals: dict[Identity, int] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
 import structlog
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, ExpiredError, NotFoundError
@@ -32,6 +33,7 @@ from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
 from reconciler.model.outcome import StepType
+from reconciler.model.status import Fault
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.machine import Machine
@@ -179,6 +181,7 @@ class Engine:
             try:
                 look = await self._context.thread.call(partial(self._context.index.look, now=now, seconds=self._clock.monotonic))
                 await self._take(look, now, start)
+                self.reader.unread = None
                 self._requests.end_look()
             except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
                 self._context.index.redo = True
@@ -187,6 +190,9 @@ class Engine:
                 if not isinstance(error, SourceError | ClusterError):
                     _log.error("a look failed", error=type(error).__name__, exc_info=error)
                 self.reader.reason = str(error)
+                if isinstance(error, SourceError):
+                    since = self.reader.unread.since if self.reader.unread is not None else now
+                    self.reader.unread = Fault(str(error)[:512], since)
                 for key in self._context.apps if self._context.index.head is None else ():
                     self._queue.add(key)  # git can't be read at the start: what state knows is shown
                 self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
@@ -312,10 +318,12 @@ class Engine:
             self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "ok", "seconds": self._clock.monotonic() - start}))
 
-    def _quarantine(self, key: AppKey, error: Exception) -> None:
+    def _quarantine(self, key: AppKey, error: Exception, pause: float) -> None:
         """Rule 8b: the key alone is held back."""
         _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
         app = self._context.apps.get(key)
+        if app is not None and app.status is not None:
+            app.status = msgspec.structs.replace(app.status, retry_at=self._clock.now() + timedelta(seconds=pause))
         if app is None or app.stalled:  # a first conflict is none: it is tried again at once
             self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))

@@ -13,7 +13,7 @@ from reconciler.gates.annotations import Item, Reading, Remark, read_items
 from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, judge, judge_late, judge_run
 from reconciler.model.application import Workflow
 from reconciler.model.names import GATE_PREFIX, RESERVED_STEPS, RUN_GATE
-from reconciler.model.run import Commit, Decision, Phase, Run
+from reconciler.model.run import Commit, Decision, Phase, Run, StepState
 from reconciler.model.status import GateView, StopView
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.pairs import pairs
@@ -58,14 +58,15 @@ def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
             continue_=f"continue@{gate.code}",
             rollback=f"rollback@{gate.code}",
             end=f"end@{gate.code}",
-            message="; ".join(text for text in (_message(run, gate), _alone(gate)) if text),
+            message="; ".join(text for text in (_waits(run, gate).message, _alone(gate)) if text),
+            until=_waits(run, gate).until,
         )
         for gate in gates
     ]
 
 
-def _message(run: Run, gate: WaitingGate) -> str:
-    return next((step.message for step in run.steps if step.name == gate.step), "")
+def _waits(run: Run, gate: WaitingGate) -> StepState:
+    return next(step for step in run.steps if step.name == gate.step)
 
 
 def _alone(gate: WaitingGate) -> str:
@@ -123,9 +124,9 @@ def find_late(cluster_id: str, app: Application, items: list[Item]) -> list[Rema
     over = {step.key: code(step.key, step.round) for step in run.steps if step.phase.final}
     if run.phase.final:
         over |= {RUN_GATE: code(RUN_GATE, 0), "": ""}
-    back = f"to go back, `reconciler rollback {app.key} --push`"
-    instead = f'to stop {run.name}, commit {stop.key}: "{stop.rollback}" or "{stop.end}"' if stop else f"{run.name} has ended: {back}"
-    return judge_late(items, over, {*app.used(), *run.standing}, instead)
+    line = f'{stop.key}: "{stop.rollback}"' if stop else f"reconciler rollback {app.key} --push"
+    instead = f'to stop {run.name}, commit {line} or "{stop.end}"' if stop else f"{run.name} has ended: to go back, `{line}`"
+    return judge_late(items, over, {*app.used(), *run.standing}, instead, line)
 
 
 async def _decision(context: Context, declared: Declared, verdict: Verdict, now: datetime) -> Decision:

@@ -109,7 +109,7 @@ class Healer:
         app.heals[ref.identity] = app.heals.get(ref.identity, 0) + 1
         objection = context.applier.objection(app, ref)
         if objection:
-            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {objection}")
+            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {objection}", "")
             return False
         try:
             obj = await self._stored(app, item)
@@ -117,7 +117,7 @@ class Healer:
                 return False
             told = await context.applier.apply_one(app, ref, obj, always=True, kept=await self._may_drift(app, item))
         except (ClusterError, ContentError, RenderError) as error:
-            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}")
+            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
             return False
         app.items[ref.identity] = msgspec.structs.replace(item, uid=told["uid"], fields=told["fields"])
         app.healed.append(str(ref))

@@ -13,7 +13,6 @@ from reconciler.engine.ownership import release
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
-from reconciler.model.names import PRUNE_FILE
 
 _PRECIOUS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"})
 _SHARE, _FEWEST = 0.5, 10
@@ -38,7 +37,7 @@ class Pruner:
     async def prune(self, app: Application) -> None:
         """What runs doomed and nobody declares; a delete that fails stays doomed and is tried again."""
         mirror = app.mirror
-        app.prune_note = ("", "")
+        app.prune_note = ("", "", "")
         if not mirror.doomed:
             return
         if self._unsettled(app):
@@ -50,8 +49,7 @@ class Pruner:
         code = approval_code([f"{item.ref} {item.uid}" for item in deleted])
         if why and code not in self._context.approved:
             names = ", ".join(str(item.object) for item in deleted[:20])
-            line = f"approve by adding {code} to `approved` in {PRUNE_FILE}"
-            app.prune_note = ("PruneBlocked", f"{why}; {line}; would delete: {names}")
+            app.prune_note = ("PruneBlocked", f"{why} (it would delete {names})", code)
             return
         if await self.delete(app, items):
             mirror.doomed = []
@@ -105,7 +103,7 @@ class Pruner:
             except ClusterError as error:
                 self._tell(app, item, error.reason, start)
                 done = False
-                app.prune_note = ("PruneFailed", f"{ref}: {error}")
+                app.prune_note = ("PruneFailed", f"{ref}: {error}", "")
                 self._context.hint_after(app.key, _AGAIN)
                 continue
             app.items.pop(ref.identity, None)

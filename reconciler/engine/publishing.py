@@ -13,8 +13,8 @@ from reconciler.engine.index import Entry
 from reconciler.engine.records import Mirror
 from reconciler.model.condition import merge
 from reconciler.model.event import Event
-from reconciler.model.run import Phase, Run
-from reconciler.model.status import ApplicationStatus, DecisionView, GateView, HealthStatus, RevisionView, RunView, StepView, Sync
+from reconciler.model.run import Phase, Run, StepState
+from reconciler.model.status import ApplicationStatus, DecisionView, GateView, HealthStatus, RevisionView, RunView, StepView, Sync, WriteBackView
 
 _HEALTH: tuple[HealthStatus, ...] = ("Degraded", "Missing", "Progressing", "Unknown", "Suspended", "Healthy")
 
@@ -51,11 +51,11 @@ class Publisher:
         self._note_remarks(app, entry)
         desired = self._desired(app, entry)
         sync = self._sync(app, entry)
-        health = self._health(app, entry, gates)
+        health, trouble = self._health(app, entry, gates)
         shown = self._run_view(app, run) if run else None
         now = context.clock.now()
         since = None if sync == "Synced" else mirror.since if mirror.sync == sync and mirror.since and mirror.desired == desired else now
-        return ApplicationStatus(
+        status = ApplicationStatus(
             application=mirror.name,
             namespace=mirror.namespace,
             environment=entry.declared.environment if entry else mirror.environment,
@@ -66,14 +66,17 @@ class Publisher:
             run=shown,
             gates=gates,
             gate=gates[0] if gates else None,
-            conditions=merge(mirror.conditions, gather_conditions(app, entry, sync, health, shown.stop if shown else None), now),
+            conditions=[],
             path=entry.declared.path if entry else mirror.path,
             line=entry.declared.line if entry else mirror.line,
             family=entry.declared.family if entry else mirror.family,
             suspended=entry.declared.suspended if entry else "",
             since=since,
             superseded=mirror.superseded,
+            trouble=trouble,
         )
+        status.conditions = merge(mirror.conditions, gather_conditions(app, entry, status), now)
+        return status
 
     async def _gates(self, app: Application) -> list[GateView]:
         run = app.open_run()
@@ -108,12 +111,14 @@ class Publisher:
         same = running is not None and running.digest == entry.declared.digest
         return "Synced" if same and not app.mirror.dirty and app.open_run() is None else "OutOfSync"
 
-    def _health(self, app: Application, entry: Entry | None, gates: list[GateView]) -> HealthStatus:
-        """The worst of: the objects' health, a run that failed, a run that goes on, a gate that waits or a suspended application."""
+    def _health(self, app: Application, entry: Entry | None, gates: list[GateView]) -> tuple[HealthStatus, str]:
+        """The worst of: the objects' health, a run that failed, a run that goes on, a gate that waits or a suspended
+        application; and what is with the objects."""
         found: list[HealthStatus] = []
+        trouble = ""
         run = app.newest
         if app.items:
-            status, _ = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
+            status, trouble = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
             found.append(msgspec.convert(status, HealthStatus))
         elif app.mirror.running is None and not gates:
             found.append("Missing" if run is None or run.phase.final else "Progressing")
@@ -124,17 +129,18 @@ class Publisher:
             found.append("Progressing")
         if gates or (entry is not None and entry.valid and entry.declared.suspended):
             found.append("Suspended")
-        return min(found, key=_HEALTH.index, default="Healthy")
+        return min(found, key=_HEALTH.index, default="Healthy"), trouble
 
     def _run_view(self, app: Application, run: Run) -> RunView:
         undone = next((other for other in app.runs if run.restores and other.name == run.restores), None)
         decisions = [*(undone.decisions if undone else []), *run.decisions]
+        owed = (undone or run).write_back
         dialect = self._dialects.get(app.mirror.family)
         return RunView(
             id=run.name,
             revision=run.revision,
             phase=run.phase.value,
-            steps=[StepView(step.name, step.type, step.phase.value, step.message, step.key, step.started_at, step.finished_at) for step in run.steps],
+            steps=[_step_view(step) for step in run.steps],
             kind=run.kind,
             reason=run.reason,
             message=run.message,
@@ -143,6 +149,7 @@ class Publisher:
             finished_at=run.finished_at,
             supersedes=run.supersedes,
             stop=stop_view(self._context.cluster_id, app, run),
+            write_back=WriteBackView(owed.state, owed.commit, owed.reason) if owed else None,
             family=dialect.words(run) if dialect else {},
         )
 
@@ -154,6 +161,12 @@ class Publisher:
             emit(Event("gate", app.key, {"run": run, "step": step, "waiting": True, "since": after[step].since}))
         for step in before.keys() - after.keys():
             emit(Event("gate", app.key, {"run": run, "step": step, "waiting": False, "since": before[step].since}))
+
+
+def _step_view(step: StepState) -> StepView:
+    until = step.until if step.phase in (Phase.RUNNING, Phase.WAITING) else None
+    retry_at = step.retry_at if step.phase is Phase.PENDING else None
+    return StepView(step.name, step.type, step.phase.value, step.message, step.key, step.started_at, step.finished_at, until, retry_at)
 
 
 def fingerprint(mirror: Mirror) -> bytes:

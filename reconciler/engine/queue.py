@@ -18,15 +18,15 @@ _FIRST, _LONGEST = 0.5, 60.0
 class KeyQueue:
     """Work is a coroutine function of a key. It is never run twice at once for one key; a hint that comes meanwhile is kept.
 
-    `on_error` is told of every exception; the key comes again after a growing pause, and no other key notices. `beat`: seconds
-    after which an idle queue shows at the latest that it lives.
+    `on_error` is told of every exception and of the seconds until the next try; the key comes again after a growing pause, and no
+    other key notices. `beat`: seconds after which an idle queue shows at the latest that it lives.
     """
 
     def __init__(
         self,
         work: Callable[[AppKey], Awaitable[None]],
         clock: Clock,
-        on_error: Callable[[AppKey, Exception], None],
+        on_error: Callable[[AppKey, Exception, float], None],
         width: int = 8,
         beat: float = 5.0,
     ) -> None:
@@ -123,8 +123,9 @@ class KeyQueue:
             self._failures.pop(key, None)
         except Exception as error:  # noqa: BLE001  # rule 8b: whatever one key does, it is quarantined alone
             count = self._failures[key] = self._failures.get(key, 0) + 1
-            self._on_error(key, error)
-            self.add_after(key, min(_FIRST * 2 ** (count - 1), _LONGEST) * random.uniform(0.9, 1.1))  # noqa: S311  # jitter
+            pause = min(_FIRST * 2 ** (count - 1), _LONGEST) * random.uniform(0.9, 1.1)  # noqa: S311  # jitter
+            self._on_error(key, error, pause)
+            self.add_after(key, pause)
         finally:
             self._busy.discard(key)
             slots.release()

@@ -11,7 +11,7 @@ from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
 from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
-from reconciler.model.status import ApplicationStatus, Attention, History
+from reconciler.model.status import ApplicationStatus, Attention, Fault, History
 from reconciler.model.text import one_line
 from reconciler.revisions.diff import diff_objects
 from reconciler.revisions.masking import mask_manifests
@@ -25,6 +25,7 @@ class EngineReader:
 
     def __init__(self, context: Context, planner: Planner, requests: Requests) -> None:
         self._context, self._planner, self._requests = context, planner, requests
+        self.unread: Fault | None = None
         self.started = False
         self.reason = "state is being loaded"
         self.beats: dict[str, float] = {}
@@ -134,6 +135,9 @@ class EngineReader:
             if now - beat > _SILENCE:
                 return False, f"loop {loop} has not moved for {now - beat:.0f} s"
         return True, ""
+
+    def fault(self) -> Fault | None:
+        return self.unread
 
     def problems(self) -> list[JsonObject]:
         found: list[JsonObject] = [msgspec.to_builtins(problem) for problem in self._context.index.problems()]

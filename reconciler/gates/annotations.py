@@ -33,10 +33,11 @@ class Item(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """Why something that was written does not count: `reason` is a condition's, `message` a sentence that helps."""
+    """Why something that was written does not count: `reason` is a condition's, `message` a sentence that helps, `line` what would count."""
 
     reason: str
     message: str
+    line: str = ""
 
 
 class Reading(NamedTuple):

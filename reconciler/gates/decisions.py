@@ -86,11 +86,11 @@ def judge_run(code: str, items: Sequence[Item], head: Head, run_digest: str, sta
     return judge(gate, [item for item in items if item.gate == "run"], head, run_digest, standing)
 
 
-def judge_late(items: Sequence[Item], over: Mapping[str, str], known: Collection[str], instead: str) -> list[Remark]:
+def judge_late(items: Sequence[Item], over: Mapping[str, str], known: Collection[str], instead: str, line: str = "") -> list[Remark]:
     """
     Rule 4f for what nothing waits for any more: never silent either. `over`: codes by the key of each gate that was passed or ended
     with its run, the empty key for SREWorks' pair. `known`: items that were used, or stood there before the run began: they are
-    history. `instead`: what a person may do now.
+    history. `instead`: what a person may do now, by `line`.
     """
     remarks: list[Remark] = []
     for item in items:
@@ -98,9 +98,11 @@ def judge_late(items: Sequence[Item], over: Mapping[str, str], known: Collection
             continue
         gate = item.gate or "of the pair"
         if item.code and item.gate and item.code != over[item.gate]:
-            remarks.append(Remark("StaleCode", f"{item.verb}@{item.code} is of another run, revision, gate or environment than {gate}; {instead}"))
+            remarks.append(
+                Remark("StaleCode", f"{item.verb}@{item.code} is of another run, revision, gate or environment than {gate}; {instead}", line)
+            )
         else:
-            remarks.append(Remark("TooLate", f"{item.verb} for gate {gate} came after its end and so does not count; {instead}"))
+            remarks.append(Remark("TooLate", f"{item.verb} for gate {gate} came after its end and so does not count; {instead}", line))
     return remarks
 
 
@@ -109,9 +111,11 @@ def _objection(item: Item, code: str, standing: Collection[str], gate: WaitingGa
     if item.code:
         if item.code == code:
             return None
-        return Remark("StaleCode", f"{item.verb}@{item.code} is of another run, revision, gate or environment; for gate {gate.step} commit {line}")
+        return Remark(
+            "StaleCode", f"{item.verb}@{item.code} is of another run, revision, gate or environment; for gate {gate.step} commit {line}", line
+        )
     if item.verb == "continue":
-        return Remark("CodeNeeded", f"continue needs the code of what it approves; for gate {gate.step} commit {line}")
+        return Remark("CodeNeeded", f"continue needs the code of what it approves; for gate {gate.step} commit {line}", line)
     if item.text in standing:
-        return Remark("Spent", f"{item.verb} stood there before this run began and so does not count; for gate {gate.step} commit {line}")
+        return Remark("Spent", f"{item.verb} stood there before this run began and so does not count; for gate {gate.step} commit {line}", line)
     return None

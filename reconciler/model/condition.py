@@ -11,13 +11,14 @@ Status = Literal["True", "False", "Unknown"]
 
 
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """`since` (lastTransitionTime) moves only when `status` does."""
+    """`since` (lastTransitionTime) moves only when `status` does. `help`: the command to run or the line to commit, empty where none helps."""
 
     type: str
     status: Status
     reason: str
     message: str = ""
     since: datetime | None = msgspec.field(default=None, name="lastTransitionTime")
+    help: str = ""
 
 
 def merge(old: list[Condition], new: list[Condition], now: datetime) -> list[Condition]:

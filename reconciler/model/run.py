@@ -50,7 +50,10 @@ class Intent(msgspec.Struct, omit_defaults=True, rename="camel"):
 
 
 class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """`since`: when a gate began to wait. `attempt` grows only on a recorded failure; `round` when the step is reset."""
+    """
+    `since`: when a gate began to wait. `until`: when a wait ends by itself: a timer opens, or health is not waited for any longer.
+    `attempt` grows only on a recorded failure; `round` when the step is reset.
+    """
 
     name: str
     type: str
@@ -64,6 +67,7 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     results: dict[str, Result] = {}
     outputs: dict[str, Any] = {}
     since: datetime | None = None
+    until: datetime | None = None
     retry_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -23,6 +23,8 @@ class RevisionView(msgspec.Struct, rename="camel"):
 
 
 class StepView(msgspec.Struct, rename="camel"):
+    """`until`: when its wait ends by itself (a timer opens, health is waited for no longer); `retry_at`: when it is tried again after an error."""
+
     name: str
     type: str
     phase: str
@@ -30,6 +32,8 @@ class StepView(msgspec.Struct, rename="camel"):
     key: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    until: datetime | None = None
+    retry_at: datetime | None = None
 
 
 class DecisionView(msgspec.Struct, rename="camel"):
@@ -52,9 +56,17 @@ class StopView(msgspec.Struct, rename="camel"):
     end: str
 
 
+class WriteBackView(msgspec.Struct, rename="camel"):
+    """The commit that a rollback owes to git: `state` as in `WriteBack`, `commit` empty until it is built."""
+
+    state: str
+    commit: str = ""
+    reason: str = ""
+
+
 class RunView(msgspec.Struct, rename="camel"):
     """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more.
-    `supersedes`: runs and commits that were passed by on the way to it (rule 6b)."""
+    `supersedes`: runs and commits that were passed by on the way to it (rule 6b). `write_back`: the commit that a rollback owes."""
 
     id: str
     revision: str
@@ -68,11 +80,12 @@ class RunView(msgspec.Struct, rename="camel"):
     finished_at: datetime | None = None
     stop: StopView | None = None
     supersedes: list[str] = []
+    write_back: WriteBackView | None = None
     family: dict[str, Any] = {}
 
 
 class GateView(msgspec.Struct, rename={"continue_": "continue"}):
-    """A gate that waits. `key` and one of the three values are what to put into the manifest's annotations."""
+    """A gate that waits. `key` and one of the three values are what to put into the manifest's annotations. `until`: when a timer opens it."""
 
     step: str
     revision: str
@@ -82,12 +95,14 @@ class GateView(msgspec.Struct, rename={"continue_": "continue"}):
     rollback: str
     end: str
     message: str = ""
+    until: datetime | None = None
 
 
 class ApplicationStatus(msgspec.Struct, rename="camel"):
     """
     `desired` is the head's, even when rejected; `running` the last promoted; `run` the newest. `lag`: seconds that the
-    desired revision waits to be the running one, 0 when synced. `path` and `line`: where the manifest stands.
+    desired revision waits to be the running one, 0 when synced. `path` and `line`: where the manifest stands. `retry_at`: when a turn
+    that failed is tried again. `trouble`: the object that its health is about, and what is with it; empty where it is healthy.
     """
 
     application: str
@@ -107,6 +122,8 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
     suspended: str = ""
     since: datetime | None = None
     superseded: list[str] = []
+    retry_at: datetime | None = None
+    trouble: str = ""
 
     @property
     def key(self) -> AppKey:
@@ -133,14 +150,6 @@ class CommitView(msgspec.Struct, rename="camel"):
     author: str = ""
     message: str = ""
     time: datetime | None = None
-
-
-class WriteBackView(msgspec.Struct, rename="camel"):
-    """The commit that a rollback owes to git: `state` as in `WriteBack`, `commit` empty until it is built."""
-
-    state: str
-    commit: str = ""
-    reason: str = ""
 
 
 class RunHistory(msgspec.Struct, rename="camel"):
@@ -199,6 +208,13 @@ class History(msgspec.Struct, rename="camel"):
     superseded: list[str] = []
 
 
+class Fault(msgspec.Struct):
+    """Git can't be read. `since`: the first look that failed after the last one that did not."""
+
+    message: str
+    since: datetime
+
+
 class Reader(Protocol):
     """What the API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
 
@@ -246,6 +262,10 @@ class Reader(Protocol):
 
     def alive(self) -> tuple[bool, str]:
         """Whether the loops move; the reason where one stands still."""
+        ...
+
+    def fault(self) -> Fault | None:
+        """Why git can't be read just now; None while it can."""
         ...
 
     def problems(self) -> list[JsonObject]:

@@ -28,7 +28,7 @@ class Seen(NamedTuple):
 def report(key: AppKey, before: ApplicationStatus, after: ApplicationStatus | None, seen: Seen, now: datetime) -> Attention:
     """`before` and `after`: where the application stood when it was asked for, and where it stands now (None: it is gone)."""
     result, happened = _judge(before, after, seen)
-    why = explain(after, now) if after is not None else f"{key} is removed."
+    why = explain(after, now).sentence if after is not None else f"{key} is removed."
     head = f"looked at commit {seen.commit[:12]}: " if seen.commit and not seen.fault else ""
     return Attention(key.name, key.namespace, result, f"{head}{happened}; {why}", seen.commit)
 

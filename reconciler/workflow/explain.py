@@ -1,191 +1,203 @@
-"""Why an application is where it is: one sentence, and the one thing that helps. Pure: the answer follows from the status alone."""
+"""Why an application is where it is: one sentence, and the one thing that helps. Pure: the answer follows from the status alone.
+
+Conditions hold their sentences already (`wording.py`); here it is chosen which of them is told, and what no condition says is worded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model.condition import Condition
 from reconciler.model.duration import format_duration
-from reconciler.model.names import PRUNE_FILE, STATE_LOST_GATE, SUSPEND
 from reconciler.model.run import Phase
-from reconciler.model.status import ApplicationStatus, DecisionView, GateView, RevisionView, RunView, StepView
-from reconciler.model.text import one_line
+from reconciler.model.status import ApplicationStatus, Fault, GateView, RevisionView, RunView
+from reconciler.workflow.waiting import describe_step, ends_at
+from reconciler.workflow.wording import Place, decided, plain, word_end
 
-# Why the commit that a rollback owes was not made (rule 7c).
-_NOT_WRITTEN: Final[Mapping[str, str]] = {
-    "WriteBackOff": "write-back is off",
-    "BranchCheckedOut": "a work tree has the branch checked out",
-    "OtherWriter": "another writer is declared for the branch",
-    "PushRefused": "the push was refused",
-}
+_PATIENCE: Final = 3  # rule 6b
 
 
-def explain(status: ApplicationStatus, now: datetime) -> str:
-    """One sentence for every state, on one line: where the application stands, why, and what to commit or to run."""
-    reason = next(reason for case in _CASES if (reason := case(status, now)) is not None)
-    return f"{_standing(status)}{reason}."
+class Reason(NamedTuple):
+    """`text` follows where the application stands; it holds no running time, so that it may be stored. `help`: what to copy."""
+
+    text: str
+    help: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Explanation(NamedTuple):
+    """`sentence`: one line. `help`: the command to run or the line to commit, empty where none helps. `since`: as far as it is known."""
+
+    sentence: str
+    help: str
+    since: datetime | None
+
+
+def explain(status: ApplicationStatus, now: datetime, fault: Fault | None = None) -> Explanation:
+    """For every state: where the application stands, why, since when, and what helps. `fault`: why git can't be read just now."""
+    reason = find_reason(status)
+    times = [f"since {_time(reason.since)}, for {format_duration(now - reason.since)}"] if reason.since else []
+    times += [f"{format_duration(reason.until - now)} left"] if reason.until and reason.until > now else []
+    if status.retry_at is not None and _condition(status, "Stalled"):
+        times += [f"next try in {format_duration(status.retry_at - now)}"]
+    why, colon, advice = reason.text.partition("; ")
+    stands = f"{_standing(status)}{why}{_parentheses(times)}{colon}{advice}"
+    if fault is None:
+        return Explanation(f"{stands}.", reason.help, reason.since)
+    unread = f"git cannot be read since {_time(fault.since)} ({format_duration(now - fault.since)}): {plain(fault.message)}"
+    return Explanation(f"{stands}; but {unread}; what it declares now is not known, and nothing is removed meanwhile.", reason.help, reason.since)
+
+
+def describe(status: ApplicationStatus) -> str:
+    """The same sentence without the times: it is another one only when something has changed."""
+    return f"{_standing(status)}{find_reason(status).text}."
+
+
+def _parentheses(times: list[str]) -> str:
+    return f" ({', '.join(times)})" if times else ""
+
+
+def find_reason(status: ApplicationStatus) -> Reason:
+    """What keeps everything else from happening comes first."""
+    return next(reason for case in _CASES if (reason := case(status)) is not None)
 
 
 def line_to_commit(status: ApplicationStatus) -> str:
     """The annotation that lets the first waiting gate go on, as a line of YAML; empty where no gate waits."""
-    return f'{status.gate.key}: "{status.gate.continue_}"' if status.gate is not None else ""
+    return _line(status.gate)
 
 
-def _lost(status: ApplicationStatus, _: datetime) -> str | None:
-    lost = _condition(status, "StateLost")
-    if lost is None:
-        return None
-    gate = next((gate for gate in status.gates if gate.step == STATE_LOST_GATE), status.gate)
-    return f", because the state of the daemon was lost or is older than the cluster{_detail(lost)}{_ask(status, gate)}"
+def _of(kind: str, glue: str = ", because ") -> Callable[[ApplicationStatus], Reason | None]:
+    """The case of a condition, which is told in its own words: what comes after its first line is for who asks for it."""
+
+    def tell(status: ApplicationStatus) -> Reason | None:
+        found = _condition(status, kind)
+        if found is None:
+            return None
+        message = plain(found.message.partition("\n")[0], 4096) or f"of {kind} ({found.reason})"
+        return Reason(f"{glue}{message}", found.help, found.since)
+
+    return tell
 
 
-def _invalid(status: ApplicationStatus, _: datetime) -> str | None:
-    invalid = _condition(status, "ManifestInvalid")
-    return None if invalid is None else f", because its manifest cannot be read{_detail(invalid)}; mend {_place(status)} and push"
-
-
-def _doubted(status: ApplicationStatus, _: datetime) -> str | None:
-    doubt = _condition(status, "RemovalInDoubt")
-    if doubt is None:
-        return None
-    told = _told(doubt, f"it is not sure that git removed it; put the manifest back, or approve the removal in {PRUNE_FILE}")
-    return f" and is kept, because of a doubt: {told}"
-
-
-def _suspended(status: ApplicationStatus, _: datetime) -> str | None:
-    held = _condition(status, "Suspended")
-    if not status.suspended and held is None:
-        return None
-    words = _text(status.suspended) or _text(held.message if held else "")
-    return f", because it is suspended ({words or 'no reason given'}); remove the annotation {SUSPEND} from {_place(status)} to go on"
-
-
-def _stalled(status: ApplicationStatus, _: datetime) -> str | None:
-    stalled = _condition(status, "Stalled")
-    if stalled is None or stalled.reason in _RUN_ENDINGS:
-        return None
-    return f", because the daemon cannot go on with it and tries again ever more rarely{_detail(stalled)}; its log says more"
-
-
-def _waiting(status: ApplicationStatus, now: datetime) -> str | None:
+def _waiting(status: ApplicationStatus) -> Reason | None:
     gate = status.gate
     if gate is None:
         return None
-    purpose = f" ({_text(gate.message)})" if gate.message else ""
-    waited = f"since {_time(gate.since)} ({format_duration(now - gate.since)})"
-    return f", because gate {_text(gate.step)} of {_text(gate.revision)} waits for a decision{purpose} {waited}{_ignored(status)}{_ask(status, gate)}"
+    purpose = f" ({plain(gate.message)})" if gate.message else ""
+    timer = f"; it opens by itself at {_time(gate.until)}" if gate.until else ""
+    ask = f"; to let it go on, commit in {_place(status)} the annotation {_line(gate)}"
+    behind = f"{timer}{_newer(status, gate.revision)}{_ignored(status)}"
+    text = f", because gate {plain(gate.step)} of {plain(gate.revision)} waits for a decision{purpose}{behind}{ask}"
+    return Reason(text, _line(gate), gate.since, gate.until)
 
 
-def _homeless(status: ApplicationStatus, _: datetime) -> str | None:
-    missing = _condition(status, "NamespaceMissing")
-    if missing is None:
-        return None
-    return f", because {_told(missing, 'a namespace is missing; create it, or let the daemon do it with --create-namespaces all')}"
-
-
-def _moving(status: ApplicationStatus, _: datetime) -> str | None:
+def _moving(status: ApplicationStatus) -> Reason | None:
     run = status.run
-    if run is None or run.phase not in (Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK):
+    if run is None or Phase(run.phase).final:
         return None
     if run.phase == Phase.ROLLING_BACK or run.kind == "restore":
-        return f", and goes back to {_text(run.revision)} in run {_text(run.id)}{_step(run)}{_ignored(status)}"
+        text = f", and goes back to {plain(run.revision)} in run {plain(run.id)}{decided(run)}{describe_step(run)}{_ignored(status)}"
+        return Reason(text, "", run.started_at, ends_at(run))
     passed = f", after {len(status.superseded)} superseded in a row" if status.superseded else ""
-    return f", and moves to {_text(run.revision)} in run {_text(run.id)}{passed}{_step(run)}{_ignored(status)}"
+    text = f", and moves to {plain(run.revision)} in run {plain(run.id)}{passed}{describe_step(run)}{_newer(status, run.revision)}{_ignored(status)}"
+    return Reason(text, f'{run.stop.key}: "{run.stop.end}"' if run.stop else "", run.started_at, ends_at(run))
 
 
-def _differing(status: ApplicationStatus, _: datetime) -> str | None:
-    differs = _condition(status, "GitDiffers")
-    if differs is None:
+def _newer(status: ApplicationStatus, revision: str) -> str:
+    """Rule 6b: what waits behind the run of that revision."""
+    run, desired = status.run, status.desired
+    if run is None or desired is None or run.kind == "restore" or desired.revision == revision or status.sync == "Unknown":
+        return ""
+    if len(status.superseded) < _PATIENCE:
+        return f"; {_name(desired)} is newer and takes its place as soon as what is under way has ended"
+    return f"; {_name(desired)} is newer and waits until it is at a gate or its end, because {len(status.superseded)} before it got no verdict"
+
+
+def _rejected(status: ApplicationStatus) -> Reason | None:
+    """A rollback is done; what is left is git's."""
+    reason = _of("Rejected")(status)
+    owed = status.run.write_back if status.run is not None else None
+    if reason is None or owed is None or owed.state not in ("Owed", "Built"):
+        return reason
+    return Reason(
+        f"{reason.text}; the commit that sets git back is {'made and being pushed' if owed.state == 'Built' else 'being made'}", "", reason.since
+    )
+
+
+def _ended(status: ApplicationStatus) -> Reason | None:
+    """The desired revision had its verdict, and it was not success (rule 6c)."""
+    run = status.run
+    if status.sync == "Synced" or run is None or run.phase not in (Phase.FAILED, Phase.TERMINATED, Phase.ROLLED_BACK, Phase.SUPERSEDED):
         return None
-    if differs.reason == "NotExact":  # no command makes that commit either
-        first = _text(differs.message.partition("\n")[0])
-        return f", because {first or 'it was rolled back, and no edit of this manifest alone says so in git'}; push something newer to go on"
-    why = _NOT_WRITTEN.get(differs.reason, _text(differs.reason))
-    return f", because it was rolled back and git could not be set right: {why}; make the commit with `reconciler rollback {status.key} --push`"
+    if run.phase == Phase.SUPERSEDED:
+        return Reason(f", because run {plain(run.id)} was superseded by a newer revision, whose turn is next", "", run.finished_at)
+    if run.phase == Phase.FAILED:
+        what = f"going back to {plain(run.revision)} failed in run {plain(run.id)}" if run.kind == "restore" else f"run {plain(run.id)} failed"
+        what += _failure(run)
+    else:
+        what = f"run {plain(run.id)} was {'ended' if run.phase == Phase.TERMINATED else 'rolled back'}{decided(run)}"
+    told = word_end(run.reason, Place(str(status.key), status.path), back=status.running is not None and run.kind != "restore")
+    return Reason(f", because {what}; {told.message}", told.help, run.finished_at)
 
 
-def _ended(status: ApplicationStatus, _: datetime) -> str | None:
-    """The desired revision had its verdict, and it was not success (rules 6c, 7b)."""
-    run, rejected = status.run, _condition(status, "Rejected")
-    if status.sync == "Synced" and rejected is None:
-        return None
-    if run is not None and run.kind == "restore" and run.phase == Phase.FAILED:
-        return f", because going back to {_text(run.revision)} failed in run {_text(run.id)}{_failure(run)}; push a change that mends it"
-    if run is not None and run.phase == Phase.FAILED:
-        back = "" if status.running is None else f", or go back with `reconciler rollback {status.key} --push`"
-        return f", because run {_text(run.id)} failed{_failure(run)}; it is not tried again by itself: push a change that mends it{back}"
-    if run is not None and run.phase == Phase.TERMINATED:
-        return f", because run {_text(run.id)} was ended{_decided(run)}; {_text(run.revision)} is held until a change is pushed"
-    if rejected is not None or (run is not None and run.phase == Phase.ROLLED_BACK):
-        name = _name(status.desired)
-        return f", because {name} was rolled back{_decided(run)} and is rejected; push another change to go on"
-    if run is not None and run.phase == Phase.SUPERSEDED:
-        return f", because run {_text(run.id)} was superseded by a newer revision, whose turn is next"
-    return None
+def _gone(status: ApplicationStatus) -> Reason | None:
+    return Reason(" and git no longer declares it: its objects are removed") if status.desired is None else None
 
 
-def _unpruned(status: ApplicationStatus, _: datetime) -> str | None:
-    blocked = _condition(status, "PruneBlocked")
-    if blocked is not None:
-        return f", but objects that it no longer declares are kept: {_told(blocked, f'approve their removal in {PRUNE_FILE}')}"
-    failed = _condition(status, "PruneFailed")
-    return None if failed is None else f", but objects that it no longer declares could not be removed{_detail(failed)}; the daemon tries again"
-
-
-def _fought(status: ApplicationStatus, _: datetime) -> str | None:
-    fought = _condition(status, "DriftFought")
-    if fought is None:
-        return None
-    return f", but {_told(fought, 'something keeps changing its objects')}; find that writer, or suspend the application"
-
-
-def _gone(status: ApplicationStatus, _: datetime) -> str | None:
-    return " and git no longer declares it: its objects are removed" if status.desired is None else None
-
-
-def _synced(status: ApplicationStatus, _: datetime) -> str | None:
+def _synced(status: ApplicationStatus) -> Reason | None:
     if status.sync != "Synced":
         return None
-    ready = next((condition for condition in status.conditions if condition.type == "Ready" and condition.status == "False"), None)
-    detail = _detail(ready)
+    detail = f": {plain(status.trouble)}" if status.trouble else ""
+    cause = f"`reconciler cluster events -n {status.namespace}`"
     words = {
-        "Healthy": "as git declares it, and healthy",
-        "Progressing": f"as git declares it, and its objects are not ready yet{detail}",
-        "Degraded": f"as git declares it, but its objects are degraded{detail}",
-        "Missing": f"as git declares it, but objects of it are missing{detail}; the daemon puts them back",
+        "Healthy": ("and healthy", ""),
+        "Progressing": (f"and its objects are not ready yet{detail}; {cause} may tell why", cause),
+        "Degraded": (f"but its objects are degraded{detail}; {cause} may tell why", cause),
+        "Missing": (f"but objects of it are missing{detail}; the daemon puts them back", f"`reconciler reconcile {status.key}`"),
     }
-    return f", {words.get(status.health, f'as git declares it; its health is {status.health.lower()}')}{_ignored(status)}"
+    text, help_ = words.get(status.health, (f"and its health is {status.health.lower()}{detail}", ""))
+    return Reason(f", as git declares it, {text}{_ignored(status)}", help_.strip("`"), _ready(status))
 
 
-def _pending(status: ApplicationStatus, _: datetime) -> str:
+def _unknown(status: ApplicationStatus) -> Reason | None:
+    if status.sync != "Unknown":
+        return None
+    return Reason(f", and it is not known what git declares: no look at it has succeeded since the daemon started{_ignored(status)}")
+
+
+def _pending(status: ApplicationStatus) -> Reason:
     ready = next((condition for condition in status.conditions if condition.type == "Ready" and condition.status != "True"), None)
-    if ready is not None and ready.message:
-        return f", because {_text(ready.message)}{_ignored(status)}"
-    return f", because the run of {_name(status.desired)} has not begun yet{_ignored(status)}"
+    told = plain(ready.message) if ready is not None else ""
+    text = f", because {told}" if told else f", because the run of {_name(status.desired)} has not begun yet"
+    return Reason(f"{text}{_ignored(status)}", f"reconciler reconcile {status.key}", status.since)
 
 
-# The first that applies is told: what keeps everything else from happening comes first. The last one always applies.
-_CASES: Final[tuple[Callable[[ApplicationStatus, datetime], str | None], ...]] = (
-    _lost,
-    _invalid,
-    _doubted,
-    _suspended,
-    _stalled,
+# The first that applies is told. The last one always applies.
+_CASES: Final[tuple[Callable[[ApplicationStatus], Reason | None], ...]] = (
+    _of("StateLost"),
+    _of("ManifestInvalid"),
+    _of("RemovalInDoubt"),
+    _of("Suspended"),
+    _of("Stalled"),
     _waiting,
-    _homeless,
+    _of("NamespaceMissing"),
     _moving,
-    _differing,
+    _of("GitDiffers"),
+    _rejected,
     _ended,
+    _of("Reconciling"),
     _gone,
-    _unpruned,
-    _fought,
+    _of("PruneBlocked", ", but "),
+    _of("PruneFailed", ", but "),
+    _of("DriftFought", ", but "),
     _synced,
+    _unknown,
     _pending,
 )
-# Stalled may only repeat how the run ended: then the run says more.
-_RUN_ENDINGS: Final = frozenset({"Failed", "RolledBack", "Terminated", "NoRollbackTarget", "RunFailed", "Rejected"})
 
 
 def _standing(status: ApplicationStatus) -> str:
@@ -197,70 +209,41 @@ def _standing(status: ApplicationStatus) -> str:
     return f"{status.key} is at {_name(running)}, not {_name(desired)}"
 
 
-def _ask(status: ApplicationStatus, gate: GateView | None) -> str:
-    if gate is None:
-        return ""
-    return f'; to let it go on, commit in {_place(status)} the annotation {gate.key}: "{gate.continue_}"'
+def _line(gate: GateView | None) -> str:
+    return f'{gate.key}: "{gate.continue_}"' if gate is not None else ""
 
 
 def _ignored(status: ApplicationStatus) -> str:
     """A decision that stands in git and did not count is never silent (rule 4f)."""
     ignored = _condition(status, "DecisionIgnored")
-    return "" if ignored is None else f"; a decision in git did not count ({_text(ignored.reason)}{_detail(ignored)})"
-
-
-def _step(run: RunView) -> str:
-    active = (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
-    step = next((step for step in run.steps if step.phase in active or (step.phase == Phase.PENDING and step.message)), None)
-    if step is None:
-        return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""
-    doing = _text(step.message) or "at work"
-    return f": step {_text(step.name)} is {doing}" if not step.message or doing.startswith("waiting ") else f": step {_text(step.name)}: {doing}"
+    detail = f": {plain(ignored.message, 4096)}" if ignored is not None and ignored.message else ""
+    return "" if ignored is None else f"; a decision in git did not count ({plain(ignored.reason)}{detail})"
 
 
 def _failure(run: RunView) -> str:
-    step: StepView | None = next((step for step in run.steps if step.phase == Phase.FAILED), None)
+    step = next((step for step in run.steps if step.phase == Phase.FAILED), None)
     if step is not None:
-        return f" at step {_text(step.name)}: {_text(step.message or run.message or run.reason)}"
-    return f": {_text(run.message or run.reason)}" if run.message or run.reason else ""
+        return f" at step {plain(step.name)}: {plain(step.message or run.message or run.reason)}"
+    return f": {plain(run.message or run.reason)}" if run.message or run.reason else ""
 
 
-def _decided(run: RunView | None) -> str:
-    decision: DecisionView | None = run.decisions[-1] if run is not None and run.decisions else None
-    if decision is None or decision.verb == "continue":
-        return ""
-    author = f" by {_text(decision.author)}" if decision.author else ""
-    commit = f" in commit {_text(decision.commit[:12])}" if decision.commit else ""
-    return f"{author} at gate {_text(decision.step)}{commit}"
+def _ready(status: ApplicationStatus) -> datetime | None:
+    return next((condition.since for condition in status.conditions if condition.type == "Ready"), None)
 
 
 def _condition(status: ApplicationStatus, kind: str) -> Condition | None:
     return next((condition for condition in status.conditions if condition.type == kind and condition.status == "True"), None)
 
 
-def _detail(condition: Condition | None) -> str:
-    return f": {_text(condition.message)}" if condition is not None and condition.message else ""
-
-
-def _told(condition: Condition | None, otherwise: str) -> str:
-    """The condition's own sentence, which says what helps, or another where it has none."""
-    return _text(condition.message) if condition is not None and condition.message else otherwise
-
-
 def _name(revision: RevisionView | None) -> str:
     if revision is None:
         return "nothing"
-    return _text(revision.revision) if revision.revision else f"commit {revision.commit[:12]}"
+    return plain(revision.revision) if revision.revision else f"commit {revision.commit[:12]}"
 
 
 def _place(status: ApplicationStatus) -> str:
-    return _text(status.path) if status.path else "its manifest"
+    return plain(status.path) if status.path else "its manifest"
 
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _text(text: str) -> str:
-    """Untrusted text inside the sentence: one line, without the full stop that it may end in."""
-    return one_line(text.strip(), 600).rstrip(".")

@@ -295,7 +295,7 @@ class _Turn:
             case Wait(until, message, watch):
                 self.queries.update(watch)
                 self._wake_at(until)
-                step.phase, step.message = Phase.RUNNING, message
+                step.phase, step.message, step.until = Phase.RUNNING, message, until
                 return False
             case Gate(message, deadline):
                 return self._wait_at_gate(step, message, deadline)
@@ -330,7 +330,7 @@ class _Turn:
             step.phase, step.since = Phase.WAITING, step.since or self.now
             step.message = message
             return True  # asked again at once: a deadline counts from `since`, and a decision may stand there already
-        step.message = message
+        step.message, step.until = message, deadline
         if deadline is None or self._continued(step):
             return False
         if self.now >= deadline and self.facts.looked_at is not None and self.facts.looked_at > deadline:

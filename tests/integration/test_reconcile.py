@@ -37,7 +37,7 @@ async def test_it_looks_at_git_first_and_tells_what_began(tmp_path: Path) -> Non
         await daemon.looked()
         told = await ask(daemon)
         assert told.result == "Unchanged"
-        assert told.message.endswith("nothing is new and no object differs; default/web is at web-v1, as git declares it, and healthy.")
+        assert "nothing is new and no object differs; default/web is at web-v1, as git declares it, and healthy (since " in told.message
         commit = clone.push({"web.yaml": config_map_app("web", "2", gate=True)})
         told = await ask(daemon)
         assert (told.result, told.commit) == ("Changed", commit)

@@ -36,7 +36,7 @@ async def test_rule_1d_five_of_ten_applications_at_once_wait_and_stay_approvable
         assert await doubted(daemon, "app0") == said
     async with running(clone, state) as daemon:
         await daemon.looked()
-        assert await doubted(daemon, "app4") == said
+        assert await doubted(daemon, "app4") == said.replace("app0.yaml", "app4.yaml")
         clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
         for number in range(5):
             await gone(daemon, f"app{number}")

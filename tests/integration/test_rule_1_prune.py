@@ -159,7 +159,7 @@ async def test_rule_1c_an_object_whose_owner_label_was_taken_off_is_not_deleted(
 
 
 def code_of(sentence: str) -> str:
-    return sentence.partition("by adding ")[2].partition(" ")[0]
+    return sentence.partition("add ")[2].partition(" ")[0]
 
 
 async def test_rule_1d_ten_of_twelve_objects_wait_for_approval_of_the_printed_digest(tmp_path: Path) -> None:

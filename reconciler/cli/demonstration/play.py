@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from reconciler.cli.demonstration.daemon import RECONCILER
@@ -17,7 +16,7 @@ from reconciler.cli.demonstration.stations import STATIONS, Station, Step, find_
 from reconciler.cli.demonstration.telling import Guide, list_commits, list_pulls
 from reconciler.cli.errors import RefusedError
 from reconciler.source.worktree import WorktreeError, run_git
-from reconciler.workflow.explain import explain
+from reconciler.workflow.explain import describe
 
 PAUSE: Final = 0.5
 AUTO_PAUSE: Final = 0.1
@@ -160,7 +159,7 @@ class Play:
 
 
 def _explain(facts: Facts) -> str:
-    """Where the shop stands. As at the moment when the gate began to wait, so that it is told again only when it changes."""
+    """Where the shop stands, told again only when it changes."""
     if facts.shop is None:
         return "The daemon reads the repository."
-    return explain(facts.shop, facts.gate.since if facts.gate is not None else datetime.now(UTC))
+    return describe(facts.shop)

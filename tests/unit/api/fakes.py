@@ -44,8 +44,8 @@ def gate(step="approve", code="0123456789ab", **fields):
     )
 
 
-def step(name="apply", kind="apply-component", phase="Running", message=""):
-    return StepView(name=name, type=kind, phase=phase, message=message, key=name)
+def step(name="apply", kind="apply-component", phase="Running", message="", **fields):
+    return StepView(name=name, type=kind, phase=phase, message=message, key=name, **fields)
 
 
 def run(phase="Running", steps=(), **fields):
@@ -130,6 +130,7 @@ class FakeReader:
         self.readiness = (True, "")
         self.liveness = (True, "")
         self.findings = []
+        self.unread = None
 
     def applications(self):
         return sorted(self.statuses, key=lambda status: status.key)
@@ -166,6 +167,9 @@ class FakeReader:
 
     def alive(self):
         return self.liveness
+
+    def fault(self):
+        return self.unread
 
     def problems(self):
         return self.findings

@@ -3,7 +3,8 @@
 import pytest
 
 from reconciler.api.problems import Code
-from tests.unit.api.fakes import FakeReader, history
+from reconciler.model.status import Fault
+from tests.unit.api.fakes import SINCE, FakeReader, history
 
 DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
 
@@ -43,6 +44,7 @@ async def test_why_tells_the_sentence_and_the_line(session, url):
     assert answer["why"].startswith("prod/web is at web-v1, not web-v2, because gate approve of web-v2 waits")
     assert answer["commit"] == 'gates.reconciler.dev/approve: "continue@0123456789ab"'
     assert answer["path"] == "apps/web.yaml"
+    assert (answer["help"], answer["since"]) == (answer["commit"], "2026-03-01T09:30:00Z")
 
 
 async def test_diff_and_revisions_are_the_readers(session, url, reader):
@@ -90,6 +92,13 @@ async def test_objects_need_a_kind_that_is_served(session, url, reader):
 async def test_problems_are_the_readers(session, url, reader):
     reader.findings = [{"path": "a.yaml", "line": 3, "message": "no"}]
     assert await fetch(session, f"{url}/v1/problems") == reader.findings
+
+
+async def test_the_source_says_why_git_cannot_be_read_and_why_tells_it_too(session, url, reader):
+    assert await fetch(session, f"{url}/v1/source") == {"fault": None}
+    reader.unread = Fault("no such ref", SINCE)
+    assert await fetch(session, f"{url}/v1/source") == {"fault": {"message": "no such ref", "since": "2026-03-01T09:30:00Z"}}
+    assert "git cannot be read since 2026-03-01T09:30:00Z (2h30m): no such ref" in (await fetch(session, f"{url}/v1/applications/dev/web/why"))["why"]
 
 
 async def test_metrics_come_as_exposition_text(session, url):

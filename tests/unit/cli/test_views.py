@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.cli import status as status_module
 from reconciler.cli.client import Client
-from tests.unit.api.fakes import application, condition, waiting
+from reconciler.model.status import Fault
+from tests.unit.api.fakes import SINCE, application, condition, waiting
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,16 @@ def test_half_a_name_is_a_mistake_of_the_caller(ask, name):
     assert "write NAME or NAMESPACE/NAME" in answer.err
 
 
+def test_status_of_one_says_why_it_is_there(ask):
+    assert ask("status", "shop").out.splitlines()[-1] == "prod/shop is at web-v1, as git declares it, and healthy."
+
+
+def test_status_says_that_git_cannot_be_read(ask, reader):
+    reader.unread = Fault("no such\nref", SINCE)
+    assert ask("status").out.splitlines()[-1] == "git cannot be read since 2026-03-01 09:30:00Z: no such\\nref"
+    assert "git cannot be read since 2026-03-01T09:30:00Z" in ask("status", "shop").out
+
+
 def test_status_of_nothing_says_so(ask, reader):
     reader.statuses = []
     assert "No applications" in ask("status").out
@@ -101,12 +112,13 @@ def test_rule_13e_a_table_keeps_untrusted_text_on_its_line_and_renders_no_markup
     assert "[bold]x[/bold]" in out
 
 
-def test_why_is_one_sentence_with_the_line(ask):
+def test_why_is_one_sentence_and_below_it_the_line_to_copy(ask):
     answer = ask("why", "prod/web")
     assert answer.code == 0
-    assert len(answer.out.splitlines()) == 1
-    assert answer.out.startswith("prod/web is at web-v1, not web-v2, because gate approve of web-v2 waits for a decision since")
-    assert 'gates.reconciler.dev/approve: "continue@0123456789ab"' in answer.out
+    sentence, line = answer.out.splitlines()
+    assert sentence.startswith("prod/web is at web-v1, not web-v2, because gate approve of web-v2 waits for a decision (since 2026-")
+    assert line == '    gates.reconciler.dev/approve: "continue@0123456789ab"'
+    assert len(ask("why", "dev/web").out.splitlines()) == 1, "nothing is to be done"
     assert ask("why", "prod/web", "-o", "json").json()["commit"] == 'gates.reconciler.dev/approve: "continue@0123456789ab"'
 
 

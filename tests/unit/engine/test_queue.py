@@ -13,7 +13,7 @@ A, B, C = (AppKey("default", name) for name in "abc")
 
 
 @asynccontextmanager
-async def working(work, clock=None, on_error=lambda key, error: None, width=8, beat=5.0):
+async def working(work, clock=None, on_error=lambda key, error, pause: None, width=8, beat=5.0):
     queue = KeyQueue(work, clock or SystemClock(), on_error, width, beat)
     task = asyncio.create_task(queue.run())
     try:
@@ -71,7 +71,7 @@ async def test_what_a_person_waits_for_comes_first():
     async def work(key):
         turns.append(key)
 
-    queue = KeyQueue(work, SystemClock(), lambda key, error: None, width=1)
+    queue = KeyQueue(work, SystemClock(), lambda key, error, pause: None, width=1)
     queue.add(A)
     queue.add(B)
     queue.add(C, urgent=True)
@@ -105,7 +105,7 @@ async def test_rule_8b_a_key_that_raises_comes_again_ever_more_slowly_and_others
         if key == A:
             raise RuntimeError("broken")
 
-    async with working(work, clock, lambda key, error: errors.append((key, str(error)))) as queue:
+    async with working(work, clock, lambda key, error, _: errors.append((key, str(error)))) as queue:
         queue.add(A)
         await settle()
         for _ in range(400):

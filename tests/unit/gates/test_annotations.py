@@ -99,7 +99,7 @@ def test_rule_4f_run_is_always_known_and_takes_no_continue():
 def test_rule_4f_a_remark_shows_untrusted_text_on_one_line():
     reading = read_items({GATE_PREFIX + "a\nb": "end", GATE_PREFIX + "verify": "e\u202end\nx"}, GATES)
     assert reasons(reading) == ["UnknownGate", "Malformed"]
-    assert all(text.isprintable() for _, text in reading.remarks)
+    assert all(remark.message.isprintable() for remark in reading.remarks)
 
 
 def test_rule_4f_a_key_of_our_domain_that_nothing_reads_is_never_silent():

@@ -1,0 +1,41 @@
+"""What a run that goes on is waiting for: health, a timer, another try. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from reconciler.model.run import Phase
+from reconciler.model.status import RunView, StepView
+from reconciler.workflow.wording import plain
+
+_ACTIVE = (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
+
+
+def describe_step(run: RunView) -> str:
+    """The step that it is at, what that does, and until when."""
+    step = _current(run)
+    if step is None:
+        return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""
+    name, doing = plain(step.name), plain(step.message)
+    if step.phase == Phase.PENDING and step.retry_at is not None:
+        return f": step {name} failed and is tried again at {_clock(step.retry_at)}: {doing}"
+    limit = f", at the longest until {_clock(step.until)}" if step.until is not None else ""
+    if not doing or doing.startswith("waiting "):
+        return f": step {name} is {doing or 'at work'}{limit}"
+    return f": step {name}: {doing}{limit}"
+
+
+def ends_at(run: RunView) -> datetime | None:
+    """When what it waits for ends by itself."""
+    step = _current(run)
+    if step is None:
+        return None
+    return step.retry_at if step.phase == Phase.PENDING else step.until
+
+
+def _current(run: RunView) -> StepView | None:
+    return next((step for step in run.steps if step.phase in _ACTIVE or (step.phase == Phase.PENDING and step.message)), None)
+
+
+def _clock(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%H:%M:%S UTC")

@@ -1,0 +1,171 @@
+"""The words for what keeps an application, by condition and reason: why, what helps, and the one command or line to copy.
+
+They are said once here: in conditions, `why`, the API and `status` alike. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from reconciler.model.names import CREATE_NAMESPACE, PRUNE_FILE
+from reconciler.model.status import DecisionView, RunView
+from reconciler.model.text import one_line
+
+_LONGEST = 2000
+
+
+class Place(NamedTuple):
+    """What a line to copy needs: `app` as NAMESPACE/NAME, `path` of its manifest, and `line`, whatever else is to be copied."""
+
+    app: str
+    path: str = ""
+    line: str = ""
+
+
+class Words(NamedTuple):
+    """
+    `because`: a clause; `advice`: what helps; `help`: the command to run or the line to commit, empty where none helps.
+
+    In all of them stand `{detail}`, `{help}` and the fields of a `Place`.
+    """
+
+    because: str
+    advice: str
+    help: str = ""
+
+
+_LOOK = "reconciler reconcile {app}"
+_LINT = "reconciler lint ."
+_BACK = "reconciler rollback {app} --push"
+_TRIED = "it is tried again by itself, and at once with `{help}`"
+_MEND = "mend {path} and push; `{help}` in your clone shows every mistake"
+_APPROVE = f"if it is meant, add {{line}} to `approved` in {PRUNE_FILE}"
+_APPROVED = 'approved: ["{line}"]'
+_BY_HAND = "make the commit with `{help}`"
+_TAKE_OUT = "mend it, or take it out of {path}"
+_DIFFERS = "git still declares what was rolled back"
+
+# DecisionIgnored says what stands there and, where a gate waits, the line that would count.
+_DECISIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "UnknownGate": _TAKE_OUT,
+        "UnknownAnnotation": _TAKE_OUT,
+        "Malformed": _TAKE_OUT,
+        "HalfMissing": "write both of them, or take it out of {path}",
+        "Contradictory": _TAKE_OUT,
+        "CodeNeeded": "",
+        "StaleCode": "",
+        "Spent": "",
+        "TooLate": "",
+    }
+)
+
+WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
+    {
+        ("Reconciling", "Running"): Words("{detail}", "to stop it commit {help}", "{line}"),
+        ("Reconciling", "Gate"): Words("{detail}", "to stop it commit {help}", "{line}"),
+        ("Reconciling", "RollingBack"): Words("{detail}", ""),
+        ("Reconciling", "Deleting"): Words("git does not declare it any more, and its objects are being deleted", ""),
+        ("Stalled", "Internal"): Words("the daemon cannot go on with it: {detail}", f"{_TRIED}; the daemon's log says more", _LOOK),
+        ("ManifestInvalid", "Invalid"): Words("its manifest has errors: {detail}", _MEND, _LINT),
+        ("ManifestInvalid", "RenderFailed"): Words("its manifest cannot be rendered: {detail}", _MEND, _LINT),
+        ("Suspended", "Suspended"): Words("it is suspended ({detail}) in {path}", "to go on, `{help}`", "reconciler resume {app} --push"),
+        ("Rejected", "RolledBack"): Words(
+            "{detail} and is rejected", "push another change to go on, or set git back with `{help}`: what is rejected is not tried again", _BACK
+        ),
+        ("GitDiffers", "WriteBackOff"): Words(f"{_DIFFERS}, and write-back is off{{detail}}", _BY_HAND, _BACK),
+        ("GitDiffers", "BranchCheckedOut"): Words(f"{_DIFFERS}, and a work tree has the branch checked out{{detail}}", _BY_HAND, _BACK),
+        ("GitDiffers", "OtherWriter"): Words(f"{_DIFFERS}, and another writer is declared for the branch{{detail}}", _BY_HAND, _BACK),
+        ("GitDiffers", "PushRefused"): Words(f"{_DIFFERS}, and the push was refused{{detail}}", _BY_HAND, _BACK),
+        ("GitDiffers", "NotExact"): Words(
+            f"{_DIFFERS}{{detail}}",
+            "no command makes that commit and the daemon does not try it again while git declares the same: push something newer to {path}",
+        ),
+        ("RemovalInDoubt", "InDoubt"): Words(
+            "it is not declared in git any more, but {detail}: it is kept", f"{_APPROVE}; if not, put the manifest back at {{path}}", _APPROVED
+        ),
+        ("RemovalInDoubt", "Budget"): Words(
+            "it is not declared in git any more, but {detail}: it is kept", f"{_APPROVE}; if not, put the manifest back at {{path}}", _APPROVED
+        ),
+        ("StateLost", "HistoryGone"): Words(
+            "its objects run, but their history is gone or older than they are; nothing that differs is touched{detail}",
+            "to let it go on, commit in {path} the annotation {help}",
+            "{line}",
+        ),
+        ("NamespaceMissing", "NamespaceMissing"): Words(
+            "{detail}",
+            "create it, or let the daemon do so (--create-namespaces asked) with the annotation {help} in {path}",
+            f'{CREATE_NAMESPACE}: "true"',
+        ),
+        ("PruneBlocked", "ApprovalNeeded"): Words("objects that it no longer declares are kept: {detail}", _APPROVE, _APPROVED),
+        ("PruneFailed", "PruneFailed"): Words("an object that it no longer declares could not be deleted: {detail}", _TRIED, _LOOK),
+        ("DriftFought", "Fought"): Words(
+            "something keeps changing {detail}; it is healed ever more slowly",
+            "find that writer, or suspend the application with `{help}`",
+            'reconciler suspend {app} --reason "somebody changes it" --push',
+        ),
+        ("DriftFought", "HealFailed"): Words("an object that differs could not be put back: {detail}", _TRIED, _LOOK),
+        **{("DecisionIgnored", reason): Words("{detail}", advice, "{line}") for reason, advice in _DECISIONS.items()},
+    }
+)
+
+# What helps after a run that ended badly, by its reason, beside a change and a way back. Where a reason is not named, a change is all.
+_ENDS: Final[Mapping[str, Words]] = MappingProxyType(
+    {
+        "HealthTimeout": Words("", "`{help}` may tell why", "reconciler cluster events"),
+        "NotAllowed": Words("", "what may go where is the operator's to say (`access` of the settings)"),
+        "OwnedByOther": Words("", "take the object out of one of the two"),
+        "OwnerUnsettled": Words("", "`{help}` may tell whose it is", "reconciler status"),
+        "NamespaceMissing": Words("", "create the namespace, or annotate {path} with {help}", f'{CREATE_NAMESPACE}: "true"'),
+        "RestoreFailed": Words("", "`{help}` may tell why", "reconciler cluster events"),
+    }
+)
+
+
+class Told(NamedTuple):
+    """`message`: why and what helps, one line. `help`: what to copy."""
+
+    message: str
+    help: str
+
+
+def word(kind: str, reason: str, detail: str, place: Place) -> Told:
+    """What a condition of that type and reason says. Total: of one without words the detail alone."""
+    words = WORDS.get((kind, reason), Words("{detail}", ""))
+    return Told(*_fill(words, detail, place))
+
+
+def word_end(reason: str, place: Place, *, back: bool) -> Told:
+    """What helps after a run that ended for that reason: it is held until a change comes (rule 6c). `back`: there is a revision to go back to."""
+    words = _ENDS.get(reason, Words("", ""))
+    advice, help_ = _fill(words, "", place)
+    held = f"it is held: no order tries it again, only a change that is pushed to {place.path or 'its manifest'}"
+    line = _BACK.format(app=place.app)
+    way = f", or go back with `{line}`" if back else ""
+    return Told("; ".join(part for part in (held + way, advice) if part), line if back else help_)
+
+
+def decided(run: RunView | None) -> str:
+    """Who stopped a run, and where; empty where nobody did."""
+    decision: DecisionView | None = run.decisions[-1] if run is not None and run.decisions else None
+    if decision is None or decision.verb == "continue":
+        return ""
+    author = f" by {plain(decision.author)}" if decision.author else ""
+    commit = f" in commit {plain(decision.commit[:12])}" if decision.commit else ""
+    return f"{author} at gate {plain(decision.step)}{commit}"
+
+
+def plain(text: str, limit: int = 600) -> str:
+    """Untrusted text inside a sentence: one line, without the full stop that it may end in."""
+    return one_line(text.strip(), limit).rstrip(".")
+
+
+def _fill(words: Words, detail: str, place: Place) -> tuple[str, str]:
+    app, path, line = plain(place.app), plain(place.path) or "its manifest", plain(place.line)
+    known = {"app": app, "path": path, "line": line, "detail": plain(detail, _LONGEST)}
+    help_ = words.help.format(**known)
+    advice = words.advice if help_ or "{help}" not in words.advice else ""
+    text = "; ".join(part.format(**known, help=help_) for part in (words.because, advice) if part)
+    return text.strip(), help_
