@@ -10,6 +10,7 @@ import click
 from reconciler.cli.client import Client
 from reconciler.cli.errors import NotFoundError, UsageError
 from reconciler.cli.output import output_option, print_json, print_table, server_option
+from reconciler.cluster.health import assess
 from reconciler.model.duration import format_duration
 from reconciler.model.identity import JsonObject
 
@@ -86,7 +87,7 @@ def _describe(obj: JsonObject) -> str:
         return "-"
     if "replicas" in spec:
         return f"{status.get('readyReplicas', 0)}/{spec['replicas']} ready, {status.get('updatedReplicas', 0)} updated"
-    return str(status.get("phase") or "-")
+    return str(status.get("phase") or assess(obj)[1] or "-")
 
 
 def _age(stamp: Any, now: datetime) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from reconciler.cluster.protocol import ClusterError
+from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import content_digest, decorate
 from reconciler.engine.content import ContentError
@@ -14,7 +14,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
-from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
 from reconciler.render.drift import with_live
 from reconciler.render.protocol import RenderError
@@ -115,6 +115,10 @@ class Healer:
             obj = await self._stored(app, item)
             if obj is None:
                 return False
+            if _goes_by_itself(obj) and await self._is_gone(ref):
+                app.items.pop(ref.identity)
+                context.claims.release(ref, app.key)
+                return True
             told = await context.applier.apply_one(app, ref, obj, always=True, kept=await self._may_drift(app, item))
         except (ClusterError, ContentError, RenderError) as error:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
@@ -124,6 +128,13 @@ class Healer:
         context.sink.emit(Event("drift-healed", app.key, {"object": str(ref)}))
         return True
 
+    async def _is_gone(self, ref: ObjectRef) -> bool:
+        try:
+            await self._context.cluster.get(ref)
+        except NotFoundError:
+            return True
+        return False
+
     async def _stored(self, app: Application, item: InventoryItem) -> JsonObject | None:
         """What was last applied to the object, checked by its digest; None where it can't be had: then nothing is touched."""
         objects = await self._context.contents.applied_objects(app.key, item.revision, item.component, item.content)
@@ -131,6 +142,11 @@ class Healer:
             if ObjectRef.of(obj).identity == item.object.identity:
                 return obj if content_digest(obj) == item.digest else None
         return None
+
+
+def _goes_by_itself(obj: JsonObject) -> bool:
+    """A Job that asks to be taken away once it is over. Healing would run it again and again."""
+    return GVK.of(obj)[::2] == ("batch", "Job") and "ttlSecondsAfterFinished" in (obj.get("spec") or {})
 
 
 def _content(obj: JsonObject) -> JsonObject:

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from tests.integration.harness import Clone, Daemon, running
 from tests.integration.sequences import gate_of, phases
 
+EVENT = GVK("", "v1", "Event")
 TASK = ObjectRef("batch/v1", "Job", "default", "migrate")
 
 
@@ -55,6 +56,24 @@ async def test_a_change_of_a_task_runs_it_again_and_nothing_else_does(tmp_path: 
         assert (image_of(second), second["status"]["succeeded"]) == ("task:2", 1)
         pods = (await daemon.cluster.list((await daemon.cluster.lookup("pod")).served, "default")).items
         assert {pod["metadata"]["ownerReferences"][0]["uid"] for pod in pods} == {second["metadata"]["uid"]}
+
+
+async def test_a_job_that_went_by_itself_is_not_run_again_by_healing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    lines = tasked("task:1").replace(
+        "{image: task:1}", "{image: task:1}\n      traits: [{type: json-merge-patch, properties: {spec: {ttlSecondsAfterFinished: 600}}}]"
+    )
+    clone.push({"shop.yaml": lines})
+    async with running(clone) as daemon:
+        await daemon.synced("shop")
+        await daemon.until(lambda: daemon.engine._context.observations.get(TASK) is None, "it is gone")
+        for _ in range(3):
+            await daemon.looked()
+        status = daemon.status("shop")
+        assert status is not None
+        assert (status.sync, status.health) == ("Synced", "Healthy")
+        pods = [event for event in (await daemon.cluster.list(EVENT, "default")).items if event["reason"] == "SuccessfulCreate"]
+        assert [event["involvedObject"]["kind"] for event in pods] == ["Job"], "it ran once"
 
 
 async def test_rule_7a_a_rollback_makes_the_earlier_task_anew(tmp_path: Path) -> None:

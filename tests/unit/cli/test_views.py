@@ -308,3 +308,20 @@ def test_a_name_that_only_a_broken_manifest_has_is_answered_with_what_is_wrong(a
 def test_status_of_nothing_says_why_the_repository_is_not_read(ask, reader):
     reader.statuses, reader.readiness = [], (False, "origin.git has no commit yet")
     assert "not read yet: origin.git has no commit yet" in ask("status").out
+
+
+@pytest.mark.parametrize(
+    ("obj", "shown"),
+    [
+        (
+            {"apiVersion": "batch/v1", "kind": "Job", "status": {"succeeded": 2, "conditions": [{"type": "Complete", "status": "True"}]}},
+            "Succeeded: 2",
+        ),
+        ({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"suspend": True}}, "Suspended"),
+        ({"apiVersion": "v1", "kind": "ConfigMap"}, "-"),
+    ],
+)
+def test_cluster_get_says_of_other_kinds_how_they_are(obj, shown):
+    from reconciler.cli.cluster import _describe
+
+    assert _describe({**obj, "metadata": {"name": "a"}}) == shown

@@ -116,6 +116,11 @@ def test_what_a_patch_makes_is_checked_like_any_object():
         render({}, "json-merge-patch", {"metadata": {"labels": {"a": 1}}})
 
 
+def test_a_field_of_the_object_itself_can_be_taken_away():
+    assert patch({"a": 1}, {"op": "remove", "path": "/data"}) is None
+    assert render({"a": 1}, "json-merge-patch", {"data": None}) is None
+
+
 def test_a_workload_is_patched_before_what_stands_beside_it():
     objects = [{**BASE}, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}]
     component = Component("web", "web", "k8s-objects", {"objects": objects}, traits=[Trait("json-merge-patch", {"spec": {"paused": True}})])
