@@ -58,6 +58,7 @@ RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
             {"strategy": Record({"path": ListOf(Text(), least=1), "affect": Text(choices=_AFFECTS)}, required=("path",))},
             enable=Truth(),
         ),
+        "read-only": _policy({}),
     }
 )
 
@@ -87,6 +88,9 @@ class RuleReader:
             self._read_collection(properties, [rule for _, rule in rules], selectors, at)
         elif kind == "apply-once":
             self._read_drift(properties, rules, selectors, at)
+        else:
+            field = kind.replace("-", "_")
+            self.rules = msgspec.structs.replace(self.rules, **{field: getattr(self.rules, field) + selectors})
 
     def check_selectors(self, components: Collection[Component]) -> None:
         """Warns of a selector that selects nothing: no condition, or none of these components."""

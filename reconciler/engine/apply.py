@@ -16,7 +16,7 @@ from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
-from reconciler.engine.ownership import origin_of
+from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
@@ -48,6 +48,11 @@ class Prepared(NamedTuple):
     refs: list[ObjectRef]
     origins: list[Origin]
     rules: Rules
+
+    @property
+    def written(self) -> list[ObjectRef]:
+        """Less those that are only read."""
+        return [ref for ref, origin in zip(self.refs, self.origins, strict=True) if not self.rules.only_reads(origin)]
 
 
 class Applier:
@@ -98,14 +103,15 @@ class Applier:
             objection = self.objection(app, ref)
             if objection:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
-        collision = self._collision(app.key, refs)
-        if collision is not None:
-            return collision
-        for ref in refs:
-            self._claims.claim(ref, app.key)
         application = (await self._contents.get(app.key, run.revision)).application
         declared = application.component(component)
-        return Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules)
+        prepared = Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules)
+        collision = self._collision(app.key, prepared.written)
+        if collision is not None:
+            return collision
+        for ref in prepared.written:
+            self._claims.claim(ref, app.key)
+        return prepared
 
     def objection(self, app: Application, ref: ObjectRef) -> str:
         """Why the application may not have that object now; empty when it may (13a)."""
@@ -137,9 +143,7 @@ class Applier:
         try:
             async with asyncio.timeout(_SECONDS):
                 for ref, obj, origin in zip(prepared.refs, prepared.objects, prepared.origins, strict=True):
-                    kept = prepared.rules.drifts(origin).update
-                    told = await self.apply_one(app, ref, obj, always=app.lost, anew=True, kept=kept)
-                    done.append(told | _collected(prepared.rules, origin))
+                    done.append(await self._execute_one(app, ref, obj, prepared.rules, origin))
         except ClusterError as error:
             return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
         except TimeoutError:
@@ -147,6 +151,15 @@ class Applier:
             return Result(value=value, error=f"{ref}: no answer in {_SECONDS:.0f} s", reason="Timeout", retry="backoff", at=self._clock.now())
         value["connection"] = connection(prepared.objects)
         return Result(value=value, at=self._clock.now())
+
+    async def _execute_one(self, app: Application, ref: ObjectRef, obj: JsonObject, rules: Rules, origin: Origin) -> dict[str, Any]:
+        if rules.only_reads(origin):
+            live = await self._read(ref)
+            if live is None:
+                raise ReadOnlyMissingError("it is only read and never made (policy read-only), and it is not there")
+            return {"ref": ref.pack(), "uid": self._observations.note(live).uid, "digest": "", "fields": ""}
+        told = await self.apply_one(app, ref, obj, always=app.lost, anew=True, kept=rules.drifts(origin).update)
+        return told | _collected(rules, origin)
 
     async def apply_one(
         self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False, anew: bool = False, kept: Sequence[str] = ()

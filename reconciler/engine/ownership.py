@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from reconciler.cluster.protocol import Cluster, ConflictError, NotFoundError
+from typing import ClassVar
+
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
 from reconciler.engine.content import ContentError
 from reconciler.engine.contents import Contents
-from reconciler.engine.records import InventoryItem
+from reconciler.engine.records import Content, InventoryItem
 from reconciler.model.application import Component
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_RELEASED, ANNOTATION_REVISION, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_TRAIT, LABEL_UID
+from reconciler.model.outcome import Retry
 from reconciler.model.rules import Origin
 
 _OURS = frozenset({LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID})
+
+
+class ReadOnlyMissingError(ClusterError):
+    """An object that is only read is not there; somebody else may still make it."""
+
+    retry: ClassVar[Retry] = "wait"
+    reason: ClassVar[str] = "ReadOnlyMissing"
 
 
 def origin_of(component: Component, obj: JsonObject) -> Origin:
     """What rules select a rendered object by."""
     meta = obj["metadata"]
     return Origin(component.name, component.type, (meta.get("labels") or {}).get(LABEL_TRAIT, ""), obj["kind"], meta["name"])
+
+
+def managed(content: Content) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """The objects that a revision declares: those that are its own, and those that it only reads."""
+    own: list[ObjectRef] = []
+    read: list[ObjectRef] = []
+    for component in content.application.components:
+        for obj in content.rendered.get(component.id, []):
+            (read if content.application.rules.only_reads(origin_of(component, obj)) else own).append(ObjectRef.of(obj))
+    return own, read
 
 
 async def origin_of_item(contents: Contents, key: AppKey, item: InventoryItem) -> Origin:

@@ -10,10 +10,11 @@ from reconciler.engine.context import Context
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.index import Declared
+from reconciler.engine.ownership import managed
 from reconciler.engine.records import Content, RevisionRecord
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
-from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.identity import JsonObject
 from reconciler.model.names import STATE_LOST_GATE, WORKFLOW_CHANGED_GATE
 from reconciler.model.problem import Problem
 from reconciler.model.run import Commit, Phase, Run
@@ -136,7 +137,7 @@ class Planner:
             revision_digest=revision_digest(declared.digest, {}),
             digest_version=DIGEST_VERSION,
             created_at=context.clock.now(),
-            objects=[ObjectRef.of(obj).pack() for objects in content.rendered.values() for obj in objects],
+            objects=[ref.pack() for ref in managed(content)[0]],
         )
         record = await context.store.create_revision(app.mirror, record, pack(content))
         app.records.append(record)

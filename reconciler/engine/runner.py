@@ -117,7 +117,7 @@ class Runner:
                 self._context.sink.emit(Event("effect", app.key, {"kind": order.effect.kind, "result": found.reason}))
             else:
                 prepared[order.key] = found
-                step.run.step(order.step).intents[order.path].refs = [ref.pack() for ref in found.refs]
+                step.run.step(order.step).intents[order.path].refs = [ref.pack() for ref in found.written]
         return prepared, refused
 
     async def _store(self, app: Application, old: Run, new: Run) -> Run:

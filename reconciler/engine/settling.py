@@ -7,7 +7,7 @@ import msgspec
 from reconciler.engine.applications import Application, applied_something
 from reconciler.engine.context import Context
 from reconciler.engine.observations import Identity
-from reconciler.engine.ownership import origin_of_item
+from reconciler.engine.ownership import managed, origin_of_item
 from reconciler.engine.planning import KEPT_RUNS, Planner, holds
 from reconciler.engine.records import InventoryItem
 from reconciler.model.identity import ObjectRef
@@ -56,12 +56,16 @@ class Settler:
         """Rule 1b: inventory less the objects of all components of that spec and those that this run applied. A restore run prunes
         only what the runs that it undoes created."""
         content = await self._context.contents.get(app.key, run.revision)
-        keep: set[Identity] = {ObjectRef.of(obj).identity for objects in content.rendered.values() for obj in objects}
+        own, read = managed(content)
+        keep: set[Identity] = {ref.identity for ref in own}
+        only_read = {ref.identity for ref in read}
         keep |= {ObjectRef.unpack(ref).identity for step in run.steps for intent in step.intents.values() for ref in intent.refs}
         undone = set(run.undoes)
         dropped = [item for identity, item in app.items.items() if identity not in keep and (run.kind == "deploy" or item.run in undone)]
         for item in dropped:
-            app.items[item.object.identity] = await self._judge(app, item, content.application.rules)
+            judged = await self._judge(app, item, content.application.rules)
+            let_be = item.object.identity in only_read  # what it had, and now only reads, goes on without it
+            app.items[item.object.identity] = msgspec.structs.replace(judged, collect="never") if let_be else judged
         return [item.ref for item in dropped if app.items[item.object.identity].collect != "onAppDelete"]
 
     async def _judge(self, app: Application, item: InventoryItem, rules: Rules) -> InventoryItem:

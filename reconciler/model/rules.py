@@ -76,13 +76,16 @@ class Drift(NamedTuple):
 
 
 class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept.
-    `unhealed`: no drift is healed at all."""
+    """
+    All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept.
+    `unhealed`: no drift is healed at all. `read_only`: objects that are there already and are never written.
+    """
 
     keep_legacy: bool = False
     collect: list[CollectRule] = []
     unhealed: bool = False
     drift: list[DriftRule] = []
+    read_only: list[Selector] = []
 
     def collects(self, origin: Origin) -> CollectRule:
         """When the object is deleted, and how."""
@@ -94,6 +97,9 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.unhealed or rule is None:
             return Drift(rule.paths if rule is not None and rule.on_update else [], ["*"] if self.unhealed else [])
         return Drift(rule.paths if rule.on_update else [], rule.paths if rule.on_keep else [])
+
+    def only_reads(self, origin: Origin) -> bool:
+        return any(selector.selects(origin) for selector in self.read_only)
 
 
 def more_careful(one: Collect, other: Collect) -> Collect:

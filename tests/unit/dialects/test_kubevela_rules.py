@@ -129,3 +129,20 @@ def test_apply_once_that_is_not_enabled_does_nothing_and_says_so(compile_text, e
 def test_a_mistake_in_what_may_drift_is_said_where_it_stands(compile_text, rule, place, message):
     found = errors(compile_text(with_policies(drifting(rule))))
     assert [(field.removeprefix("spec.policies[0].properties."), message in text) for _, field, text in found] == [(place, True)]
+
+
+SELECTING = ["read-only"]
+
+
+@pytest.mark.parametrize("kind", SELECTING)
+def test_policies_of_selectors_alone_are_compiled_to_them(compile_text, kind):
+    item = "{name: %s, type: %s, properties: {rules: [{selector: {resourceNames: [%s]}}]}}"
+    rules = only(compile_text(with_policies(item % ("one", kind, "a"), item % ("two", kind, "b")))).rules
+    assert getattr(rules, kind.replace("-", "_")) == [Selector(names=["a"]), Selector(names=["b"])]
+
+
+@pytest.mark.parametrize("kind", SELECTING)
+def test_policies_of_selectors_alone_have_no_strategy(compile_text, kind):
+    written = f"{{name: one, type: {kind}, properties: {{rules: [{{{WHERE}, strategy: never}}], enable: true}}}}"
+    found = [field for _, field, text in errors(compile_text(with_policies(written))) if "unknown field" in text]
+    assert found == ["spec.policies[0].properties.rules[0].strategy", "spec.policies[0].properties.enable"]
