@@ -59,6 +59,7 @@ RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
             enable=Truth(),
         ),
         "read-only": _policy({}),
+        "take-over": _policy({}),
     }
 )
 

@@ -19,6 +19,7 @@ from reconciler.dialects.sreworks_components import RevisionComponents
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, mappings, read_steps
 from reconciler.model.application import Application, Step, Workflow
 from reconciler.model.outcome import StepType
+from reconciler.model.rules import Rules
 from reconciler.model.run import Run
 
 _LATER: Final = "not available yet"
@@ -144,6 +145,7 @@ def _assemble(document: Document, header: Header, spec: dict[str, Any], componen
         environment=header.environment,
         components=components.compiled(workflow),
         workflow=workflow,
+        rules=Rules(adopts=True),  # upstream asks nobody, and has no policy by which to be told
         references=components.references,
         watched=[*header.watched, *components.watched],
     )

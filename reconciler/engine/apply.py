@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
-from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
+from reconciler.engine.ownership import NotOursError, ReadOnlyMissingError, have_back, objection, origin_of
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
@@ -33,7 +33,7 @@ from reconciler.render.protocol import RenderError
 _SECONDS = 60.0
 _JOB = ("batch", "Job")
 _NOT_APPLIED = {
-    **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther"), "conflict"),
+    **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther", "NotOurs"), "conflict"),
     **dict.fromkeys(("NotAllowed", "Invalid", "Immutable"), "refused"),
 }
 
@@ -55,6 +55,20 @@ class Prepared(NamedTuple):
         return [ref for ref, origin in zip(self.refs, self.origins, strict=True) if not self.rules.only_reads(origin)]
 
 
+class Manner(NamedTuple):
+    """
+    How one object is applied. `always`: also where nothing seems to differ. `anew`: a Job whose template differs, or that has
+    failed, is made anew, so that it runs again. `kept`: paths that stay as they live; `*`: an object that is there and ours is not
+    written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
+    """
+
+    always: bool = False
+    anew: bool = False
+    kept: Sequence[str] = ()
+    adopts: bool = False
+    takes_over: bool = False
+
+
 class Applier:
     """`prepare` reads and checks and changes nothing; `execute` applies. Both answer a failed Result instead of raising."""
 
@@ -68,9 +82,11 @@ class Applier:
         namespaces: Namespaces,
         clock: Clock,
         sink: Sink,
+        knows: Callable[[str], bool],
     ) -> None:
         self._cluster, self._contents, self._observations = cluster, contents, observations
         self._access, self._claims, self._namespaces, self._clock, self._sink = access, claims, namespaces, clock, sink
+        self._knows = knows
 
     async def prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
         """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
@@ -158,24 +174,19 @@ class Applier:
             if live is None:
                 raise ReadOnlyMissingError("it is only read and never made (policy read-only), and it is not there")
             return {"ref": ref.pack(), "uid": self._observations.note(live).uid, "digest": "", "fields": ""}
-        told = await self.apply_one(app, ref, obj, always=app.lost, anew=True, kept=rules.drifts(origin).update)
+        takes_over = app.lost or rules.takes_over(origin)  # what is lost passed a gate of its own (3f)
+        manner = Manner(app.lost, True, rules.drifts(origin).update, rules.adopts, takes_over)
+        told = await self.apply_one(app, ref, obj, manner)
         return told | _collected(rules, origin)
 
-    async def apply_one(
-        self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool = False, anew: bool = False, kept: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """
-        One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
-        event, whatever comes of it. Raises ClusterError.
-
-        `anew`: a Job whose template differs, or that has failed, is made anew, so that it runs again. `kept`: paths that stay as they
-        live; `*`: an object that is there and ours is not written at all.
-        """
+    async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
+        """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
+        event, whatever comes of it. Raises ClusterError."""
         before = self._observations.get(ref)
         try:
-            told = await self._leave(app, ref, obj) if "*" in kept else None
+            told = await self._leave(app, ref, obj) if "*" in manner.kept else None
             if told is None:
-                told = await self._apply(app, ref, obj, always=always, anew=anew, kept=kept)
+                told = await self._apply(app, ref, obj, manner)
         except ClusterError as error:
             self._tell(app, _NOT_APPLIED.get(error.reason, "failed"))
             raise
@@ -192,13 +203,13 @@ class Applier:
         observed = self._observations.note(live)
         return {"ref": ref.pack(), "uid": observed.uid, "digest": content_digest(obj), "fields": observed.fields}
 
-    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, *, always: bool, anew: bool, kept: Sequence[str]) -> dict[str, Any]:
+    async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
         mark = content_digest(obj)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
-        uid = item.uid if item is not None and anew and (ref.group, ref.kind) == _JOB else ""
+        uid = item.uid if item is not None and manner.anew and (ref.group, ref.kind) == _JOB else ""
         failed = bool(uid) and seen is not None and seen.failed
         if (
-            not always
+            not manner.always
             and not failed
             and item is not None
             and seen is not None
@@ -207,11 +218,12 @@ class Applier:
             and seen.owner == app.mirror.uid
         ):
             return {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields}
-        new = (item is None or not item.uid) and seen is None
-        there = await self._read(ref) if new or kept else None
-        created = new and there is None
+        new = (item is None or not item.uid) and (seen is None or seen.owner != app.mirror.uid)
+        there = await self._read(ref) if new or manner.kept else None
+        if new and there is not None:
+            await self._adopt(app, there, manner)
         sent = {**obj, "apiVersion": ref.api_version}
-        sent = with_live(sent, there, kept) if there is not None else sent
+        sent = with_live(sent, there, manner.kept) if there is not None else sent
         try:
             live = await self._renew(app, ref, sent, uid) if failed else await self._send(app, ref, sent)
         except ImmutableError:
@@ -220,7 +232,14 @@ class Applier:
             live = await self._renew(app, ref, sent, uid)
         observed = self._observations.note(live)
         told: dict[str, Any] = {"ref": ref.pack(), "uid": observed.uid, "digest": mark, "fields": observed.fields}
-        return told | {"created": True} if created else told
+        return told | {"created": True} if new and there is None else told
+
+    async def _adopt(self, app: Application, live: JsonObject, manner: Manner) -> None:
+        """Raises NotOursError for an object that the application may not have."""
+        why = "" if manner.takes_over else objection(live, app.key, self._knows, adopts=manner.adopts)
+        if why:
+            raise NotOursError(why)
+        await have_back(self._cluster, live)
 
     async def _send(self, app: Application, ref: ObjectRef, obj: JsonObject) -> JsonObject:
         try:

@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.applications import Application
-from reconciler.engine.apply import content_digest, decorate
+from reconciler.engine.apply import Manner, content_digest, decorate
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
@@ -119,7 +119,7 @@ class Healer:
                 app.items.pop(ref.identity)
                 context.claims.release(ref, app.key)
                 return True
-            told = await context.applier.apply_one(app, ref, obj, always=True, kept=await self._may_drift(app, item))
+            told = await context.applier.apply_one(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item)))
         except (ClusterError, ContentError, RenderError) as error:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
             return False

@@ -8,6 +8,7 @@ from typing import Literal
 from reconciler.cluster.protocol import AlreadyExistsError, Cluster
 from reconciler.engine.applications import Application
 from reconciler.model.identity import AppKey
+from reconciler.model.names import ANNOTATION_RELEASED
 
 Creation = Literal["all", "asked", "none"]
 
@@ -23,7 +24,8 @@ class Namespaces:
         if self._creation == "none" or (self._creation == "asked" and not self._asks(app.key)):
             return False
         try:
-            await self._cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            annotations = {ANNOTATION_RELEASED: str(app.key)}  # it may declare the namespace later
+            await self._cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": annotations}})
         except AlreadyExistsError:
             return True
         return True

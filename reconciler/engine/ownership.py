@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
 from reconciler.engine.content import ContentError
 from reconciler.engine.contents import Contents
+from reconciler.engine.observations import app_labels
 from reconciler.engine.records import Content, InventoryItem
 from reconciler.model.application import Component
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_RELEASED, ANNOTATION_REVISION, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_TRAIT, LABEL_UID
 from reconciler.model.outcome import Retry
 from reconciler.model.rules import Origin
+from reconciler.model.text import one_line
 
 _OURS = frozenset({LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID})
 
@@ -22,6 +25,40 @@ class ReadOnlyMissingError(ClusterError):
 
     retry: ClassVar[Retry] = "wait"
     reason: ClassVar[str] = "ReadOnlyMissing"
+
+
+class NotOursError(ClusterError):
+    """An object that is to be applied is there already and somebody else's."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "NotOurs"
+
+
+def objection(live: JsonObject, app: AppKey, knows: Callable[[str], bool], *, adopts: bool) -> str:
+    """
+    Why an application may not have an object that is there and not in its inventory; empty when it may: one that bears its name,
+    that it released, or that another application which `knows` has dropped (rules 1e, 3f).
+    """
+    meta = live["metadata"]
+    labels = meta.get("labels") or {}
+    if LABEL_UID not in labels:
+        if adopts or (meta.get("annotations") or {}).get(ANNOTATION_RELEASED) == str(app):
+            return ""
+        return "it is there already and belongs to no application; a policy take-over adopts it, read-only leaves it as it is"
+    owner = (labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_APPLICATION, ""))
+    own = app_labels(app, "")
+    if owner == (own[LABEL_NAMESPACE], own[LABEL_APPLICATION]) or knows(labels[LABEL_UID]):
+        return ""
+    return f"it is there already and bears the labels of {one_line('/'.join(owner), 130)}, which is not known here; a policy take-over adopts it"
+
+
+async def have_back(cluster: Cluster, live: JsonObject) -> None:
+    """Takes the note off an object that was released, before it is applied again. Raises ClusterError."""
+    meta = live["metadata"]
+    annotations = meta.get("annotations") or {}
+    if ANNOTATION_RELEASED in annotations:
+        rest = {name: value for name, value in annotations.items() if name != ANNOTATION_RELEASED}
+        await cluster.replace({**live, "metadata": {**meta, "annotations": rest}})
 
 
 def origin_of(component: Component, obj: JsonObject) -> Origin:

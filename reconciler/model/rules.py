@@ -79,6 +79,7 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept.
     `unhealed`: no drift is healed at all. `read_only`: objects that are there already and are never written.
+    `take_over`: objects that may be somebody else's; `adopts`: the family takes what belongs to nobody without being told.
     """
 
     keep_legacy: bool = False
@@ -86,6 +87,8 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
     unhealed: bool = False
     drift: list[DriftRule] = []
     read_only: list[Selector] = []
+    take_over: list[Selector] = []
+    adopts: bool = False
 
     def collects(self, origin: Origin) -> CollectRule:
         """When the object is deleted, and how."""
@@ -100,6 +103,9 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def only_reads(self, origin: Origin) -> bool:
         return any(selector.selects(origin) for selector in self.read_only)
+
+    def takes_over(self, origin: Origin) -> bool:
+        return any(selector.selects(origin) for selector in self.take_over)
 
 
 def more_careful(one: Collect, other: Collect) -> Collect:

@@ -104,7 +104,8 @@ async def test_rule_1b_an_object_that_moves_to_another_component_stays_the_same_
 
 async def test_rule_1b_a_restore_run_prunes_only_what_the_runs_that_it_undoes_created(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
-    first = {"web.yaml": folder_app("web", "m"), "m/a.yaml": config_map("a"), "m/old.yaml": config_map("old")}
+    taken = "  policies: [{name: there, type: take-over, properties: {rules: [{selector: {resourceNames: [there]}}]}}]\n"
+    first = {"web.yaml": folder_app("web", "m") + taken, "m/a.yaml": config_map("a"), "m/old.yaml": config_map("old")}
     async with running(clone, write_back=False) as daemon:
         await push(daemon, clone, first)
         await daemon.synced("web")
