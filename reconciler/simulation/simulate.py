@@ -122,11 +122,12 @@ async def _describe(world: World, status: ApplicationStatus, before: _Before) ->
     app.after = run.run.rpartition("-")[0]
     app.phase, app.reason, app.message = run.phase, run.reason, show(run.message)
     app.changes = [_change(item) for item in await reader.compare(key, running, app.after)]
-    app.gates = [stop for (owner, name, _), stop in world.stops.items() if owner == key and name == run.run]
-    for (owner, name, gate), stop in world.stops.items():
-        made = next((decision for decision in run.decisions if decision.step == gate), None)
-        if (owner, name) == (key, run.run) and made is not None:
-            stop.decision, stop.by = made.verb, "timer" if made.by == "timer" else "decide"
+    for (name, gate), stop in world.stops[key].items():
+        if name == run.run:
+            app.gates.append(stop)
+            made = next((decision for decision in run.decisions if decision.step == gate), None)
+            if made is not None:
+                stop.decision, stop.by = made.verb, "timer" if made.by == "timer" else "decide"
     return app
 
 

@@ -22,14 +22,15 @@ def show(text: str) -> str:
 
 
 class Timeline:
-    """A sink. `start`: what came before is not kept. `failure`: why git could not be read. `on_news` is called when somebody may have to act."""
+    """A sink. `start`: what came before is not kept. `failure`: why git could not be read. `on_gate`, `on_failure`: called when there is one."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self.start = now()
         self.rows: list[Row] = []
         self.failure = ""
-        self.on_news: Callable[[], None] = lambda: None
+        self.on_gate: Callable[[], None] = lambda: None
+        self.on_failure: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
         self.start, self.rows = self._now(), []
@@ -41,9 +42,9 @@ class Timeline:
         fields, app = event.fields, event.app
         if event.kind == "look-failed":
             self.failure = show(str(fields["message"]))
-            self.on_news()
+            self.on_failure()
         elif event.kind == "gate" and fields["waiting"]:
-            self.on_news()
+            self.on_gate()
         elif app is None:
             return
         elif event.kind == "run" and _counts(fields["from"], fields["to"]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.dialects.registry import compile_file, dialects
@@ -34,7 +35,7 @@ class SimulationError(Exception):
 
 
 class World:
-    """`stops`: the gates that waited, by application, run and key of the gate. `warnings`: what could not be done as asked."""
+    """`stops`: the gates that waited, by application, then run and key of the gate. `warnings`: what could not be done as asked."""
 
     def __init__(self, scratch: Scratch, settings: Settings, loop: VirtualLoop) -> None:
         self._scratch, self._loop = scratch, loop
@@ -42,18 +43,18 @@ class World:
         self.timeline = Timeline(self.clock.now)
         self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER)
         self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER)
-        self.stops: dict[tuple[AppKey, str, str], Stop] = {}
+        self.stops: defaultdict[AppKey, dict[tuple[str, str], Stop]] = defaultdict(dict)
         self.warnings: list[str] = []
         self._decided: set[str] = set()
-        self._news = asyncio.Event()
+        self._news, self._halt = asyncio.Event(), asyncio.Event()
         self._begun, self._spent = 0, False
-        self.timeline.on_news = self._news.set
+        self.timeline.on_gate, self.timeline.on_failure = self._news.set, self._halt.set
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         await self.cluster.start()
         task = asyncio.create_task(self.engine.run())
-        task.add_done_callback(lambda _: self._news.set())
+        task.add_done_callback(lambda _: self._halt.set())
         self._task = task
         try:
             yield
@@ -70,9 +71,13 @@ class World:
         self._scratch.move(commit)
         self.engine.look()
         end, self._begun, self._spent = self.clock.monotonic() + seconds, self._loop.turns, False
+        self._halt.clear()
         calm: float | None = None
-        while not self._spent:
-            await self._pass(_MOMENT)
+        while True:
+            self._news.clear()
+            await self._pass(_MOMENT, self._halt)  # all that can be done now is done, whatever comes up meanwhile
+            if self._spent:
+                return "turns"
             if await self._answer(answers):
                 continue
             delay = self.engine.delay()
@@ -86,18 +91,14 @@ class World:
             left = end - self.clock.monotonic()
             if left <= 0:
                 return "until"
-            await self._pass(min(delay, left))
-        return "turns"
+            await self._pass(min(delay, left), self._news)
 
-    async def _pass(self, seconds: float) -> None:
-        """So many seconds, or less where there is news."""
+    async def _pass(self, seconds: float, until: asyncio.Event) -> None:
+        """So many seconds, or less where that event comes. Raises SimulationError where git could not be read."""
         self._loop.call_at_turn(self._begun + _TURNS + _TURNS_EACH * len(self.engine.reader.applications()), self._spend)
-        self._news.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return
+                await until.wait()
         if self._task.done():
             self._task.result()
         if self.timeline.failure:
@@ -105,6 +106,7 @@ class World:
 
     def _spend(self) -> None:
         self._spent = True
+        self._halt.set()
         self._news.set()
 
     # Gates --------------------------------------------------------------------------------------------------------------
@@ -150,15 +152,15 @@ class World:
     async def _note(self, status: ApplicationStatus, gate: GateView) -> None:
         run = status.run
         assert run is not None, "a gate is a run's"
-        place = (status.key, run.id, gate.key.removeprefix(GATE_PREFIX))
-        if place in self.stops:
+        stops, place = self.stops[status.key], (run.id, gate.key.removeprefix(GATE_PREFIX))
+        if place in stops:
             return
         reader = self.engine.reader
         target = reader.rollback_target(status.key)
         back = [_back(change) for change in await reader.compare(status.key, target, gate.revision) if change["applied"]] if target else []
         at = self.timeline.seconds(gate.since)
         message = next((step.message for step in run.steps if step.name == gate.step), "")  # a gate's own message names codes
-        self.stops[place] = Stop(at, gate.step, gate.revision, show(message), Rollback(target, back))
+        stops[place] = Stop(at, gate.step, gate.revision, show(message), Rollback(target, back))
 
 
 def _back(change: JsonObject) -> ObjectChange:

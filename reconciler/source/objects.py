@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ ID = re.compile(r"[0-9a-f]{40}")
 # A tree of a million entries; a commit whose message is larger says nothing to anybody.
 MAX_TREE = 64 * 2**20
 MAX_COMMIT = 2**20
+# Whoever looks up many files asks for the same few folders each time. Together these take 16 MB at most.
+KEPT_FOLDERS, LARGEST_KEPT = 16, 128 * 2**10
 
 
 class Objects:
@@ -30,6 +33,7 @@ class Objects:
         self._path = path
         self._repository = repository
         self._inode = _inode(repository)
+        self._folders: OrderedDict[str, trees.Folder] = OrderedDict()
 
     def repository(self) -> pygit2.Repository:
         """The repository, opened anew where another one was put in its place. Raises UnreadableError where it is gone."""
@@ -60,12 +64,20 @@ class Objects:
         with readable(f"object {oid} cannot be read"):
             return bytes(self.repository().odb.read(oid)[1])
 
-    def folder(self, oid: str) -> dict[str, trees.Entry]:
+    def folder(self, oid: str) -> trees.Folder:
         """The entries of a tree. Raises UnreadableError, also for one over `MAX_TREE` bytes."""
+        if oid in self._folders:
+            self._folders.move_to_end(oid)
+            return self._folders[oid]
         size = self.kind(oid)[1]
         if size > MAX_TREE:
             raise UnreadableError(f"tree {oid} is {size} bytes large, at most {MAX_TREE} are read")
-        return trees.parse(self.read(oid, ObjectType.TREE), oid)
+        folder = trees.parse(self.read(oid, ObjectType.TREE), oid)
+        if size <= LARGEST_KEPT:
+            self._folders[oid] = folder
+            if len(self._folders) > KEPT_FOLDERS:
+                self._folders.popitem(last=False)
+        return folder
 
     def commit(self, oid: str) -> pygit2.Commit:
         kind, size = self.kind(oid)

@@ -1,5 +1,6 @@
 import pytest
 
+from reconciler.source import objects, trees
 from reconciler.source.git import GitSource
 from reconciler.source.protocol import (
     Blob,
@@ -165,3 +166,22 @@ def test_changes_against_a_commit_that_was_forced_away_and_collected_is_an_error
     with pytest.raises(UnreadableError):
         source.changes("f" * 40, source.head().id)
     assert Change("README.md", None, source.blob(source.head().id, "README.md")) in source.changes("", source.head().id)
+
+
+@pytest.mark.parametrize(("largest", "parsed"), [(objects.LARGEST_KEPT, 2), (0, 40)])
+def test_a_folder_is_opened_once_for_all_its_files_unless_it_is_large(clone, monkeypatch, largest, parsed):
+    head = clone.commit({f"apps/a{number}.yaml": f"a: {number}\n" for number in range(20)})
+    opened, parse = [], trees.parse
+    monkeypatch.setattr(objects, "LARGEST_KEPT", largest)
+    monkeypatch.setattr(trees, "parse", lambda data, oid: opened.append(oid) or parse(data, oid))
+    source = GitSource.open(clone.folder)
+    assert len({source.blob(head, f"apps/a{number}.yaml").oid for number in range(20)}) == 20
+    assert len(opened) == parsed
+
+
+def test_no_more_folders_are_kept_than_fit(clone):
+    head = clone.commit({f"f{number}/a.yaml": f"a: {number}\n" for number in range(2 * objects.KEPT_FOLDERS)})
+    source = GitSource.open(clone.folder)
+    for number in range(2 * objects.KEPT_FOLDERS):
+        assert source.blob(head, f"f{number}/a.yaml") is not None
+    assert len(source._objects._folders) == objects.KEPT_FOLDERS
