@@ -124,6 +124,5 @@ class Observer:
         found = {}
         for name, kind in WORKLOADS.items():
             for item in self._client.decode("/v1/objects", list[dict[str, Any]], kind=kind, namespace=SHOP.namespace, name=name):
-                containers = item["spec"]["template"]["spec"]["containers"]
-                found[name] = str(containers[0].get("image", ""))
+                found[name] = next((str(each.get("image", "")) for each in item["spec"]["template"]["spec"].get("containers", ())), "")
         return found
