@@ -60,6 +60,7 @@ RULE_POLICIES: Mapping[str, Record] = MappingProxyType(
         ),
         "read-only": _policy({}),
         "take-over": _policy({}),
+        "shared-resource": _policy({}),
     }
 )
 

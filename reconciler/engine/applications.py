@@ -166,6 +166,7 @@ class Application:
             run=run.name if told.get("created") else before.run if before is not None else "",
             collect=told.get("collect", "onAppUpdate"),
             orphan=told.get("orphan", False),
+            shared=told.get("shared", False),
         )
 
     def refs(self) -> list[ObjectRef]:

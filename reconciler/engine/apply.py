@@ -54,12 +54,18 @@ class Prepared(NamedTuple):
         """Less those that are only read."""
         return [ref for ref, origin in zip(self.refs, self.origins, strict=True) if not self.rules.only_reads(origin)]
 
+    @property
+    def shared(self) -> set[ObjectRef]:
+        """Those that other applications may have as well."""
+        return {ref for ref, origin in zip(self.refs, self.origins, strict=True) if self.rules.shares(origin)}
+
 
 class Manner(NamedTuple):
     """
     How one object is applied. `always`: also where nothing seems to differ. `anew`: a Job whose template differs, or that has
     failed, is made anew, so that it runs again. `kept`: paths that stay as they live; `*`: an object that is there and ours is not
     written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
+    `shared`: another application that shares it may be the one that writes it.
     """
 
     always: bool = False
@@ -67,6 +73,7 @@ class Manner(NamedTuple):
     kept: Sequence[str] = ()
     adopts: bool = False
     takes_over: bool = False
+    shared: bool = False
 
 
 class Applier:
@@ -82,11 +89,11 @@ class Applier:
         namespaces: Namespaces,
         clock: Clock,
         sink: Sink,
-        knows: Callable[[str], bool],
+        owner_of: Callable[[str], AppKey | None],
     ) -> None:
         self._cluster, self._contents, self._observations = cluster, contents, observations
         self._access, self._claims, self._namespaces, self._clock, self._sink = access, claims, namespaces, clock, sink
-        self._knows = knows
+        self._owner_of = owner_of
 
     async def prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
         """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
@@ -122,11 +129,13 @@ class Applier:
         application = (await self._contents.get(app.key, run.revision)).application
         declared = application.component(component)
         prepared = Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules)
-        collision = self._collision(app.key, prepared.written)
+        collision = self._collision(app.key, prepared)
         if collision is not None:
             return collision
         for ref in prepared.written:
-            self._claims.claim(ref, app.key)
+            owner = self._claims.owner(ref)
+            if owner is None or not self._contents.shares_now(owner, ref):
+                self._claims.claim(ref, app.key)
         return prepared
 
     def objection(self, app: Application, ref: ObjectRef) -> str:
@@ -138,17 +147,18 @@ class Applier:
         namespace = ref.namespace if kind.namespaced else ""
         return ObjectRef(kind.served.api_version, ref.kind, namespace, ref.name)
 
-    def _collision(self, key: AppKey, refs: list[ObjectRef]) -> Result | None:
-        """An object that another living application declares is an error that names it (1e)."""
-        for ref in refs:
+    def _collision(self, key: AppKey, prepared: Prepared) -> Result | None:
+        """An object that another living application declares is an error that names it (1e), unless both say that they share it."""
+        shared = prepared.shared
+        for ref in prepared.written:
             owner = self._claims.owner(ref)
             if owner is None or owner == key:
                 continue
             declares = self._contents.declares_now(owner, ref)
             if declares is None:
                 return self._failed("OwnerUnsettled", f"{ref} belongs to {owner}, which is not looked at yet", retry="wait")
-            if declares:
-                return self._failed("OwnedByOther", f"{ref} is declared by {owner} too; an object belongs to one application")
+            if declares and not (ref in shared and self._contents.shares_now(owner, ref)):
+                return self._failed("OwnedByOther", f"{ref} is declared by {owner} too, and not both say that they share it")
         return None
 
     async def execute(self, app: Application, prepared: Prepared) -> Result:
@@ -175,16 +185,16 @@ class Applier:
                 raise ReadOnlyMissingError("it is only read and never made (policy read-only), and it is not there")
             return {"ref": ref.pack(), "uid": self._observations.note(live).uid, "digest": "", "fields": ""}
         takes_over = app.lost or rules.takes_over(origin)  # what is lost passed a gate of its own (3f)
-        manner = Manner(app.lost, True, rules.drifts(origin).update, rules.adopts, takes_over)
+        manner = Manner(app.lost, True, rules.drifts(origin).update, rules.adopts, takes_over, rules.shares(origin))
         told = await self.apply_one(app, ref, obj, manner)
-        return told | _collected(rules, origin)
+        return told | ({"shared": True} if manner.shared else {}) | _collected(rules, origin)
 
     async def apply_one(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
         """One object; nothing is sent when the stored digest and our managedFields entry say that nothing differs (10a). Told as an
         event, whatever comes of it. Raises ClusterError."""
         before = self._observations.get(ref)
         try:
-            told = await self._leave(app, ref, obj) if "*" in manner.kept else None
+            told = await self._leave(app, ref, obj, manner)
             if told is None:
                 told = await self._apply(app, ref, obj, manner)
         except ClusterError as error:
@@ -195,13 +205,23 @@ class Applier:
         self._tell(app, "unchanged" if same else "created" if "created" in told else "changed")
         return told
 
-    async def _leave(self, app: Application, ref: ObjectRef, obj: JsonObject) -> dict[str, Any] | None:
-        """What is told of an object of ours that stays as it lives; None where it is not there or not ours."""
-        live = await self._read(ref)
-        if live is None or (live["metadata"].get("labels") or {}).get(LABEL_UID) != app.mirror.uid:
+    async def _leave(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any] | None:
+        """What is told of an object that stays as it lives: one of ours that may drift, or a shared one that another application
+        writes, of which no fields are ours; None for all others."""
+        live = await self._read(ref) if manner.shared or "*" in manner.kept else None
+        if live is None:
+            return None
+        owner = (live["metadata"].get("labels") or {}).get(LABEL_UID, "")
+        ours = owner == app.mirror.uid
+        if not (ours and "*" in manner.kept) and not (manner.shared and not ours and self.is_shared_by(owner, ref)):
             return None
         observed = self._observations.note(live)
-        return {"ref": ref.pack(), "uid": observed.uid, "digest": content_digest(obj), "fields": observed.fields}
+        return {"ref": ref.pack(), "uid": observed.uid, "digest": content_digest(obj), "fields": observed.fields if ours else ""}
+
+    def is_shared_by(self, owner: str, ref: ObjectRef) -> bool:
+        """Whether the application of that uid shares the object now, or may: in doubt it is left to it."""
+        key = self._owner_of(owner)
+        return key is not None and self._contents.shares_now(key, ref) is not False
 
     async def _apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
         mark = content_digest(obj)
@@ -236,7 +256,7 @@ class Applier:
 
     async def _adopt(self, app: Application, live: JsonObject, manner: Manner) -> None:
         """Raises NotOursError for an object that the application may not have."""
-        why = "" if manner.takes_over else objection(live, app.key, self._knows, adopts=manner.adopts)
+        why = "" if manner.takes_over else objection(live, app.key, self._owner_of, adopts=manner.adopts)
         if why:
             raise NotOursError(why)
         await have_back(self._cluster, live)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from reconciler.engine.applications import Application
 from reconciler.engine.index import Index
-from reconciler.engine.records import Content
+from reconciler.engine.records import Content, RevisionRecord
 from reconciler.engine.store import Store
 from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component
@@ -95,10 +95,22 @@ class Contents:
 
     def declared_now(self, key: AppKey) -> list[str] | None:
         """Packed refs of what an application's head declares; None while its head has no revision yet (it comes soon)."""
+        record = self._record_now(key)
+        return [] if record is None else None if record == "soon" else record.objects
+
+    def shares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
+        """Whether an application's head declares that object and lets others have it as well; None as above."""
+        record = self._record_now(key)
+        if record is None or record == "soon":
+            return None if record else False
+        return any(ObjectRef.unpack(packed).identity == ref.identity for packed in record.shared)
+
+    def _record_now(self, key: AppKey) -> RevisionRecord | Literal["soon"] | None:
+        """The revision of an application's head; None where it has none, and `soon` where it is not made yet."""
         entry, app = self._index.entries.get(key), self._known(key)
         if entry is None or app is None or (entry.missing and not entry.doubt):
-            return []
-        return next((record.objects for record in reversed(app.records) if record.digest == entry.declared.digest), None)
+            return None
+        return next((record for record in reversed(app.records) if record.digest == entry.declared.digest), "soon")
 
     def declares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
         """Whether an application's head declares that object; None as above."""

@@ -90,7 +90,7 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.__contains__),
+            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.get),
             claims=claims,
             machine=Machine(types),
             apps=apps,

@@ -45,7 +45,7 @@ class Healer:
         ):
             return
         doomed = set(app.mirror.doomed)
-        drifted = [item for item in app.items.values() if item.fields and item.ref not in doomed and self._differs(app, item)]
+        drifted = [item for item in app.items.values() if (item.fields or item.shared) and item.ref not in doomed and self._differs(app, item)]
         drifted = [item for item in drifted if not await self._tolerates(app, item)]
         now = context.clock.monotonic()
         if app.heals and now >= app.heal_pause + _CALM:
@@ -74,6 +74,8 @@ class Healer:
     def _differs(self, app: Application, item: InventoryItem) -> bool:
         """Our own managedFields entry changed, or the object is gone (10a), and it is not known yet that this may be."""
         seen = self._context.observations.get(item.object)
+        if item.shared and seen is not None and seen.owner != app.mirror.uid:
+            return not self._context.applier.is_shared_by(seen.owner, item.object)  # who wrote it shares it no more: it is ours to write
         now = seen.fields if seen is not None else _GONE
         return now not in (item.fields, app.tolerated.get(item.object.identity))
 
@@ -119,7 +121,7 @@ class Healer:
                 app.items.pop(ref.identity)
                 context.claims.release(ref, app.key)
                 return True
-            told = await context.applier.apply_one(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item)))
+            told = await context.applier.apply_one(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item), shared=item.shared))
         except (ClusterError, ContentError, RenderError) as error:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
             return False

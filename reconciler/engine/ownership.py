@@ -34,10 +34,10 @@ class NotOursError(ClusterError):
     reason: ClassVar[str] = "NotOurs"
 
 
-def objection(live: JsonObject, app: AppKey, knows: Callable[[str], bool], *, adopts: bool) -> str:
+def objection(live: JsonObject, app: AppKey, owner_of: Callable[[str], AppKey | None], *, adopts: bool) -> str:
     """
     Why an application may not have an object that is there and not in its inventory; empty when it may: one that bears its name,
-    that it released, or that another application which `knows` has dropped (rules 1e, 3f).
+    that it released, or that another application has dropped, which `owner_of` knows by its uid (rules 1e, 3f).
     """
     meta = live["metadata"]
     labels = meta.get("labels") or {}
@@ -47,7 +47,7 @@ def objection(live: JsonObject, app: AppKey, knows: Callable[[str], bool], *, ad
         return "it is there already and belongs to no application; a policy take-over adopts it, read-only leaves it as it is"
     owner = (labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_APPLICATION, ""))
     own = app_labels(app, "")
-    if owner == (own[LABEL_NAMESPACE], own[LABEL_APPLICATION]) or knows(labels[LABEL_UID]):
+    if owner == (own[LABEL_NAMESPACE], own[LABEL_APPLICATION]) or owner_of(labels[LABEL_UID]) is not None:
         return ""
     return f"it is there already and bears the labels of {one_line('/'.join(owner), 130)}, which is not known here; a policy take-over adopts it"
 
@@ -75,6 +75,13 @@ def managed(content: Content) -> tuple[list[ObjectRef], list[ObjectRef]]:
         for obj in content.rendered.get(component.id, []):
             (read if content.application.rules.only_reads(origin_of(component, obj)) else own).append(ObjectRef.of(obj))
     return own, read
+
+
+def shared(content: Content) -> list[ObjectRef]:
+    """The objects of a revision that other applications may have as well."""
+    rules = content.application.rules
+    found = [(component, obj) for component in content.application.components for obj in content.rendered.get(component.id, [])]
+    return [ObjectRef.of(obj) for component, obj in found if rules.shares(origin_of(component, obj))]
 
 
 async def origin_of_item(contents: Contents, key: AppKey, item: InventoryItem) -> Origin:

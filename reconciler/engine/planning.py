@@ -10,7 +10,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.index import Declared
-from reconciler.engine.ownership import managed
+from reconciler.engine.ownership import managed, shared
 from reconciler.engine.records import Content, RevisionRecord
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
@@ -138,6 +138,7 @@ class Planner:
             digest_version=DIGEST_VERSION,
             created_at=context.clock.now(),
             objects=[ref.pack() for ref in managed(content)[0]],
+            shared=[ref.pack() for ref in shared(content)],
         )
         record = await context.store.create_revision(app.mirror, record, pack(content))
         app.records.append(record)

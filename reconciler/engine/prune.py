@@ -74,7 +74,10 @@ class Pruner:
         adopted = set()
         for key in context.apps.keys() - {app.key}:
             near = [packed for packed in context.contents.declared_now(key) or () if packed.rpartition("|")[2] in names]
-            adopted |= wanted.intersection(ObjectRef.unpack(packed).identity for packed in near)
+            also = wanted.intersection(ObjectRef.unpack(packed).identity for packed in near)
+            adopted |= also
+            if any(app.items[identity].shared for identity in also):
+                context.hint(key)  # who shares it writes it from now on
         for item in items:
             if item.object.identity in adopted:
                 app.items.pop(item.object.identity, None)

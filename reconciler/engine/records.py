@@ -19,7 +19,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 
     `revision`, `component`, `partition`, `content`: where the applied object can be read again (7g). `run`: the run that first
     created it, empty where it was there before (1b). `uid` empty: an apply was intended and its answer is not known.
-    `collect`, `orphan`: when it is deleted, and whether what belongs to it stays, by the rules under which it was applied.
+    `collect`, `orphan`: when it is deleted, and whether what belongs to it stays, by the rules under which it was applied. `shared`:
+    other applications may have it as well; `fields` is empty while another one writes it.
     """
 
     ref: str
@@ -33,6 +34,7 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
     run: str = ""
     collect: Collect = "onAppUpdate"
     orphan: bool = False
+    shared: bool = False
 
     @property
     def object(self) -> ObjectRef:
@@ -40,7 +42,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 
 
 class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares."""
+    """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares;
+    `shared`: those of them that other applications may have as well."""
 
     number: int
     name: str
@@ -52,6 +55,7 @@ class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     created_at: datetime | None = None
     parts: list[str] = []
     objects: list[str] = []
+    shared: list[str] = []
 
 
 class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -78,8 +78,9 @@ class Drift(NamedTuple):
 class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     All rules of an application. Of several that select one object the first counts. `keep_legacy`: what is dropped is kept.
-    `unhealed`: no drift is healed at all. `read_only`: objects that are there already and are never written.
-    `take_over`: objects that may be somebody else's; `adopts`: the family takes what belongs to nobody without being told.
+    `unhealed`: no drift is healed at all. `read_only`: objects that are there already and are never written. `shared_resource`:
+    objects that other applications may have as well. `take_over`: objects that may be somebody else's; `adopts`: the family takes
+    what belongs to nobody without being told.
     """
 
     keep_legacy: bool = False
@@ -87,6 +88,7 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
     unhealed: bool = False
     drift: list[DriftRule] = []
     read_only: list[Selector] = []
+    shared_resource: list[Selector] = []
     take_over: list[Selector] = []
     adopts: bool = False
 
@@ -103,6 +105,9 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def only_reads(self, origin: Origin) -> bool:
         return any(selector.selects(origin) for selector in self.read_only)
+
+    def shares(self, origin: Origin) -> bool:
+        return any(selector.selects(origin) for selector in self.shared_resource)
 
     def takes_over(self, origin: Origin) -> bool:
         return any(selector.selects(origin) for selector in self.take_over)

@@ -116,7 +116,9 @@ _ENDS: Final[Mapping[str, Words]] = MappingProxyType(
     {
         "HealthTimeout": Words("", "`{help}` may tell why", "reconciler cluster events"),
         "NotAllowed": Words("", "what may go where is the operator's to say (`access` of the settings)"),
-        "OwnedByOther": Words("", "take the object out of one of the two"),
+        "OwnedByOther": Words("", "take the object out of one of the two, or let a policy `shared-resource` of each select it"),
+        "NotOurs": Words("", "let a policy `take-over` select the object, or give it another name"),
+        "ReadOnlyMissing": Words("", "make the object, or take it out of the policy `read-only`"),
         "OwnerUnsettled": Words("", "`{help}` may tell whose it is", "reconciler status"),
         "NamespaceMissing": Words("", "create the namespace, or annotate {path} with {help}", f'{CREATE_NAMESPACE}: "true"'),
         "RestoreFailed": Words("", "`{help}` may tell why", "reconciler cluster events"),

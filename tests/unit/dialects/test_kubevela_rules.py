@@ -131,7 +131,7 @@ def test_a_mistake_in_what_may_drift_is_said_where_it_stands(compile_text, rule,
     assert [(field.removeprefix("spec.policies[0].properties."), message in text) for _, field, text in found] == [(place, True)]
 
 
-SELECTING = ["read-only", "take-over"]
+SELECTING = ["read-only", "take-over", "shared-resource"]
 
 
 @pytest.mark.parametrize("kind", SELECTING)
