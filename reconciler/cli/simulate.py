@@ -45,10 +45,12 @@ def command(
     """
     from reconciler.simulation.answers import parse_answer
     from reconciler.simulation.simulate import Request
+    from reconciler.source.trees import normalise
 
     try:
         answers = tuple(parse_answer(text) for text in decisions)
         seconds = parse_duration(until).total_seconds()
+        paths = normalise(paths)
     except ValueError as error:
         raise UsageError(str(error)) from None
     report = _simulate(Request(repo, commit, start, answers, seconds, paths, cluster_scoped))
@@ -73,7 +75,7 @@ def _simulate(request: Request) -> Report:
     try:
         with _silent():
             return simulate(request)
-    except (NotARepositoryError, ValueError) as error:
+    except NotARepositoryError as error:
         raise UsageError(str(error)) from None
     except (RefMissingError, EmptyRepositoryError) as error:
         raise NotFoundError(str(error)) from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from reconciler.cli.simulation_text import describe, offset, summarise
-from reconciler.model.run import Phase
+from reconciler.cli.simulation_text import describe, offset, summarise, waiting_gates
 from reconciler.model.text import one_line
 from reconciler.simulation.report import Application, Report
 
@@ -39,7 +38,7 @@ def write_markdown(report: Report) -> Iterator[str]:
 
 def _row(app: Application) -> str:
     counts = [f"{mark}{sum(change.change == word for change in app.changes)}" for mark, word in (("+", "added"), ("~", "changed"), ("−", "removed"))]
-    stops = [f"{quote(gate.step)} {offset(gate.at)}" for gate in app.gates if app.phase == Phase.WAITING and not gate.decision]
+    stops = [f"{quote(gate.step)} {offset(gate.at)}" for gate in waiting_gates(app)]
     moves = quote(f"{app.before or 'new'} → {app.after}") if app.after else ""
     cells = [quote(f"{app.namespace}/{app.application}"), moves, app.phase, " ".join(counts), ", ".join(stops)]
     return f"| {' | '.join(cells)} |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 
 from reconciler.cli.output import MARKS, print_line, print_table
@@ -28,6 +29,14 @@ def print_report(report: Report) -> None:
             print_line(line)
     print_line("")
     print_line(summarise(report))
+    gate = next((f"{app.namespace}/{app.application}/{gate.step}" for app in report.applications for gate in waiting_gates(app)), "")
+    if gate:
+        print_line(f"What follows when somebody decides: --decide {shlex.quote(gate)}=continue, =rollback or =end")
+
+
+def waiting_gates(app: Application) -> list[Stop]:
+    """Those that wait in the end."""
+    return [gate for gate in app.gates if app.phase == Phase.WAITING and not gate.decision]
 
 
 def describe(app: Application) -> Iterator[str]:

@@ -93,6 +93,13 @@ def test_rule_13e_manifests_put_no_markup_into_the_comment_of_a_pull_request():
     assert "\nnext line" not in text
 
 
+def test_the_option_that_answers_the_gate_that_waits_is_named(call, tmp_path):
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1", gate=True)})
+    assert "--decide default/web/approve=continue" in call("simulate", clone.path).out
+    assert "--decide" not in call("simulate", clone.path, "--decide", "default/web/approve=continue").out
+
+
 def test_what_is_quoted_reads_as_it_was_written():
     assert html.unescape(quote("a|b <c> *d* é")) == "<code>a|b <c> *d* é</code>"
 
