@@ -144,13 +144,17 @@ class Engine:
         for mirror in await store.mirrors():
             context.apps[mirror.key] = Application(mirror)
             self._by_uid[mirror.uid] = mirror.key
-        for key, record in await store.revisions():
-            if key in context.apps:
-                context.apps[key].records.append(record)
+        for owner, record in await store.revisions():
+            if owner in self._by_uid:
+                context.apps[self._by_uid[owner]].records.append(record)
+        orphaned = set()
         async for run in store.runs():
-            app = context.apps.get(AppKey.parse(run.app))
-            if app is not None:
-                app.runs.append(run)
+            if run.owner in self._by_uid:
+                context.apps[self._by_uid[run.owner]].runs.append(run)
+            else:
+                orphaned.add(run.owner)
+        for owner in orphaned:
+            await store.release_runs(owner)
         for trace in await context.observations.load():
             self._reconciler.traces.setdefault((trace.namespace, trace.application), []).append(trace)
         for app in context.apps.values():

@@ -7,6 +7,7 @@ import msgspec
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.conditions import gather_conditions
+from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.gatekeeping import find_late, gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.index import Entry
@@ -82,7 +83,10 @@ class Publisher:
         run = app.open_run()
         if run is None or run.phase is Phase.ROLLING_BACK or not any(step.phase is Phase.WAITING for step in run.steps):
             return []
-        workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
+        try:
+            workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
+        except ContentError:  # somebody deleted the revision: its run is stalled, and that is what can be shown of it
+            return []
         return gate_views(waiting_gates(self._context.cluster_id, app, run, workflow), run)
 
     def _note_remarks(self, app: Application, entry: Entry | None) -> None:

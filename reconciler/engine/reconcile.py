@@ -183,12 +183,14 @@ async def reload_application(context: Context, app: Application) -> Application 
     """The application as it is stored now; None where its mirror is gone."""
     store = context.store
     mirror = await store.mirror(app.key)
+    if mirror is None or mirror.uid != app.mirror.uid:
+        await store.release_runs(app.mirror.uid)
     if mirror is None:
         context.apps.pop(app.key, None)
         return None
     fresh = Application(mirror)
-    fresh.records = sorted((record for _, record in await store.revisions(mirror)), key=lambda record: record.number)
-    fresh.runs = sorted([run async for run in store.runs(mirror)], key=lambda run: str(run.created_at))
+    fresh.records = sorted((record for _, record in await store.revisions(mirror.uid)), key=lambda record: record.number)
+    fresh.runs = sorted([run async for run in store.runs(mirror.uid)], key=lambda run: str(run.created_at))
     fresh.fold_unsettled()
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
     context.apps[app.key] = fresh

@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from reconciler.cluster.protocol import AlreadyExistsError, Cluster, NotFoundError
+from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictError, NotFoundError
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRecord
 from reconciler.model.canonical import canonical
@@ -45,9 +46,9 @@ class Store:
     def _object(self, kind: str, name: str, **parts: Any) -> JsonObject:
         return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"namespace": self.namespace, "name": name}, **parts}
 
-    async def _all(self, kind: str, of: Mirror | None = None) -> AsyncIterator[JsonObject]:
-        """Those of one application, or of all."""
-        page, labels = "", {LABEL_UID: of.uid} if of is not None else None
+    async def _all(self, kind: str, owner: str = "") -> AsyncIterator[JsonObject]:
+        """Those of one mirror, by its uid, or of all."""
+        page, labels = "", {LABEL_UID: owner} if owner else None
         while True:
             found = await self._cluster.list(_gvk(kind), self.namespace, labels, page=page)
             for item in found.items:
@@ -133,10 +134,9 @@ class Store:
 
     # Revisions ------------------------------------------------------------------------------------------------------
 
-    async def revisions(self, of: Mirror | None = None) -> list[tuple[AppKey, RevisionRecord]]:
-        """Of one application, or of all; in the order of their names."""
-        found = self._all("ApplicationRevision", of)
-        return [(AppKey(obj["spec"]["namespace"], obj["spec"]["application"]), _record(obj)) async for obj in found]
+    async def revisions(self, owner: str = "") -> list[tuple[str, RevisionRecord]]:
+        """Of one mirror, by its uid, or of all; each with the uid of its mirror, in the order of their names."""
+        return [(_owner_of(obj), _record(obj)) async for obj in self._all("ApplicationRevision", owner)]
 
     async def create_revision(self, mirror: Mirror, record: RevisionRecord, packed: Packed) -> RevisionRecord:
         """Parts first (named by content, so that a crash leaves nothing half), then the revision. Raises AlreadyExistsError."""
@@ -194,10 +194,17 @@ class Store:
 
     # Runs -----------------------------------------------------------------------------------------------------------
 
-    async def runs(self, of: Mirror | None = None) -> AsyncIterator[Run]:
-        """Of one application, or of all."""
-        async for obj in self._all("WorkflowRun", of):
+    async def runs(self, owner: str = "") -> AsyncIterator[Run]:
+        """Of one mirror, by its uid, or of all; `Run.owner` names it."""
+        async for obj in self._all("WorkflowRun", owner):
             yield await self._run(obj)
+
+    async def release_runs(self, owner: str) -> None:
+        """Lets the runs of a mirror that is gone go with it: there is no application any more to terminate them for (3f, 3g)."""
+        async for obj in self._all("WorkflowRun", owner):
+            if obj["metadata"].pop("finalizers", None):
+                with suppress(ConflictError, NotFoundError):
+                    await self._cluster.replace(obj)
 
     async def create_run(self, mirror: Mirror, run: Run) -> Run:
         """Raises AlreadyExistsError. The first intents are already in it (rule 3d)."""
@@ -284,6 +291,10 @@ def _mirror(obj: JsonObject) -> Mirror:
     mirror = msgspec.convert({**(obj.get("status") or {}), "namespace": namespace, "name": name}, Mirror)
     mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
     return mirror
+
+
+def _owner_of(obj: JsonObject) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(LABEL_UID, ""))
 
 
 def _record(obj: JsonObject) -> RevisionRecord:

@@ -1,12 +1,16 @@
 """Rule 4 on real commits: which approval opens which gate, and what every other one comes to."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from reconciler.model.identity import ObjectRef
-from reconciler.model.names import API_VERSION
+from reconciler.cluster.embedded.cluster import EmbeddedCluster
+from reconciler.cluster.protocol import NotFoundError
+from reconciler.daemon import SystemClock
+from reconciler.model.identity import GVK, ObjectRef
+from reconciler.model.names import GROUP
 from tests.integration.harness import Clone, Daemon, config_map_app, running
 from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, runs, value
 
@@ -302,13 +306,18 @@ async def test_rule_4a_of_two_gates_that_wait_each_has_its_own_code(tmp_path: Pa
         await daemon.synced("web")
 
 
-async def forget(daemon: Daemon, namespace: str, name: str) -> None:
-    """All state of one application is lost."""
-    await daemon.cluster.delete(ObjectRef(API_VERSION, "Application", "reconciler-system", f"{namespace}.{name}"))
-    for kind in ("ApplicationRevision", "WorkflowRun"):
-        for obj in (await daemon.cluster.list((await daemon.cluster.lookup(kind)).served, "reconciler-system")).items:
-            if obj["spec"]["application"] == name and obj["spec"]["namespace"] == namespace:
-                await daemon.cluster.delete(ObjectRef.of(obj))
+async def forget(state: str, namespace: str, name: str) -> None:
+    """All state of one application is lost, while no daemon runs."""
+    cluster = EmbeddedCluster(state, SystemClock())
+    await cluster.start()
+    try:
+        for kind in ("Application", "ApplicationRevision", "WorkflowRun"):
+            for obj in (await cluster.list(GVK(GROUP, "v1alpha1", kind), "reconciler-system")).items:
+                if obj["spec"]["application"] == name and obj["spec"]["namespace"] == namespace:
+                    with suppress(NotFoundError):
+                        await cluster.delete(ObjectRef.of(obj))
+    finally:
+        await cluster.close()
 
 
 async def test_rule_3f_4b_after_state_was_lost_nothing_is_touched_until_a_continue_with_its_code(tmp_path: Path) -> None:
@@ -323,7 +332,7 @@ async def test_rule_3f_4b_after_state_was_lost_nothing_is_touched_until_a_contin
         await daemon.synced("web")
         clone.push({"web.yaml": app("3", approve=f"{old}, rollback@abcdef012345")})
         await daemon.waiting("web", revision="web-v3")
-        await forget(daemon, "default", "web")
+    await forget(state, "default", "web")
     async with running(clone, state) as daemon:
         gate = (await daemon.waiting("web")).gate
         assert gate is not None
