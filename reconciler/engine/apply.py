@@ -29,6 +29,7 @@ from reconciler.render.connection import connection
 from reconciler.render.drift import with_live
 from reconciler.render.partition import with_partition
 from reconciler.render.protocol import RenderError
+from reconciler.workflow.facts import Order
 
 _SECONDS = 60.0
 _JOB = ("batch", "Job")
@@ -95,9 +96,9 @@ class Applier:
         self._access, self._claims, self._namespaces, self._clock, self._sink = access, claims, namespaces, clock, sink
         self._owner_of = owner_of
 
-    async def prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
+    async def prepare(self, app: Application, run: Run, order: Order) -> Prepared | Result:
         """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
-        prepared = await self._prepare(app, run, effect)
+        prepared = await self._prepare(app, run, order.effect)
         if isinstance(prepared, Result):
             self._tell(app, _NOT_APPLIED.get(prepared.reason, "failed"))
         return prepared

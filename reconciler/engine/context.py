@@ -13,6 +13,7 @@ from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
+from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
 from reconciler.engine.observations import Observations
 from reconciler.engine.store import Store
@@ -56,6 +57,7 @@ class Context:
     contents: Contents
     observations: Observations
     applier: Applier
+    executors: Executors
     claims: Claims
     machine: Machine
     apps: dict[AppKey, Application]

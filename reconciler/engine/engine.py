@@ -18,6 +18,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
+from reconciler.engine.executors import Executor, Executors
 from reconciler.engine.index import Declared, Index, Look
 from reconciler.engine.namespaces import Creation, Namespaces
 from reconciler.engine.observations import Observations
@@ -55,7 +56,7 @@ class Options:
 
 
 class Engine:
-    """Everything that it needs is handed in; `daemon.py` does so, and tests do."""
+    """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside `apply`."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Engine:
         clock: Clock,
         sink: Sink,
         options: Options,
+        executors: Mapping[str, Executor] | None = None,
     ) -> None:
         self._clock, self._sink, self._source = clock, sink, source
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
@@ -80,6 +82,7 @@ class Engine:
         contents = Contents(store, renderer, index, apps.get)
         claims = Claims()
         namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
+        applier = Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.get)
         self._context = Context(
             cluster=cluster,
             cluster_id="",
@@ -90,7 +93,8 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.get),
+            applier=applier,
+            executors=Executors({"apply": applier, **(executors or {})}),
             claims=claims,
             machine=Machine(types),
             apps=apps,

@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 from reconciler.engine.applications import Application
-from reconciler.engine.apply import Prepared
 from reconciler.engine.context import Context
+from reconciler.engine.executors import Planned
 from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
@@ -104,14 +104,14 @@ class Runner:
             restored=restored,
         )
 
-    async def _prepare(self, app: Application, step: Advance) -> tuple[dict[str, Prepared], dict[str, Result]]:
-        """Reads what each order is about to apply, and notes it in its intent before that is stored (rule 3d)."""
-        prepared: dict[str, Prepared] = {}
+    async def _prepare(self, app: Application, step: Advance) -> tuple[dict[str, Planned], dict[str, Result]]:
+        """Reads what each order is about to do, and notes what it applies in its intent before that is stored (rule 3d)."""
+        prepared: dict[str, Planned] = {}
         refused: dict[str, Result] = {}
         for order in step.orders:
             if order.key in app.tasks:
                 continue
-            found = await self._context.applier.prepare(app, step.run, order.effect)
+            found = await self._context.executors.of(order.effect.kind).prepare(app, step.run, order)
             if isinstance(found, Result):
                 refused[order.key] = found
                 self._context.sink.emit(Event("effect", app.key, {"kind": order.effect.kind, "result": found.reason}))
@@ -133,12 +133,12 @@ class Runner:
             return stored
         return old
 
-    async def _execute(self, app: Application, order: Order, prepared: Prepared) -> None:
+    async def _execute(self, app: Application, order: Order, planned: Planned) -> None:
         """The effect, whatever comes of it: its result waits in `app.results` until the run has it."""
         context = self._context
         start = context.clock.monotonic()
         try:
-            result = await context.applier.execute(app, prepared)
+            result = await context.executors.of(order.effect.kind).execute(app, planned)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # 8b: a broken effect is a failed one

@@ -246,6 +246,8 @@ class Store:
             for result in (step.get("results") or {}).values():
                 if len(canonical(result.get("value") or {})) > RESULT_LIMIT:
                     result["value"] = {"part": await self._side(mirror, result["value"], secret=False)}
+        if state.get("shared"):
+            state["shared"] = [{"step": "", "values": {"secret": await self._side(mirror, {"shared": state["shared"]}, secret=True)}}]
         return state
 
     async def _side(self, mirror: Mirror, value: JsonObject, *, secret: bool) -> str:
@@ -265,6 +267,8 @@ class Store:
             for result in (step.get("results") or {}).values():
                 if set(result.get("value") or {}) == {"part"}:
                     result["value"] = await self._read_side(result["value"]["part"], secret=False)
+        if state.get("shared"):
+            state["shared"] = (await self._read_side(state["shared"][0]["values"]["secret"], secret=True))["shared"]
         run = msgspec.convert(state, Run)
         run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
         run.order = "terminate" if obj["metadata"].get("deletionTimestamp") and not run.phase.final else run.order

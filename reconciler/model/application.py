@@ -10,6 +10,7 @@ from reconciler.model.identity import AppKey
 from reconciler.model.rules import Rules
 
 Mode = Literal["StepByStep", "DAG"]
+OnFailure = Literal["stop", "visit", "undo"]
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,13 +56,45 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
     policies: list[str] = []
 
 
+class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    How a failure that may pass is tried again. None: what the workflow says, and where it says nothing, the daemon.
+
+    `limit`: tries after the first one; below 0 without end. `period`: seconds before the first of them. `factor`: how many times longer each
+    pause is than the one before. `cap`: seconds, the longest pause.
+    """
+
+    limit: int | None = None
+    period: float | None = None
+    factor: float | None = None
+    cap: float | None = None
+
+
+class Need(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a step waits for of another: that it has come to `phase` (one of ours), and that its resource is `resource`, where given."""
+
+    step: str
+    phase: str = "Succeeded"
+    resource: str = ""
+
+
+class Callback(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is told of each change of the run and its steps. `ignore_not_found`: a 404 counts as told."""
+
+    url: str
+    ignore_not_found: bool = True
+
+
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     One step of the workflow.
 
     `type` is the name of a step type (`steps/`), already mapped from the family's own word. `key` is the gate key
     (rule 4f), unique in the workflow. `given`: the name was written by a person, not generated. `components`: ids of the
-    components it applies, in order. `properties`: what the step type reads, validated.
+    components it applies, in order. `properties`: what the step type reads, validated. `needs`: of those in `depends_on`, what is waited
+    for where it is not their success. `condition`: `if`, as written. `timeout`: seconds from its first start, 0 without one. `group`: key of
+    the step that it belongs to; `mode`: of the steps that belong to this one. `retry`, `undo_retry`: of running and of undoing it.
+    `sync`: seconds between two looks at what it made, 0 for none.
     """
 
     name: str
@@ -73,11 +106,33 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     depends_on: list[str] = []
     inputs: list[Input] = []
     outputs: list[Output] = []
+    needs: list[Need] = []
+    condition: str = ""
+    timeout: float = 0.0
+    group: str = ""
+    mode: Mode = "DAG"
+    retry: Retry = Retry()
+    undo_retry: Retry = Retry()
+    sync: float = 0.0
 
 
 class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    `steps`: in the order written, those of a group right behind it. `on_failure`: when a step has failed for good, nothing new starts
+    (`stop`), the others are still visited, most of them to be skipped (`visit`), or what was done is undone in reverse order (`undo`).
+    `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
+    `always_removed`: it goes when it is removed from git also where undoing it failed.
+    """
+
     mode: Mode = "StepByStep"
     steps: list[Step] = []
+    on_failure: OnFailure = "stop"
+    retry: Retry = Retry()
+    undo_retry: Retry = Retry()
+    queue: str = ""
+    callback: Callback | None = None
+    parameters: dict[str, Any] = {}
+    always_removed: bool = False
 
 
 class Environment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -78,18 +78,24 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """`outputs`: what the step exports, `{component, objects, connection{host, port, secretRef}}` for apply steps."""
+    """`outputs`: what the step exports, `{component, objects, connection{host, port, secretRef}}` for apply steps. `attributes`: what it shares
+    with all steps behind it and with who is called back. `resource`: what it made, `{status, id, name, address}`, as far as it knows."""
 
     outputs: dict[str, Any] = {}
     message: str = ""
+    attributes: dict[str, Any] = {}
+    resource: dict[str, str] = {}
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """`retryable`: try again with back-off within the step's limit; otherwise for good."""
+    """`retryable`: try again with back-off within the step's limit; otherwise for good. `ignorable`: not ready yet, ask again after
+    `after` seconds; it counts as no attempt."""
 
     reason: str
     message: str
     retryable: bool = False
+    ignorable: bool = False
+    after: float = 10.0
 
 
 Outcome = Do | Wait | Gate | Done | Failed
@@ -101,7 +107,8 @@ class Call(msgspec.Struct, frozen=True):
     path. `restore`: gates pass, `rollout` is ignored (rule 7a). `since`: when the step began. `paused`: how long the
     application was suspended since then, or since the newest result came in; deadlines move by it (rule 6a). `begun`: paths of
     effects with a stored intent. Until one of them has its result the step answers `Do` with it: after a crash this is what
-    carries it out again (rule 9a).
+    carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
+    what steps before it shared; `parameters`: the workflow's. `made`: when it is undone or looked at again, the results of having run it.
     """
 
     app: AppKey
@@ -115,6 +122,10 @@ class Call(msgspec.Struct, frozen=True):
     paused: timedelta = timedelta()
     decision: str = ""
     begun: frozenset[str] = frozenset()
+    key: str = ""
+    attributes: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    made: dict[str, Result] = {}
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""
@@ -122,7 +133,11 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class StepType(Protocol):
-    """A step type: pure functions. `params` maps each property to its documented meaning; `required` names those that must be there."""
+    """A step type: pure functions. `params` maps each property to its documented meaning; `required` names those that must be there.
+
+    One that can look at what it made has also `sync`, with the arguments of `next`: Done, or Failed (for good where it is neither retryable
+    nor ignorable). A step that has none is never looked at again.
+    """
 
     name: str
     params: Mapping[str, str]

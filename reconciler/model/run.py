@@ -72,6 +72,59 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     paused_before: timedelta = timedelta()
+    group: str = ""
+    undo_attempt: int = 0
+    undo_error: str = ""
+    resource: dict[str, str] = {}
+    syncs: int = 0
+    synced_at: datetime | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Whether running it may have changed something that undoing it would take back."""
+        if (
+            self.phase in (Phase.SUCCEEDED, Phase.ROLLING_BACK)
+            or self.undo_error
+            or any(result.ok for path, result in self.results.items() if not is_aside(path))
+        ):
+            return True
+        return any(intent.refs for path, intent in self.intents.items() if not is_aside(path))
+
+
+UNDO, SYNC = "undo/", "sync/"
+"""Begin the paths of effects that undo a step or look at what it made; all others are of running it."""
+
+
+def is_aside(path: str) -> bool:
+    """Whether the effect of that path is not one of running the step."""
+    return path.startswith((UNDO, SYNC))
+
+
+class Shared(msgspec.Struct, omit_defaults=True):
+    """Attributes that a step shared when it succeeded."""
+
+    step: str
+    values: dict[str, Any] = {}
+
+
+class Notice(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """
+    A change that the workflow's callback is owed: of the run, or of the step of that key. Its number in the run is its key (rule 9b).
+
+    `known`: how many entries of `Run.shared` there were, so that a repeated body is the same to the byte. `state`: Dropped: it was not taken
+    in time. `reason`: why the last attempt failed.
+    """
+
+    phase: Phase
+    at: datetime
+    step: str = ""
+    error: str = ""
+    undo_error: str = ""
+    known: int = 0
+    state: Literal["Owed", "Delivered", "Dropped"] = "Owed"
+    attempts: int = 0
+    retry_at: datetime | None = None
+    reason: str = ""
 
 
 class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -124,6 +177,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     application that was removed and came back are new. `standing`: annotation items that stood in git when the run was
     created (rule 4b). `restores`: for a restore run, the name of the run that it undoes.
     `supersedes`: runs, and commits that never got one, that were passed by in a row on the way to this one (rule 6b).
+    `shared`: what steps shared, in the order in which they did. `undo_cause`: why its steps are or were undone; an undo run (`kind`) does
+    nothing but undo those of an earlier one, because the application was removed.
     """
 
     name: str
@@ -133,7 +188,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     uid: str = ""
     version: str = ""
     owner: str = ""
-    kind: Literal["deploy", "restore"] = "deploy"
+    kind: Literal["deploy", "restore", "undo"] = "deploy"
     phase: Phase = Phase.PENDING
     reason: str = ""
     message: str = ""
@@ -156,7 +211,21 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     finished_at: datetime | None = None
     write_back: WriteBack | None = None
     order: str = ""
+    shared: list[Shared] = []
+    notices: list[Notice] = []
+    undo_cause: Literal["", "failure", "decision", "removed", "superseded"] = ""
+    undo_since: datetime | None = None
     state_version: int = 1
+
+    @property
+    def undo_error(self) -> str:
+        """Why undoing it failed, by the first step for which it did."""
+        return next((step.undo_error for step in self.steps if step.undo_error), "")
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What its steps shared; a later one's value wins."""
+        return {name: value for shared in self.shared for name, value in shared.values.items()}
 
     def step(self, key: str) -> StepState:
         """The step of that gate key. Raises KeyError."""

@@ -165,7 +165,8 @@ def test_rule_6a_the_deadline_of_a_gate_stands_still_while_suspended():
 
 def test_rule_6a_the_pause_before_another_attempt_stands_still_while_suspended():
     driver = Driver(apply("a")).look().fail().look(held="holiday").look(3600.0, held="")
-    assert (driver.orders, driver.wake) == ([], driver.now + SECOND)
+    assert driver.orders == []
+    assert 0.9 * SECOND <= driver.wake - driver.now <= SECOND
 
 
 OBJECTS = {"component": "web", "objects": [{"ref": "apps/v1|Deployment|shop|web", "uid": "u"}]}

@@ -7,7 +7,7 @@ import pytest
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Gate, Result, Wait
 from reconciler.model.run import Phase
 from reconciler.steps.catalog import STEP_TYPES
-from reconciler.workflow.machine import ATTEMPTS
+from reconciler.workflow.retrying import ATTEMPTS
 from tests.unit.workflow.machines import SUCCEEDED, Driver, apply, step
 
 
@@ -108,7 +108,8 @@ def test_rule_9a_an_attempt_grows_on_a_recorded_failure_and_gives_a_new_key():
     driver = Driver(apply("a")).look()
     first = driver.keys
     driver.fail()
-    assert (driver.state("a").attempt, driver.orders, driver.wake) == (1, [], driver.now + timedelta(seconds=1))
+    assert (driver.state("a").attempt, driver.orders) == (1, [])
+    assert timedelta(seconds=0.9) <= driver.wake - driver.now <= timedelta(seconds=1)
     assert "a: no" in driver.run.message
     driver.look(1.0)
     assert [key.rpartition("/")[0] for key in driver.keys] == [key.rpartition("/")[0] for key in first]
@@ -136,8 +137,9 @@ def test_the_pauses_between_attempts_double_up_to_a_minute_and_end():
             pauses.append((driver.wake - driver.now).total_seconds())
             assert driver.look(pauses[-1] - 0.5).orders == []
             driver.look(0.5)
-    assert pauses == [1, 2, 4, 8, 16, 32] + [60] * 8
-    assert len(pauses) == ATTEMPTS - 1
+    # Up to a tenth shorter, so that what failed together is not tried again together.
+    assert all(0.9 * full <= pause <= full for pause, full in zip(pauses, [1, 2, 4, 8, 16, 32] + [60] * 8, strict=True))
+    assert len(set(pauses)) == len(pauses) == ATTEMPTS - 1
     assert (driver.ended, driver.run.failure) == ((Phase.FAILED, "Conflict"), "user")
 
 

@@ -1,0 +1,52 @@
+"""What came in since the last look is written into the run before anything follows from it: results, pauses, decisions (rules 4c, 6a, 9a)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from reconciler.model.run import Decision
+from reconciler.workflow.turn import Turn
+
+
+def take_in(turn: Turn) -> None:
+    _take_results(turn)
+    _take_pause(turn)
+    _take_decisions(turn)
+
+
+def _take_results(turn: Turn) -> None:
+    run = turn.run
+    for step in run.steps:
+        for path, intent in step.intents.items():
+            if path not in step.results and intent.key in turn.facts.results:
+                step.results[path] = turn.facts.results[intent.key]
+                # Deadlines count from here on, so no earlier pause moves them.
+                standing = turn.now - run.suspended_at if run.suspended_at else timedelta()
+                step.paused_before = run.paused + max(standing, timedelta())
+
+
+def _take_pause(turn: Turn) -> None:
+    """Deadlines stand still while the application is suspended (rule 6a)."""
+    run = turn.run
+    if turn.facts.held and run.suspended_at is None:
+        run.suspended_at = turn.now
+    elif not turn.facts.held and run.suspended_at is not None:
+        stood = max(turn.now - run.suspended_at, timedelta())
+        run.paused += stood
+        run.suspended_at = None
+        for step in run.steps:
+            if step.retry_at is not None:
+                step.retry_at += stood
+
+
+def _take_decisions(turn: Turn) -> None:
+    """Stored before they are acted on, each once (rule 4c). A suspended application takes no continue (6a)."""
+    run = turn.run
+    used = {(decision.gate, decision.value) for decision in run.decisions}
+    ordered = Decision(gate="run", verb="end", value=run.order, at=turn.now, by="order")
+    for decision in (*turn.facts.decisions, *((ordered,) if run.order == "terminate" else ())):
+        if run.suspended_at and decision.verb == "continue":
+            continue
+        if (decision.gate, decision.value) not in used:
+            used.add((decision.gate, decision.value))
+            run.decisions.append(decision)

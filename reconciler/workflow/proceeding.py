@@ -1,0 +1,151 @@
+"""How a run goes on: which steps begin, what they answer, and when the run is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from reconciler.model.application import Step
+from reconciler.model.outcome import Do, Done, Failed, Gate, Outcome, Wait
+from reconciler.model.run import SYNC, Decision, Phase, StepState
+from reconciler.workflow.compensating import begin_undo
+from reconciler.workflow.data import Pending, gather_inputs
+from reconciler.workflow.ordering import Ordering
+from reconciler.workflow.stopping import at_gate
+from reconciler.workflow.turn import Turn, parameters_changed
+
+
+def proceed(turn: Turn) -> None:
+    run, ordering = turn.run, Ordering(turn.run, turn.workflow)
+    moved = True
+    while moved:
+        moved = False
+        for step in run.steps:
+            if not step.phase.final and _may_run(turn, ordering, step):
+                moved |= _move(turn, step)
+            elif step.phase is Phase.SUCCEEDED:
+                _look_at(turn, step)
+    _conclude(turn)
+
+
+def _conclude(turn: Turn) -> None:
+    run = turn.run
+    failed = next((step for step in run.steps if step.phase is Phase.FAILED), None)
+    active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING)]
+    if failed is not None and all(step.phase is Phase.WAITING for step in active):  # a decision could change nothing any more
+        _fail(turn, failed)
+    elif all(step.phase is Phase.SUCCEEDED for step in run.steps):
+        turn.finish(Phase.SUCCEEDED, "Succeeded", "")
+    elif not active and not any(step.retry_at for step in run.steps if not step.phase.final):
+        _stuck(turn)
+    else:
+        waiting = at_gate(turn)
+        run.phase = Phase.WAITING if waiting else Phase.RUNNING
+        run.reason = "Gate" if waiting else "Running"
+        run.message = "; ".join(f"{step.name}: {step.message}" for step in run.steps if step.message and not step.phase.final)[:1024]
+
+
+def _fail(turn: Turn, failed: StepState) -> None:
+    message = f"step {failed.name}: {failed.message}"
+    if turn.workflow.on_failure == "undo":
+        begin_undo(turn, "failure", message)
+    else:
+        turn.finish(Phase.FAILED, failed.reason, message)
+
+
+def _stuck(turn: Turn) -> None:
+    """Nothing runs, nothing can: an input that never came. Validation finds these; a stored run of an older version may not."""
+    pending = next((step for step in turn.run.steps if step.phase is Phase.PENDING), None)
+    turn.run.failure = "user"
+    turn.finish(Phase.FAILED, "NothingToDo", f"step {pending.name}: {pending.message}" if pending else "no step can go on")
+
+
+def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
+    """Whether all that must come before has come. After a failure nothing new starts."""
+    if step.retry_at is not None and turn.now < step.retry_at:
+        turn.wake_at(step.retry_at)
+        return False
+    if step.phase is not Phase.PENDING:
+        return True
+    if any(other.phase is Phase.FAILED for other in turn.run.steps):
+        return False
+    return ordering.may_begin(step)
+
+
+def _move(turn: Turn, step: StepState) -> bool:
+    """Asks the step what is next and writes the answer down. True where that may let another step go on."""
+    spec = turn.spec(step)
+    try:
+        gather_inputs(spec, turn.run.steps)
+    except Pending as pending:
+        step.message = str(pending)
+        return False
+    if step.phase is Phase.PENDING:
+        step.phase = Phase.RUNNING
+        step.started_at = step.started_at or turn.now
+        step.paused_before = turn.run.paused if not step.attempt else step.paused_before
+    step.retry_at = None
+    return _take(turn, step, spec, turn.ask(step, spec))
+
+
+def _take(turn: Turn, step: StepState, spec: Step, outcome: Outcome) -> bool:
+    match outcome:
+        case Do(effects):
+            step.phase, step.message = Phase.RUNNING, step.message if step.attempt else ""
+            changed = turn.intend(step, effects)
+            return turn.fail(step, parameters_changed(changed)) if changed else False
+        case Wait(until, message, watch):
+            turn.queries.update(watch)
+            turn.wake_at(until)
+            step.phase, step.message, step.until = Phase.RUNNING, message, until
+            return False
+        case Gate(message, deadline):
+            return _wait_at_gate(turn, step, message, deadline)
+        case Done():
+            return turn.succeed(step, spec, outcome)
+        case Failed():
+            return turn.fail(step, outcome)
+
+
+def _wait_at_gate(turn: Turn, step: StepState, message: str, deadline: datetime | None) -> bool:
+    if step.phase is not Phase.WAITING:
+        step.phase, step.since = Phase.WAITING, step.since or turn.now
+        step.message = message
+        return True  # asked again at once: a deadline counts from `since`, and a decision may stand there already
+    step.message, step.until = message, deadline
+    if deadline is None or turn.continued(step):
+        return False
+    if turn.now >= deadline and turn.facts.looked_at is not None and turn.facts.looked_at > deadline:
+        turn.run.decisions.append(Decision(gate=step.key, verb="continue", value="timer", at=turn.now, by="timer"))
+        return True
+    turn.wake_at(deadline)
+    return False
+
+
+def _look_at(turn: Turn, step: StepState) -> None:
+    """Looks again, each `sync` seconds, at what a finished step made. An error for good is the step's failure."""
+    spec = turn.spec(step)
+    if not spec.sync:
+        return
+    due = (step.synced_at or step.finished_at or turn.now) + timedelta(seconds=spec.sync)
+    if turn.now < due:
+        turn.wake_at(due)
+        return
+    outcome = turn.ask_sync(step, spec)
+    match outcome:
+        case Do(effects):
+            turn.intend(step, effects, prefix=f"{SYNC}{step.syncs}/")
+            return
+        case Wait(until, _, watch):
+            turn.queries.update(watch)
+            turn.wake_at(until)
+            return
+        case Failed() if not outcome.retryable and not outcome.ignorable:
+            turn.fail(step, outcome)
+            return
+        case Done(resource=resource) if resource:
+            step.resource = resource
+    for path in [path for path in step.intents if path.startswith(SYNC)]:
+        del step.intents[path]
+        step.results.pop(path, None)
+    step.syncs, step.synced_at = step.syncs + 1, turn.now
+    turn.wake_at(turn.now + timedelta(seconds=spec.sync))

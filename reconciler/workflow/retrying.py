@@ -1,0 +1,40 @@
+"""When what failed is tried again (rule 6c, and KubeVela's back-off): pauses that grow, a longest one, and a limit."""
+
+from __future__ import annotations
+
+import hashlib
+
+from reconciler.model.application import Retry
+
+ATTEMPTS = 15  # with the back-off below about nine minutes, just under the health deadline (rule 6c)
+DEFAULT = Retry(limit=ATTEMPTS - 1, period=1.0, factor=2.0, cap=60.0)
+_JITTER = 0.1
+
+
+def merge(*given: Retry) -> Retry:
+    """Each number from the first that says it: the step, the workflow, the daemon."""
+    limit = next((retry.limit for retry in given if retry.limit is not None), DEFAULT.limit)
+    period = next((retry.period for retry in given if retry.period is not None), DEFAULT.period)
+    # A period alone means that period, each time.
+    factor = next((retry.factor or 1.0 for retry in given if retry.factor is not None or retry.period is not None), DEFAULT.factor)
+    cap = next((retry.cap for retry in given if retry.cap is not None), max(DEFAULT.cap or 0.0, period or 0.0))
+    return Retry(limit, period, factor, cap)
+
+
+def pause_before(retry: Retry, failures: int, key: str) -> float | None:
+    """
+    Seconds until the try that follows that many failures; None when there is none. `retry`: a merged one.
+
+    Growing pauses are up to a tenth shorter, by the key of the try: what failed together is not tried again together.
+    """
+    assert retry.limit is not None
+    assert retry.period is not None
+    assert retry.factor is not None
+    assert retry.cap is not None
+    if 0 <= retry.limit < failures:
+        return None
+    pause = min(retry.period * retry.factor ** min(failures - 1, 64), retry.cap)
+    if retry.factor == 1.0:
+        return pause
+    chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:2]) / 65536
+    return pause * (1 - _JITTER * chance)

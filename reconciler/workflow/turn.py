@@ -1,0 +1,237 @@
+"""One look at a run: the run that is being changed, what was asked for on the way, and the few acts that all parts of the machine share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.model.application import Retry, Step, Workflow
+from reconciler.model.canonical import digest
+from reconciler.model.identity import AppKey
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
+from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, is_aside
+from reconciler.workflow.data import Pending, gather_inputs, read_outputs
+from reconciler.workflow.facts import Facts, Order
+from reconciler.workflow.pairs import pairs
+from reconciler.workflow.retrying import merge, pause_before
+
+SHARED_LIMIT = 16 * 1024
+_IMPLICIT = {
+    "workflow-changed": "the new workflow drops or weakens a gate that the promoted revision had",
+    "state-lost": "objects of this application run, but its history is gone: nothing that differs is touched until you continue",
+}
+
+
+class Turn:
+    """`wake`: look again then. `retry`: the daemon's own back-off, where neither step nor workflow says another."""
+
+    def __init__(self, types: Mapping[str, StepType], run: Run, workflow: Workflow, facts: Facts, now: datetime, retry: Retry) -> None:
+        self.types, self.run, self.workflow, self.facts, self.now, self.retry = types, run, workflow, facts, now, retry
+        self.orders: dict[str, Order] = {}
+        self.queries: set[Query] = set()
+        self.wake: datetime | None = None
+        self.specs = {step.key: step for step in workflow.steps}
+        self.pairs = pairs(workflow)
+
+    def spec(self, step: StepState) -> Step:
+        """What the workflow says of it; an implicit gate is a suspend of its own."""
+        return self.specs.get(step.key) or Step(step.name, step.type, step.key, properties={"message": _IMPLICIT.get(step.key, "")})
+
+    def wake_at(self, when: datetime | None) -> None:
+        if when is not None and (self.wake is None or when < self.wake):
+            self.wake = when
+
+    # Asking a step ----------------------------------------------------------------------------------------------------
+
+    def ask(self, step: StepState, spec: Step) -> Outcome:
+        """What is next for a step that runs. Raises Pending where an input is missing."""
+        inputs = gather_inputs(spec, self.run.steps)
+        kind = self.types.get(step.type)
+        results = {path: result for path, result in step.results.items() if not is_aside(path)}
+        return self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
+
+    def ask_undo(self, step: StepState, spec: Step) -> Outcome:
+        """What is next for a step that is undone."""
+        kind = self.types.get(step.type)
+        return self._call(step, None if kind is None else kind.undo, self._aside(step, spec, UNDO), _below(step, UNDO))
+
+    def ask_sync(self, step: StepState, spec: Step) -> Outcome:
+        """How what a step made is now. One that can't say is well."""
+        kind = self.types.get(step.type)
+        sync = getattr(kind, "sync", None)
+        if sync is None:
+            return Done()
+        prefix = f"{SYNC}{step.syncs}/"
+        return self._call(step, sync, self._aside(step, spec, prefix), _below(step, prefix))
+
+    def call(self, step: StepState, spec: Step, inputs: tuple[dict[str, Any], dict[str, Any]]) -> Call:
+        """What a step is told."""
+        return Call(
+            app=AppKey.parse(self.run.app),
+            step=step.name,
+            type=step.type,
+            properties=inputs[0],
+            components=tuple(spec.components),
+            values=inputs[1],
+            restore=self.run.kind == "restore",
+            since=step.since or step.started_at,
+            paused=self.run.paused - step.paused_before,
+            decision="continue" if self.continued(step) else "",
+            begun=frozenset(path for path in step.intents if not is_aside(path)),
+            key=f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{step.attempt}",
+            attributes=self.run.attributes,
+            parameters=self.workflow.parameters,
+        )
+
+    def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
+        try:
+            inputs = gather_inputs(spec, self.run.steps)
+        except Pending:  # the producer was undone before; what it gave is not needed to take back
+            inputs = (dict(spec.properties), {})
+        call = self.call(step, spec, inputs)
+        begun = frozenset(path.removeprefix(prefix) for path in step.intents if path.startswith(prefix))
+        made = {path: result for path, result in step.results.items() if not is_aside(path)}
+        attributes = {**call.attributes, **next((shared.values for shared in reversed(self.run.shared) if shared.step == step.key), {})}
+        return Call(
+            **{name: getattr(call, name) for name in call.__struct_fields__ if name not in ("begun", "made", "key", "attributes", "decision")},
+            begun=begun,
+            made=made,
+            key=f"{call.key}/{prefix}{step.undo_attempt}",
+            attributes=attributes,
+        )
+
+    def _call(self, step: StepState, method: Any, call: Call, results: Mapping[str, Result]) -> Outcome:
+        if method is None:
+            return Failed("UnknownStepType", f"there is no step type {step.type}")
+        try:
+            outcome = method(call, results, self.facts.seen, self.now)
+            if isinstance(outcome, Outcome):
+                return outcome
+            fault = f"it answered {type(outcome).__name__}"
+        except Exception as error:  # noqa: BLE001  # a step type may be a plug-in: its fault is this run's, not the daemon's
+            fault = type(error).__name__
+        self.run.failure = "internal"
+        return Failed("StepBroken", f"step type {step.type} broke: {fault}")
+
+    def continued(self, step: StepState) -> bool:
+        """A continue for the pair's promotion passes its suspend too (rule 4e)."""
+        opened = {decision.gate for decision in self.run.decisions if decision.verb == "continue"}
+        return step.key in opened or self.pairs.get(step.key) in opened
+
+    # Writing down what it answered ------------------------------------------------------------------------------------
+
+    def intend(self, step: StepState, effects: Mapping[str, Effect], *, prefix: str = "", anew: bool = True) -> str:
+        """Orders the effects under stored intents; `anew`: those without an intent get one. Answers which effect was stored with other
+        parameters, empty where none was (rule 9a)."""
+        attempt = step.undo_attempt if prefix == UNDO else step.attempt
+        for name, effect in effects.items():
+            path, mark = prefix + name, digest([effect.kind, effect.params])
+            intent = step.intents.get(path)
+            if intent is None and not anew:
+                continue
+            if intent is None:
+                key = f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{path}/{attempt}"
+                intent = step.intents[path] = Intent(key=key, kind=effect.kind, digest=mark, at=self.now)
+            elif intent.digest != mark:
+                self.run.failure = "internal"
+                return path
+            if path not in step.results:
+                self.orders[intent.key] = Order(intent.key, step.key, path, effect)
+        return ""
+
+    def succeed(self, step: StepState, spec: Step, done: Done) -> bool:
+        """True: it has succeeded, which may let another step go on."""
+        if done.attributes and not self.share(step, done.attributes):
+            return self.fail(step, Failed("AttributesTooLarge", f"what the steps of a run share is at most {SHARED_LIMIT} bytes"))
+        step.phase, step.reason, step.finished_at = Phase.SUCCEEDED, "", self.now
+        step.message, step.resource = done.message, done.resource
+        step.outputs = read_outputs(spec, done.outputs)
+        return True
+
+    def share(self, step: StepState, values: dict[str, Any]) -> bool:
+        """False where it would be too much."""
+        entry = Shared(step.key, values)
+        if len(json.dumps([shared.values for shared in (*self.run.shared, entry)], default=str)) > SHARED_LIMIT:
+            return False
+        self.run.shared.append(entry)
+        return True
+
+    def fail(self, step: StepState, failed: Failed) -> bool:
+        """An attempt grows only on a recorded failure; results that succeeded stay (rule 9a). True where it is over for good."""
+        step.reason, step.message = failed.reason, failed.message
+        if failed.ignorable:
+            self._drop_failures(step)
+            step.phase, step.retry_at = Phase.RUNNING, self.now + timedelta(seconds=failed.after)
+            self.wake_at(step.retry_at)
+            return False
+        pause = self.pause(step) if failed.retryable else None
+        if pause is not None:
+            step.attempt += 1
+            step.retry_at = self.now + timedelta(seconds=pause)
+            self._drop_failures(step)
+            step.phase = Phase.PENDING
+            self.wake_at(step.retry_at)
+            return False
+        step.phase, step.finished_at = Phase.FAILED, self.now
+        self.run.failure = self.run.failure or "user"
+        return True
+
+    def pause(self, step: StepState) -> float | None:
+        """Seconds until it is tried again after one more failure; None when that was the last try."""
+        retry = merge(self.spec(step).retry, self.workflow.retry, self.retry)
+        return pause_before(retry, step.attempt + 1, f"{self.run.name}/{step.key}/{step.attempt}")
+
+    @staticmethod
+    def _drop_failures(step: StepState) -> None:
+        for path in [path for path, result in step.results.items() if not result.ok and not is_aside(path)]:
+            del step.results[path], step.intents[path]
+
+    # Ending -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an effect is begun and has no result, of a step that is not over."""
+        return any(path not in step.results for step in self.run.steps if not step.phase.final for path in step.intents)
+
+    def finish(self, phase: Phase, reason: str, message: str) -> None:
+        run = self.run
+        run.phase, run.reason, run.message, run.finished_at = phase, reason, message, self.now
+        self.close_steps(Phase.TERMINATED if phase in (Phase.TERMINATED, Phase.SUPERSEDED, Phase.ROLLED_BACK) else Phase.SKIPPED)
+        self.orders.clear()
+        self.queries.clear()
+        self.wake = None
+
+    def close_steps(self, active: Phase) -> None:
+        for step in self.run.steps:
+            if not step.phase.final:
+                step.phase = Phase.SKIPPED if step.phase is Phase.PENDING else active
+                step.finished_at = self.now
+
+    def again_unresolved(self) -> None:
+        """Asks again for what was begun and has no result, so that after a crash it still comes in before the run stops."""
+        for step in self.run.steps:
+            spec = self.specs.get(step.key)
+            if spec is None or step.phase.final or all(path in step.results for path in step.intents):
+                continue
+            try:
+                outcome = self.ask(step, spec)
+            except Pending:
+                continue
+            match outcome:
+                case Do(effects):
+                    if changed := self.intend(step, effects, anew=False):
+                        self.fail(step, parameters_changed(changed))
+                case Wait(_, _, watch):
+                    self.queries.update(watch)
+                case Failed(reason, message):  # nobody can carry it out any more
+                    self.fail(step, Failed(reason, message))
+
+
+def parameters_changed(path: str) -> Failed:
+    return Failed("ParametersChanged", f"effect {path} was stored with other parameters")
+
+
+def _below(step: StepState, prefix: str) -> dict[str, Result]:
+    return {path.removeprefix(prefix): result for path, result in step.results.items() if path.startswith(prefix)}
