@@ -101,10 +101,25 @@ def is_aside(path: str) -> bool:
 
 
 class Shared(msgspec.Struct, omit_defaults=True):
-    """Attributes that a step shared when it succeeded."""
+    """Attributes that a step shared when it succeeded. `forget`: keys of steps that were reset; what they shared before counts no more."""
 
     step: str
     values: dict[str, Any] = {}
+    forget: list[str] = []
+
+
+def living(shared: list[Shared]) -> list[Shared]:
+    """Those of the entries that count: nothing of a step that was reset after it shared them."""
+    kept: list[Shared] = []
+    for entry in shared:
+        kept = [earlier for earlier in kept if earlier.step not in entry.forget]
+        kept += [] if entry.forget else [entry]
+    return kept
+
+
+def merge_shared(shared: list[Shared]) -> dict[str, Any]:
+    """What steps shared; a later one's value wins."""
+    return {name: value for entry in living(shared) for name, value in entry.values.items()}
 
 
 class Notice(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -131,7 +146,8 @@ class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
     A decision that was used: for which gate key, which value, in which head it stood, and the commit that set it.
 
-    `by`: `commit`, `timer`, `order` (a person at the API), or `engine`.
+    `by`: `commit`, `timer`, `order` (a person at the API), or `engine`. `round`: of its gate, or of the run, when it was used: it opens no
+    gate that was reset since.
     """
 
     gate: str
@@ -143,6 +159,7 @@ class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
     author: str = ""
     message: str = ""
     by: str = "commit"
+    round: int = 0
 
 
 class WriteBack(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -179,6 +196,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     `supersedes`: runs, and commits that never got one, that were passed by in a row on the way to this one (rule 6b).
     `shared`: what steps shared, in the order in which they did. `undo_cause`: why its steps are or were undone; an undo run (`kind`) does
     nothing but undo those of an earlier one, because the application was removed.
+    `round`: raised when it is opened again after its end; the first `answered` of its decisions were of the rounds before.
     """
 
     name: str
@@ -215,6 +233,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     notices: list[Notice] = []
     undo_cause: Literal["", "failure", "decision", "removed", "superseded"] = ""
     undo_since: datetime | None = None
+    round: int = 0
+    answered: int = 0
     state_version: int = 1
 
     @property
@@ -225,7 +245,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     @property
     def attributes(self) -> dict[str, Any]:
         """What its steps shared; a later one's value wins."""
-        return {name: value for shared in self.shared for name, value in shared.values.items()}
+        return merge_shared(self.shared)
 
     def step(self, key: str) -> StepState:
         """The step of that gate key. Raises KeyError."""

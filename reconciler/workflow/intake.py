@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from reconciler.model.run import Decision
 from reconciler.workflow.turn import Turn
 
@@ -43,10 +45,11 @@ def _take_decisions(turn: Turn) -> None:
     """Stored before they are acted on, each once (rule 4c). A suspended application takes no continue (6a)."""
     run = turn.run
     used = {(decision.gate, decision.value) for decision in run.decisions}
+    rounds = {step.key: step.round for step in run.steps}
     ordered = Decision(gate="run", verb="end", value=run.order, at=turn.now, by="order")
     for decision in (*turn.facts.decisions, *((ordered,) if run.order == "terminate" else ())):
         if run.suspended_at and decision.verb == "continue":
             continue
         if (decision.gate, decision.value) not in used:
             used.add((decision.gate, decision.value))
-            run.decisions.append(decision)
+            run.decisions.append(msgspec.structs.replace(decision, round=rounds.get(decision.gate, run.round)))

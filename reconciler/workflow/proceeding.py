@@ -115,7 +115,7 @@ def _wait_at_gate(turn: Turn, step: StepState, message: str, deadline: datetime 
     if deadline is None or turn.continued(step):
         return False
     if turn.now >= deadline and turn.facts.looked_at is not None and turn.facts.looked_at > deadline:
-        turn.run.decisions.append(Decision(gate=step.key, verb="continue", value="timer", at=turn.now, by="timer"))
+        turn.run.decisions.append(Decision(gate=step.key, verb="continue", value="timer", at=turn.now, by="timer", round=step.round))
         return True
     turn.wake_at(deadline)
     return False

@@ -48,7 +48,7 @@ def _leave(turn: Turn, cause: str, message: str, phase: Phase, reason: str) -> N
 
 
 def _verdict(turn: Turn) -> Decision | None:
-    stops = [decision for decision in turn.run.decisions if decision.verb != "continue"]
+    stops = [decision for decision in turn.run.decisions[turn.run.answered :] if decision.verb != "continue"]
     return max(stops, key=lambda decision: _STRENGTH[decision.verb], default=None)
 
 

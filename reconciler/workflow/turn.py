@@ -11,7 +11,7 @@ from reconciler.model.application import Retry, Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
-from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, is_aside
+from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, is_aside, living
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
 from reconciler.workflow.pairs import pairs
@@ -93,7 +93,7 @@ class Turn:
         call = self.call(step, spec, inputs)
         begun = frozenset(path.removeprefix(prefix) for path in step.intents if path.startswith(prefix))
         made = {path: result for path, result in step.results.items() if not is_aside(path)}
-        attributes = {**call.attributes, **next((shared.values for shared in reversed(self.run.shared) if shared.step == step.key), {})}
+        attributes = {**call.attributes, **next((entry.values for entry in reversed(living(self.run.shared)) if entry.step == step.key), {})}
         return Call(
             **{name: getattr(call, name) for name in call.__struct_fields__ if name not in ("begun", "made", "key", "attributes", "decision")},
             begun=begun,
@@ -116,9 +116,10 @@ class Turn:
         return Failed("StepBroken", f"step type {step.type} broke: {fault}")
 
     def continued(self, step: StepState) -> bool:
-        """A continue for the pair's promotion passes its suspend too (rule 4e)."""
-        opened = {decision.gate for decision in self.run.decisions if decision.verb == "continue"}
-        return step.key in opened or self.pairs.get(step.key) in opened
+        """A continue for the pair's promotion passes its suspend too (rule 4e). One of an earlier round opens nothing."""
+        opened = {(decision.gate, decision.round) for decision in self.run.decisions if decision.verb == "continue"}
+        rounds = {other.key: other.round for other in self.run.steps}
+        return any((key, rounds.get(key, 0)) in opened for key in (step.key, self.pairs.get(step.key, step.key)))
 
     # Writing down what it answered ------------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ class Turn:
     def share(self, step: StepState, values: dict[str, Any]) -> bool:
         """False where it would be too much."""
         entry = Shared(step.key, values)
-        if len(json.dumps([shared.values for shared in (*self.run.shared, entry)], default=str)) > SHARED_LIMIT:
+        if len(json.dumps([shared.values for shared in (*living(self.run.shared), entry)], default=str)) > SHARED_LIMIT:
             return False
         self.run.shared.append(entry)
         return True
