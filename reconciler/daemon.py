@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
+from reconciler.engine.plugins.executor import PluginExecutor
+from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
@@ -18,7 +20,7 @@ from reconciler.settings import Settings, state_file
 from reconciler.source.git import GitSource
 from reconciler.source.poll import Poll
 from reconciler.source.watch import watch_refs
-from reconciler.wiring import build_engine
+from reconciler.wiring import RESERVED, build_engine
 
 
 class SystemClock:
@@ -49,8 +51,17 @@ class Daemon:
         self.source = GitSource.open(settings.repo, settings.branch, settings.paths)
         self.state = state_file(settings, self.source.ref)
         self.cluster = EmbeddedCluster(str(self.state), clock, settings.speed)
-        metrics = Metrics(clock.now)
-        self.engine = build_engine(settings, self.cluster, self.source, clock, Fanout(metrics, EventLog()))
+        metrics = Metrics(clock.now, settings.step_plugins)
+        plugins = load_plugins(settings.step_plugins, RESERVED)
+        self.engine = build_engine(
+            settings,
+            self.cluster,
+            self.source,
+            clock,
+            Fanout(metrics, EventLog()),
+            plugins={name: plugin.step for name, plugin in plugins.items()},
+            executors={"plugin": PluginExecutor(plugins, clock)},
+        )
         self._server = Server(create_app(self.engine.reader, metrics.render, clock.now))
         self._poll = Poll(self._look, settings.poll_interval)
         self._ended = asyncio.Event()

@@ -83,6 +83,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     allow_cluster_scoped: Annotated[
         list[str], Meta(description="Cluster-scoped kinds that manifests may apply.", extra={"flag": "--allow-cluster-scoped"})
     ] = []
+    step_plugins: Annotated[
+        list[str],
+        Meta(
+            description="Name of an installed plug-in (entry point of `reconciler.steps`) whose step type may be used.",
+            extra={"flag": "--step-plugin"},
+        ),
+    ] = []
     poll_interval: Annotated[
         float,
         Meta(gt=0, le=86400, description="Seconds between two looks at the repository, jittered.", extra={"flag": "--poll-interval"}),

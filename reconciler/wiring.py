@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from reconciler.cluster.protocol import Cluster
+from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
 from reconciler.engine.engine import Engine, Options
+from reconciler.engine.executors import Executor
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
+from reconciler.model.outcome import StepType
 from reconciler.render.engine import PythonRenderer
 from reconciler.settings import Settings
 from reconciler.source.protocol import Source
 from reconciler.steps.catalog import STEP_TYPES
 
+RESERVED: Final = frozenset({*STEP_TYPES, *LATER_STEP_TYPES})
+"""Names that no plug-in may have: those of built-in step types, and of those that will be."""
 
-def build_engine(settings: Settings, cluster: Cluster, source: Source, clock: Clock, sink: Sink, beat: float = 5.0) -> Engine:
-    """An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life."""
+
+def build_engine(
+    settings: Settings,
+    cluster: Cluster,
+    source: Source,
+    clock: Clock,
+    sink: Sink,
+    beat: float = 5.0,
+    plugins: Mapping[str, StepType] = MappingProxyType({}),
+    executors: Mapping[str, Executor] = MappingProxyType({}),
+) -> Engine:
+    """
+    An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
+    types beside them, and `executors`: of their effects.
+    """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
     options = Options(settings.namespace, access, settings.create_namespaces or "none", settings.write_back, beat)
-    return Engine(cluster, source, dialects(STEP_TYPES), STEP_TYPES, PythonRenderer(), clock, sink, options)
+    types = {**plugins, **STEP_TYPES}
+    return Engine(cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, executors)

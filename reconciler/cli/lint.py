@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 from reconciler.source.ignore import Ignore
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.plugin import UncheckedStep
 
 # Where people write a commit or a tag: YAML makes numbers of `1234567`, `12e4567` and `0755`, and the text is lost.
 _TEXT_FIELDS: Final = re.compile(r"(?:^|_)(?:tag|sha|commit|revision|version|digest)$|(?:Tag|Sha|SHA|Commit|Revision|Version|Digest)$")
@@ -45,11 +46,12 @@ class Finding(msgspec.Struct):
 @click.command()
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option("--top", type=click.Path(path_type=Path), metavar="FOLDER", help="The repository's top, where PATH is a part of it. Default: PATH.")
+@click.option("--step-plugin", "plugins", multiple=True, metavar="NAME", help="A step type that is a plug-in: known, but not loaded and not checked.")
 @output_option
-def command(path: Path, top: Path | None, output: str) -> int:
+def command(path: Path, top: Path | None, plugins: tuple[str, ...], output: str) -> int:
     """Check every manifest below PATH. Exit code 1 where there is an error; a warning is none."""
     folder, part = _place(path, top)
-    problems = sorted(lint(DiskFiles(folder), part), key=lambda problem: (problem.path, problem.line, problem.field))
+    problems = sorted(lint(DiskFiles(folder), part, plugins), key=lambda problem: (problem.path, problem.line, problem.field))
     if output == "json":
         print_json([Finding(found.path, found.line, found.object, found.field, found.severity, found.message) for found in problems])
     else:
@@ -60,10 +62,13 @@ def command(path: Path, top: Path | None, output: str) -> int:
     return Exit.REFUSED if any(problem.severity == "error" for problem in problems) else Exit.OK
 
 
-def lint(files: DiskFiles, part: str = "") -> list[Problem]:
-    """All problems of the manifests at or below `part`. Applications that stand elsewhere count for double identities only."""
+def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = ()) -> list[Problem]:
+    """
+    All problems of the manifests at or below `part`. Applications that stand elsewhere count for double identities only. `plugins`: names of
+    step types that are plug-ins; no code of theirs is loaded (rule 13f).
+    """
     ignore, problems = _read_ignore(files)
-    known = dialects(STEP_TYPES)
+    known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins})
     found: dict[str, list[Problem]] = {}
     applications: list[Application] = []
     for path in files.odd:

@@ -17,6 +17,7 @@ from reconciler.source import worktree
 from reconciler.source.edit import EditError, remove_annotation, set_annotation, set_value
 from reconciler.source.protocol import SourceError
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.plugin import AnyPlugin
 
 
 class Manifest(NamedTuple):
@@ -76,7 +77,7 @@ def find_manifest(repo: Path, status: ApplicationStatus) -> Manifest:
 def _compile(
     files: DiskFiles, path: str, text: str, wanted: ApplicationStatus | Application, failure: type[ConflictError | RefusedError]
 ) -> Manifest:
-    result = compile_file(path, text, files, dialects(STEP_TYPES))
+    result = compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin()))
     for app in result.applications:
         if app.key == wanted.key:
             return Manifest(files, app, text)

@@ -54,10 +54,11 @@ def run(config: Path | None, repo: str | None, **flags: Any) -> int:
 def _start(serve: Serve, settings: Settings) -> int:
     """Runs the daemon. What a user can mend ends with a sentence; anything else is our mistake and keeps its trace."""
     from reconciler.cluster.embedded.storage import StateError as FileError
+    from reconciler.engine.plugins.loading import PluginError
     from reconciler.engine.store import StateError
     from reconciler.source.protocol import SourceError
 
-    mendable = (SourceError, FileError, StateError, OSError)
+    mendable = (SourceError, FileError, StateError, PluginError, OSError)
     try:
         return serve(settings)
     except mendable as error:
@@ -74,9 +75,10 @@ def _start(serve: Serve, settings: Settings) -> int:
 
 def _explain(error: BaseException) -> CommandError:
     from reconciler.cluster.embedded.storage import StateLockedError
+    from reconciler.engine.plugins.loading import PluginError
     from reconciler.source.protocol import NotARepositoryError
 
-    if isinstance(error, NotARepositoryError):
+    if isinstance(error, NotARepositoryError | PluginError):
         return UsageError(str(error))
     return ConflictError(str(error)) if isinstance(error, StateLockedError) else RefusedError(str(error))
 

@@ -32,9 +32,18 @@ if TYPE_CHECKING:
 @click.option("--until", default="168h", show_default=True, metavar="DURATION", help="How much simulated time may pass.")
 @click.option("--path", "paths", multiple=True, metavar="FOLDER", help="Folders to read, relative to the top; none: all of it.")
 @click.option("--allow-cluster-scoped", "cluster_scoped", multiple=True, metavar="KIND", help="Cluster-scoped kinds that manifests may apply.")
+@click.option("--step-plugin", "plugins", multiple=True, metavar="NAME", help="A step type that is a plug-in: it is not run, but taken as done.")
 @click.option("--output", "-o", type=click.Choice(["human", "json", "markdown"]), default="human", show_default=True, help="What to print.")
 def command(
-    repo: str, commit: str, start: str, decisions: tuple[str, ...], until: str, paths: tuple[str, ...], cluster_scoped: tuple[str, ...], output: str
+    repo: str,
+    commit: str,
+    start: str,
+    decisions: tuple[str, ...],
+    until: str,
+    paths: tuple[str, ...],
+    cluster_scoped: tuple[str, ...],
+    plugins: tuple[str, ...],
+    output: str,
 ) -> int:
     """
     Show what a commit of REPO, the top of a git repository, would do: which applications and objects change, at which gates
@@ -53,7 +62,7 @@ def command(
         paths = normalise(paths)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    report = _simulate(Request(repo, commit, start, answers, seconds, paths, cluster_scoped))
+    report = _simulate(Request(repo, commit, start, answers, seconds, paths, cluster_scoped, plugins))
     if output == "json":
         print_json(report)
     elif output == "markdown":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import KUBEVELA
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, gate_key, hashed_key, read_steps
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, gate_key, hashed_key, join, read_steps
 from reconciler.model.application import Application, Mode, Step, Workflow
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
@@ -67,8 +68,8 @@ _DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": An
 class KubeVela:
     family = "kubevela"
 
-    def __init__(self, steps: Mapping[str, StepType]) -> None:
-        self._steps = steps
+    def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
+        self._steps = join(steps, plugins)
 
     def recognises(self, document: Document) -> bool:
         return (document.content.get("apiVersion"), document.content.get("kind")) == KUBEVELA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.dialects.documents import MAX_BYTES, parse
@@ -33,9 +34,9 @@ class FileResult(NamedTuple):
     foreign: frozenset[str] = frozenset()
 
 
-def dialects(steps: Mapping[str, StepType]) -> list[Dialect]:
-    """`steps`: the step types that there are, by name."""
-    return [KubeVela(steps), SREWorks(steps)]
+def dialects(steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> list[Dialect]:
+    """`steps`: the step types that are built in, by name; `plugins`: those that every family has beside its own (rule 13f)."""
+    return [KubeVela(steps, plugins), SREWorks(steps, plugins)]
 
 
 def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[Dialect], limit: int = MAX_BYTES) -> FileResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.dialects import words
@@ -16,7 +17,7 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import SREWORKS, is_fragment
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.sreworks_components import RevisionComponents
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, mappings, read_steps
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, join, mappings, read_steps
 from reconciler.model.application import Application, Step, Workflow
 from reconciler.model.outcome import StepType
 from reconciler.model.rules import Rules
@@ -81,8 +82,8 @@ _DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": An
 class SREWorks:
     family = "sreworks"
 
-    def __init__(self, steps: Mapping[str, StepType]) -> None:
-        self._steps = {name: steps[name] for name in _STEP_TYPES if name in steps}
+    def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
+        self._steps = join({name: steps[name] for name in _STEP_TYPES if name in steps}, plugins)
 
     def recognises(self, document: Document) -> bool:
         return (document.content.get("apiVersion"), document.content.get("kind")) == SREWORKS or is_fragment(document.content)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
@@ -62,6 +63,11 @@ class Draft:
             inputs=[item for item, _ in self.inputs],
             outputs=[item for item, _ in self.outputs],
         )
+
+
+def join(built_in: Mapping[str, StepType], plugins: Mapping[str, StepType]) -> Mapping[str, StepType]:
+    """All step types of a family. No plug-in takes the place of what is built in (rule 13f)."""
+    return ChainMap(dict(built_in), cast("dict[str, StepType]", plugins))
 
 
 def gate_key(name: str) -> str:
@@ -127,11 +133,12 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     elif step.type:
         findings.unknown((*at, "type"), "step type", step.type, family.types)
     inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings)
-    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings)
+    exports = getattr(step_type, "exports", False)
+    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, anything=exports)
     if step_type is not None:
         supplied = set() if components else {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs}
         _check_properties(step_type, properties, supplied, place, findings)
-        if outputs and not components:
+        if outputs and not components and not exports:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
     step = Step(step.name, step.type, step.key, step.given, properties, components, texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
@@ -139,6 +146,9 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
 
 def _check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:
     """`supplied`: names of properties that inputs fill later."""
+    if getattr(step_type, "unchecked", False):
+        findings.warn((*at[:-1], "type"), f"{step_type.name} is a plug-in: its properties are not checked here")
+        return
     for name in properties:
         if name not in step_type.params:
             findings.unknown((*at, name), "field", name, step_type.params)
@@ -169,8 +179,11 @@ def read_inputs(value: Any, at: FieldPath, target: Callable[[str], str], finding
     return found
 
 
-def read_outputs(value: Any, at: FieldPath, findings: Findings) -> list[tuple[Output, FieldPath]]:
-    """A `valueFrom` must be a path into what steps export; an `exportKey` that is none is `connection` (seed 001), with a warning."""
+def read_outputs(value: Any, at: FieldPath, findings: Findings, *, anything: bool = False) -> list[tuple[Output, FieldPath]]:
+    """
+    A `valueFrom` must be a path into what steps export (`anything`: nobody knows what that is); an `exportKey` that is none is `connection`
+    (seed 001), with a warning.
+    """
     found = []
     for place, item in mappings(value, at):
         name = item.get("name")
@@ -178,7 +191,7 @@ def read_outputs(value: Any, at: FieldPath, findings: Findings) -> list[tuple[Ou
         path = item.get(field_name)
         if not isinstance(name, str) or not isinstance(path, str) or not name or not path:
             continue
-        if re.split(r"[.\[]", path, maxsplit=1)[0] not in EXPORTS:
+        if not anything and re.split(r"[.\[]", path, maxsplit=1)[0] not in EXPORTS:
             if field_name == "exportKey":
                 findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
                 path = "connection"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,8 +30,9 @@ class Metrics:
     `now`: aware UTC. A failure in here is counted and never reaches the engine.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], datetime], plugins: Iterable[str] = ()) -> None:
+        """`plugins`: names of step types beside those that are built in."""
+        self._now, self._step_types = now, frozenset({*STEP_TYPES, *plugins})
         self._applications = ApplicationSeries()
         self._words: dict[str, set[str]] = {}
         self.registry = CollectorRegistry()
@@ -155,7 +156,7 @@ class Metrics:
     def _count_step(self, event: Event) -> None:
         phase = Phase(event.fields["to"])
         if phase in FINAL:
-            kind = event.fields["type"] if event.fields["type"] in STEP_TYPES else OTHER  # a manifest may name anything
+            kind = event.fields["type"] if event.fields["type"] in self._step_types else OTHER  # a manifest may name anything
             self._steps.labels(kind, phase.value).inc()
             self._step_seconds.labels(kind).observe(event.fields["seconds"])
 

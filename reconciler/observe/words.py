@@ -23,7 +23,7 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_steps": list(product((*STEP_TYPES, OTHER), _STEP_ENDS)),
     # Nobody but a commit goes back, and nobody but a commit or a person ends.
     "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
-    "reconciler_effects": list(product(("apply", "delete", "release", "write-back"), ("ok",))),
+    "reconciler_effects": list(product(("apply", "delete", "plugin", "release", "write-back"), ("ok",))),
     "reconciler_applies": [(result,) for result in APPLIED],
     "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
     "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],

@@ -29,7 +29,10 @@ _NOTED = (*_STANDS, "PruneBlocked", "PruneFailed", "NamespaceMissing", "DriftFou
 
 
 class Request(msgspec.Struct, frozen=True):
-    """`start`: the commit that runs before, with all gates passed; empty: nothing does. `seconds`: of virtual time, at most."""
+    """
+    `start`: the commit that runs before, with all gates passed; empty: nothing does. `seconds`: of virtual time, at most. `plugins`: names
+    of step types that are plug-ins: none is loaded, each is taken as done.
+    """
 
     repo: str
     commit: str = "HEAD"
@@ -38,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     seconds: float = WEEK
     paths: tuple[str, ...] = ()
     cluster_scoped: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 class _Before(msgspec.Struct):
@@ -53,7 +57,12 @@ def simulate(request: Request) -> Report:
         scratch = Scratch(request.repo, Path(folder), request.paths)
         commit = scratch.resolve(request.commit)
         start = scratch.resolve(request.start) if request.start else ""
-        settings = Settings(write_back=False, create_namespaces="all", allow_cluster_scoped=list(request.cluster_scoped))
+        settings = Settings(
+            write_back=False,
+            create_namespaces="all",
+            allow_cluster_scoped=list(request.cluster_scoped),
+            step_plugins=list(request.plugins),
+        )
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             loop = cast("VirtualLoop", runner.get_loop())
             return runner.run(_simulate(World(scratch, settings, loop), request, commit, start))

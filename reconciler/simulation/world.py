@@ -22,6 +22,7 @@ from reconciler.source.edit import EditError, set_annotation
 from reconciler.source.protocol import Pushed, SourceError
 from reconciler.source.scratch import Scratch
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.plugin import AnyPlugin, UncheckedStep
 from reconciler.wiring import build_engine
 
 _NEVER = 1e9  # seconds: signs of life are for those who watch a daemon
@@ -42,7 +43,8 @@ class World:
         self.clock = VirtualClock(loop)
         self.timeline = Timeline(self.clock.now)
         self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER)
-        self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER)
+        plugins = {name: UncheckedStep(name) for name in settings.step_plugins}
+        self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER, plugins)
         self.stops: defaultdict[AppKey, dict[tuple[str, str], Stop]] = defaultdict(dict)
         self.warnings: list[str] = []
         self._decided: set[str] = set()
@@ -137,7 +139,7 @@ class World:
         source = self._scratch.source
         files = TreeFiles(source, source.head().id)
         text = files.read(status.path).decode() if text is None else text
-        for app in compile_file(status.path, text, files, dialects(STEP_TYPES)).applications:
+        for app in compile_file(status.path, text, files, dialects(STEP_TYPES, AnyPlugin())).applications:
             if app.key == status.key:
                 return set_annotation(text, app.index, key, value)
         raise EditError(f"it does not declare {status.key} any more")

@@ -277,3 +277,19 @@ def test_a_file_that_is_too_large_is_told(call, tmp_path, write):
     answer = call("lint", tmp_path)
     assert answer.code == 1
     assert "large.yaml: cannot be read: larger than" in answer.out
+
+
+def test_rule_13f_lint_loads_no_plug_in_and_says_which_steps_it_can_not_check(call, tmp_path, write, monkeypatch):
+    from reconciler.engine.plugins import loading
+
+    monkeypatch.setattr(loading, "entry_points", lambda **_: pytest.fail("it looked for plug-ins"))
+    steps = "  workflow:\n    steps:\n      - {type: warm-cache, name: warm, properties: {anything: 1}, outputs: [{name: size, valueFrom: bytes}]}\n"
+    write("apps/web.yaml", APP + steps)
+    unknown = call("lint", tmp_path)
+    assert unknown.code == 1
+    assert "unknown step type warm-cache" in unknown.out
+    known = call("lint", tmp_path, "--step-plugin", "warm-cache", "--output", "json")
+    assert known.code == 0
+    [finding] = known.json()
+    assert (finding["severity"], finding["field"], finding["line"]) == ("warning", "spec.workflow.steps[0].type", 14)
+    assert finding["message"] == "warm-cache is a plug-in: its properties are not checked here"
