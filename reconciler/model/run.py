@@ -52,7 +52,8 @@ class Intent(msgspec.Struct, omit_defaults=True, rename="camel"):
 class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
     `since`: when a gate began to wait. `until`: when a wait ends by itself: a timer opens, or health is not waited for any longer.
-    `attempt` grows only on a recorded failure; `round` when the step is reset.
+    `attempt` grows only on a recorded failure; `round` when the step is reset. `suspended_at`: since when a person has this step alone stand
+    still; `paused`: how long it stood so before.
     """
 
     name: str
@@ -78,6 +79,8 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     resource: dict[str, str] = {}
     syncs: int = 0
     synced_at: datetime | None = None
+    suspended_at: datetime | None = None
+    paused: timedelta = timedelta()
 
     @property
     def touched(self) -> bool:
@@ -164,19 +167,41 @@ class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):
 
 class WriteBack(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
-    The commit that a rollback owes (rule 7c, 7d). `state`: Owed, Built (id stored, not yet proven to be in the branch), Landed,
-    Dropped (no longer needed), Differs (refused; `reason` and `message` say why and hold the patch).
+    The commit that a rollback or another command owes (rules 7c, 7d, 7f). `state`: Owed, Built (id stored, not yet proven to be in the branch),
+    Landed, Dropped (no longer needed), Differs (refused; `reason` and `message` say why and hold the patch).
+
+    A rollback's brings the manifest to revision `target`; another one's sets `annotation` to `value`. `rejected`: the digest for which it is owed.
     """
 
     state: Literal["Owed", "Built", "Landed", "Dropped", "Differs"] = "Owed"
     target: str = ""
     rejected: str = ""
+    annotation: str = ""
+    value: str = ""
     commit: str = ""
     expected: str = ""
     reason: str = ""
     message: str = ""
     at: datetime | None = None
     attempts: int = 0
+
+
+CommandVerb = Literal["suspend", "resume", "terminate", "restart", "retry", "rollback"]
+
+
+class Command(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """
+    What a person ordered at once (rule 7f), kept with who did so and why. `run`: the run that it was about. `step`: key of the step, empty for
+    all of it. `owed`: the commit that makes git say the same, None where it needs none.
+    """
+
+    verb: CommandVerb
+    at: datetime
+    author: str
+    reason: str = ""
+    run: str = ""
+    step: str = ""
+    owed: WriteBack | None = None
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -196,7 +221,9 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     `supersedes`: runs, and commits that never got one, that were passed by in a row on the way to this one (rule 6b).
     `shared`: what steps shared, in the order in which they did. `undo_cause`: why its steps are or were undone; an undo run (`kind`) does
     nothing but undo those of an earlier one, because the application was removed.
-    `round`: raised when it is opened again after its end; the first `answered` of its decisions were of the rounds before.
+    `round`: raised when it is opened again after its end; the first `answered` of its decisions were acted on before that, or before what it
+    did began to be undone.
+    `commands`: what persons ordered at it, oldest first.
     """
 
     name: str
@@ -235,6 +262,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     undo_since: datetime | None = None
     round: int = 0
     answered: int = 0
+    commands: list[Command] = []
     state_version: int = 1
 
     @property

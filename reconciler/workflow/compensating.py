@@ -20,7 +20,7 @@ def begin_undo(turn: Turn, cause: str, message: str) -> None:
     run = turn.run
     assert cause in ("failure", "decision", "removed", "superseded")
     run.phase, run.reason, run.undo_cause = Phase.ROLLING_BACK, "Compensating", cause  # type: ignore[assignment]  # checked above
-    run.undo_since = turn.now
+    run.undo_since, run.answered = turn.now, len(run.decisions)
     run.message = f"undoing what was done: {message}"[:1024]
     for step in run.steps:
         if step.phase.final or step.touched:
@@ -32,7 +32,7 @@ def begin_undo(turn: Turn, cause: str, message: str) -> None:
 
 def undo(turn: Turn) -> None:
     """One look at a run whose steps are undone. A later order to end it leaves the rest as it is."""
-    if any(decision.verb == "end" and turn.run.undo_since and decision.at > turn.run.undo_since for decision in turn.run.decisions):
+    if any(decision.verb == "end" for decision in turn.run.decisions[turn.run.answered :]):
         _give_up(turn)
         return
     ordering = Ordering(turn.run, turn.workflow)

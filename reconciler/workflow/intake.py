@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from reconciler.model.run import Decision
+from reconciler.workflow.pausing import paused, standing
 from reconciler.workflow.turn import Turn
 
 
@@ -23,8 +24,7 @@ def _take_results(turn: Turn) -> None:
             if path not in step.results and intent.key in turn.facts.results:
                 step.results[path] = turn.facts.results[intent.key]
                 # Deadlines count from here on, so no earlier pause moves them.
-                standing = turn.now - run.suspended_at if run.suspended_at else timedelta()
-                step.paused_before = run.paused + max(standing, timedelta())
+                step.paused_before = paused(run, step) + standing(run, step, turn.now)
 
 
 def _take_pause(turn: Turn) -> None:
@@ -35,20 +35,24 @@ def _take_pause(turn: Turn) -> None:
     elif not turn.facts.held and run.suspended_at is not None:
         stood = max(turn.now - run.suspended_at, timedelta())
         run.paused += stood
-        run.suspended_at = None
         for step in run.steps:
-            if step.retry_at is not None:
+            if step.suspended_at is not None:  # that it stood still meanwhile is counted once
+                step.suspended_at += turn.now - max(step.suspended_at, run.suspended_at)
+            elif step.retry_at is not None:
                 step.retry_at += stood
+        run.suspended_at = None
 
 
 def _take_decisions(turn: Turn) -> None:
-    """Stored before they are acted on, each once (rule 4c). A suspended application takes no continue (6a)."""
+    """Stored before they are acted on, each once (rule 4c). What is suspended takes no continue (6a)."""
     run = turn.run
     used = {(decision.gate, decision.value) for decision in run.decisions}
     rounds = {step.key: step.round for step in run.steps}
     ordered = Decision(gate="run", verb="end", value=run.order, at=turn.now, by="order")
+    still = {step.key for step in run.steps if step.suspended_at}
+    still |= {turn.pairs[key] for key in still if key in turn.pairs}
     for decision in (*turn.facts.decisions, *((ordered,) if run.order == "terminate" else ())):
-        if run.suspended_at and decision.verb == "continue":
+        if decision.verb == "continue" and (run.suspended_at or decision.gate in still):
             continue
         if (decision.gate, decision.value) not in used:
             used.add((decision.gate, decision.value))

@@ -10,6 +10,7 @@ from reconciler.model.run import SYNC, Decision, Phase, StepState
 from reconciler.workflow.compensating import begin_undo
 from reconciler.workflow.data import Pending, gather_inputs
 from reconciler.workflow.ordering import Ordering
+from reconciler.workflow.pausing import paused
 from reconciler.workflow.stopping import at_gate
 from reconciler.workflow.turn import Turn, parameters_changed
 
@@ -20,7 +21,9 @@ def proceed(turn: Turn) -> None:
     while moved:
         moved = False
         for step in run.steps:
-            if not step.phase.final and _may_run(turn, ordering, step):
+            if step.suspended_at is not None and not step.phase.final:
+                turn.again(step)
+            elif not step.phase.final and _may_run(turn, ordering, step):
                 moved |= _move(turn, step)
             elif step.phase is Phase.SUCCEEDED:
                 _look_at(turn, step)
@@ -35,7 +38,7 @@ def _conclude(turn: Turn) -> None:
         _fail(turn, failed)
     elif all(step.phase is Phase.SUCCEEDED for step in run.steps):
         turn.finish(Phase.SUCCEEDED, "Succeeded", "")
-    elif not active and not any(step.retry_at for step in run.steps if not step.phase.final):
+    elif not active and not any(step.retry_at or step.suspended_at for step in run.steps if not step.phase.final):
         _stuck(turn)
     else:
         waiting = at_gate(turn)
@@ -82,7 +85,7 @@ def _move(turn: Turn, step: StepState) -> bool:
     if step.phase is Phase.PENDING:
         step.phase = Phase.RUNNING
         step.started_at = step.started_at or turn.now
-        step.paused_before = turn.run.paused if not step.attempt else step.paused_before
+        step.paused_before = paused(turn.run, step) if not step.attempt else step.paused_before
     step.retry_at = None
     return _take(turn, step, spec, turn.ask(step, spec))
 

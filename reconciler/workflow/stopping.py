@@ -68,11 +68,18 @@ def _roll_back(turn: Turn, verdict: Decision) -> None:
         run.message = f"rolling back to {run.restore_target}: decided at {verdict.gate}"
         run.write_back = WriteBack(target=run.restore_target, rejected=run.digest, at=turn.now)
         turn.close_steps(Phase.TERMINATED)
+        await_restore(turn)  # it may have been called off meanwhile
 
 
 def await_restore(turn: Turn) -> None:
+    """Only a person's later order ends it before that (rule 6a); what is restored by then stays."""
     run = turn.run
-    if turn.facts.restored == "Succeeded":
+    told = [(decision.verb, decision.by) for decision in run.decisions[run.answered :]]
+    begun = next((place for place, (verb, _) in enumerate(told) if verb == "rollback"), 0)
+    if ("end", "order") in told[begun:] and not turn.facts.restored:
+        run.write_back, run.restore_target, target = None, "", run.restore_target
+        turn.finish(Phase.TERMINATED, "Ended", f"ended before {target} was restored: what is applied stays")
+    elif turn.facts.restored == "Succeeded":
         turn.finish(Phase.ROLLED_BACK, "RolledBack", f"rolled back to {run.restore_target}")
     elif turn.facts.restored:
         run.failure = "user"

@@ -15,6 +15,7 @@ from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepSta
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
 from reconciler.workflow.pairs import pairs
+from reconciler.workflow.pausing import paused
 from reconciler.workflow.retrying import merge, pause_before
 
 SHARED_LIMIT = 16 * 1024
@@ -77,7 +78,7 @@ class Turn:
             values=inputs[1],
             restore=self.run.kind == "restore",
             since=step.since or step.started_at,
-            paused=self.run.paused - step.paused_before,
+            paused=paused(self.run, step) - step.paused_before,
             decision="continue" if self.continued(step) else "",
             begun=frozenset(path for path in step.intents if not is_aside(path)),
             key=f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{step.attempt}",
@@ -213,21 +214,29 @@ class Turn:
     def again_unresolved(self) -> None:
         """Asks again for what was begun and has no result, so that after a crash it still comes in before the run stops."""
         for step in self.run.steps:
-            spec = self.specs.get(step.key)
-            if spec is None or step.phase.final or all(path in step.results for path in step.intents):
-                continue
-            try:
-                outcome = self.ask(step, spec)
-            except Pending:
-                continue
-            match outcome:
-                case Do(effects):
-                    if changed := self.intend(step, effects, anew=False):
-                        self.fail(step, parameters_changed(changed))
-                case Wait(_, _, watch):
-                    self.queries.update(watch)
-                case Failed(reason, message):  # nobody can carry it out any more
-                    self.fail(step, Failed(reason, message))
+            if not step.phase.final:
+                self.again(step)
+
+    def again(self, step: StepState) -> None:
+        """The same for one step. What nobody carries out any more has failed: nothing may wait for it for ever."""
+        missing = [path for path in step.intents if path not in step.results]
+        if not missing:
+            return
+        try:
+            outcome = self.ask(step, self.spec(step))
+        except Pending:
+            outcome = Failed("InputGone", "an input that it began with is not there any more")
+        match outcome:
+            case Do(effects) if not effects.keys().isdisjoint(missing):
+                if changed := self.intend(step, effects, anew=False):
+                    self.fail(step, parameters_changed(changed))
+            case Wait(_, _, watch) if set(watch) - self.facts.seen.keys():
+                self.queries.update(watch)
+            case Failed(reason, message):
+                self.fail(step, Failed(reason, message))
+            case _:
+                self.run.failure = "internal"
+                self.fail(step, Failed("StepBroken", f"step type {step.type} broke: it does not ask any more for {missing[0]}, which it began"))
 
 
 def parameters_changed(path: str) -> Failed:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from reconciler.model.application import Input, Output, Step, Workflow
 from reconciler.model.outcome import Health, Result
-from reconciler.model.run import Decision, Phase, Run
+from reconciler.model.run import Command, Decision, Phase, Run
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.workflow.commands import Needless, Refused, obey
 from reconciler.workflow.facts import Facts
 from reconciler.workflow.machine import Machine, open_steps
 
@@ -68,8 +69,12 @@ STOPS = st.one_of(
     st.builds(Event, st.just("restored"), st.sampled_from(["Succeeded", "Failed"]), SECONDS),
     st.builds(Event, st.just("removed"), st.none(), SECONDS),
 )
+VERBS = st.sampled_from(["suspend", "suspend", "resume", "resume", "retry", "retry", "restart", "terminate", "rollback"])
+COMMANDS = st.builds(Event, VERBS.map(lambda verb: f"order {verb}"), st.sampled_from(["", "s0", "s1", "s2", "s3"]), SECONDS)
 # A run should come some way before it is stopped: what carries it on is drawn more often.
-EVENTS = st.sampled_from([RESULTS] * 6 + [CONTINUES] * 4 + [LOOKS] * 3 + [HEALTH] * 2 + [SETTINGS] * 2 + [STOPS]).flatmap(lambda kind: kind)
+EVENTS = st.sampled_from([RESULTS] * 6 + [CONTINUES] * 4 + [LOOKS] * 3 + [HEALTH] * 2 + [SETTINGS] * 2 + [COMMANDS] * 2 + [STOPS]).flatmap(
+    lambda kind: kind
+)
 SCRIPTS = st.lists(EVENTS, min_size=5, max_size=40)
 IMPLICIT = st.sampled_from([[], [], ["workflow-changed"]])
 KINDS = st.sampled_from(["deploy", "deploy", "restore"])
@@ -104,8 +109,19 @@ class World:
                 self.facts["removed"] = True
             case "held" | "newer" | "patient" | "target":
                 self.facts[event.kind] = event.what
+            case str(kind) if kind.startswith("order "):
+                self.order(kind.removeprefix("order "), event.what)
             case "restored" if self.run.phase is Phase.ROLLING_BACK:
                 self.facts["restored"] = event.what
+
+    def order(self, verb, step):
+        """A person's command; one that is refused changes nothing."""
+        command = Command(verb, self.now, "Ada", "because", self.run.name, step if verb not in ("terminate", "rollback") else "")
+        item = {"terminate": "end", "rollback": "rollback"}.get(verb)
+        try:
+            self.run = through_json(obey(self.run, self.workflow, command, f"run={item}@{self.run.round}" if item else "", self.now))
+        except (Refused, Needless):
+            return
 
     def ask(self, run):
         """The engine's look: queries are answered until there are no new ones."""
@@ -190,7 +206,8 @@ def test_nothing_is_ordered_for_a_step_whose_predecessors_have_not_succeeded(wor
 @given(*PLAYS)
 def test_no_gate_opens_without_a_decision_but_in_a_restore_run(workflow, implicit, kind, script):
     for _, _, world in played(workflow, implicit, kind, script):
-        opened = {item.gate for item in world.run.decisions if item.verb == "continue"}
+        rounds = {state.key: state.round for state in world.run.steps}
+        opened = {item.gate for item in world.run.decisions if item.verb == "continue" and item.round == rounds.get(item.gate)}
         types = {spec.key: (spec.type, spec.properties.get("auto")) for spec in workflow.steps}
         after = dict(zip([spec.key for spec in workflow.steps], [spec.key for spec in workflow.steps[1:]], strict=False))
         for state in world.run.steps:
@@ -202,7 +219,7 @@ def test_no_gate_opens_without_a_decision_but_in_a_restore_run(workflow, implici
 @given(*PLAYS)
 def test_rule_6a_nothing_begins_after_a_stop_or_while_suspended(workflow, implicit, kind, script):
     for _, before, world in played(workflow, implicit, kind, script):
-        stopped = any(item.verb != "continue" for item in world.run.decisions) or world.facts.get("removed")
+        stopped = any(item.verb != "continue" for item in world.run.decisions[world.run.answered :]) or world.facts.get("removed")
         if stopped or world.run.suspended_at:
             began = {intent.key for state in before.steps for intent in state.intents.values()}
             assert {intent.key for state in world.run.steps for intent in state.intents.values()} <= began
@@ -260,6 +277,26 @@ def test_rule_2_asking_again_with_the_same_facts_changes_nothing_and_asks_for_th
         assert again.run == answer.run
         assert (again.orders, again.queries, again.wake) == (answer.orders, answer.queries, answer.wake)
         assert world.ask(world.run) == again, "and so it has after the store"
+
+
+@given(*PLAYS)
+def test_a_suspended_step_begins_nothing(workflow, implicit, kind, script):
+    for _, before, world in played(workflow, implicit, kind, script):
+        for state in world.run.steps:
+            if before.step(state.key).suspended_at is not None:
+                assert state.intents.keys() <= before.step(state.key).intents.keys()
+                assert state.phase is before.step(state.key).phase or state.phase.final or world.run.phase is Phase.ROLLING_BACK
+
+
+@given(*PLAYS)
+def test_terminate_ends_a_run_wherever_it_is_as_soon_as_what_is_in_flight_has_its_results(workflow, implicit, kind, script):
+    *_, (_, _, world) = played(workflow, implicit, kind, script)
+    world.order("terminate", "")
+    world.look()
+    in_flight = {order.key for order in world.answer.orders}
+    world.results |= {key: Result(value=VALUE, at=world.now) for key in in_flight}
+    world.look()
+    assert world.run.phase.final
 
 
 @given(*PLAYS, st.data())
