@@ -26,12 +26,14 @@ class _Finding(NamedTuple):
 class Findings:
     """
     `subject` is the object in `Kind name` form. `supplied`: fields that an input fills when the run is under way, so that
-    they may be missing now. Lines are found at the end, in one pass over the text.
+    they may be missing now. `codes`: the number that a family gives errors below those fields, told before their message.
+    Lines are found at the end, in one pass over the text.
     """
 
     def __init__(self, document: Document, subject: str) -> None:
         self.subject = subject
         self.supplied: set[FieldPath] = set()
+        self.codes: dict[FieldPath, str] = {}
         self.errors = 0
         self._document = document
         self._found: list[_Finding] = []
@@ -49,7 +51,8 @@ class Findings:
 
     def error(self, at: FieldPath, message: str) -> None:
         self.errors += 1
-        self._add(_Finding(at, message, "error"))
+        code = next((f"{code}: " for top, code in self.codes.items() if at[: len(top)] == top), "")
+        self._add(_Finding(at, f"{code}{message}", "error"))
 
     def warn(self, at: FieldPath, message: str) -> None:
         self._add(_Finding(at, message, "warning"))

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from reconciler.dialects import words
+import msgspec
+
+from reconciler.dialects import sreworks_states
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.globals import Globals
@@ -17,16 +19,22 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import SREWORKS, is_fragment
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.sreworks_components import RevisionComponents
+from reconciler.dialects.sreworks_context import overwritten, read_context
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, join, mappings, read_steps
-from reconciler.model.application import Application, Step, Workflow
+from reconciler.model.application import Application, Mode, Step, Workflow
+from reconciler.model.names import CONTEXT_DELIVERED
 from reconciler.model.outcome import StepType
 from reconciler.model.rules import Rules
 from reconciler.model.run import Run
 
 _LATER: Final = "not available yet"
 _KIND: Final = "ApplicationConfiguration"
-_STEP_TYPES: Final = ("apply-components", "deploy", "suspend", "rollout-promotion")
-_LATER_STEP_TYPES: Final = frozenset({"remoteDeploy"})
+_STEP_TYPES: Final = ("apply-components", "deploy", "remoteDeploy", "suspend", "rollout-promotion")
+_INVALID_USER_ARGS: Final = "10002"
+_MODES: Mapping[object, Mode] = {"STEP_BY_STEP": "StepByStep", "DAG": "DAG"}
+_APPLYING: Final = frozenset({"apply-components", "deploy"})
+_OWN: Final = re.compile(r"(?:components|policies|rollout|timeout)(?:[.\[]|$)")
+_DEEPEST: Final = 10  # upstream's, of a parameterKey
 _READ: Final = ("appId", "appInstanceName")
 
 _PROPERTIES = MapOf(Anything())
@@ -71,7 +79,7 @@ _SPEC = Record(
         "parameterValues": ListOf(Record({"name": Text(), "value": Anything()}, required=("name",))),
         "components": ListOf(_COMPONENT, least=1),
         "policies": ListOf(_POLICY),
-        "workflow": Record({"steps": ListOf(_STEP)}),
+        "workflow": Record({"steps": ListOf(_STEP), "mode": Text(choices=tuple(map(str, _MODES))), "initContext": MapOf(Anything())}),
     },
     required=("components",),
 )
@@ -93,41 +101,63 @@ class SREWorks:
         reading = Reading.of(files)
         header = read_header(document, reading, findings)
         fragment = is_fragment(document.content)
-        (_FRAGMENT if fragment else _DOCUMENT).check(document.content, (), findings)
         at: FieldPath = () if fragment else ("spec",)
+        findings.codes[*at, "workflow"] = _INVALID_USER_ARGS
+        (_FRAGMENT if fragment else _DOCUMENT).check(document.content, (), findings)
         written = document.content if fragment else document.content.get("spec")
         if not isinstance(written, dict):
             return Compiled(None, findings.problems())
         spec = {field: value for field, value in written.items() if not (fragment and field == "metadata")}
         _check_policies(spec, at, findings)
-        values = Globals({**header.environment.values, **_parameters(spec, at)}, findings)
+        values = Globals({**header.environment.values, **_parameters(spec, at), **overwritten(spec, at, findings)}, findings)
         components = RevisionComponents(spec, at, values, reading, findings)
-        workflow = self._compile_workflow(spec, at, components, findings)
+        workflow = self._compile_workflow(spec, at, components, values, findings)
         application = _assemble(document, header, spec, components, workflow)
         problems = findings.problems()
         return Compiled(None if findings.failed else application, problems)
 
     def words(self, run: Run) -> dict[str, Any]:
-        return words.sreworks(run)
+        return sreworks_states.words(run)
 
-    def _compile_workflow(self, spec: dict[str, Any], at: FieldPath, components: RevisionComponents, findings: Findings) -> Workflow:
-        written = spec.get("workflow")
-        items = written.get("steps") if isinstance(written, dict) else None
-        place = (*at, "workflow", "steps")
+    def _compile_workflow(self, spec: dict[str, Any], at: FieldPath, components: RevisionComponents, values: Globals, findings: Findings) -> Workflow:
+        written = spec["workflow"] if isinstance(spec.get("workflow"), dict) else {}
+        items, place = written.get("steps"), (*at, "workflow", "steps")
+        mode = _MODES.get(written.get("mode"), "StepByStep") if isinstance(written.get("mode"), str) else "StepByStep"
+        context = read_context(written.get("initContext"), (*at, "workflow", "initContext"), values, findings)
         if isinstance(items, list) and items:
-            family = Family(
-                self._steps,
-                _LATER_STEP_TYPES,
-                lambda step_type, index: f"{step_type}-{index}",
-                lambda step_type, _, properties, where: components.resolve(step_type, properties, where),
-                lambda _, key: _target(key),
-            )
+
+            def resolve(step_type: str, _: str, properties: dict[str, Any], where: FieldPath) -> list[str]:
+                if step_type == "remoteDeploy":
+                    findings.error((*where[:-1], "type"), "remoteDeploy deploys into another cluster, and there are no targets yet; use deploy")
+                return components.resolve(step_type, properties, where)
+
+            readable = (*context, CONTEXT_DELIVERED)
+            family = Family(self._steps, frozenset(), lambda kind, index: f"{kind}-{index}", resolve, _target, readable, _DEEPEST)
             drafts = read_steps(items, place, family, findings)
+            _check_targets(drafts, findings)
         else:
             step = Step("deploy-0", "deploy", "deploy-0", given=False, components=components.deploy_all())
             drafts = [Draft(step, at, 0)]
-        check_order(drafts, "StepByStep", place, findings)
-        return Workflow("StepByStep", [draft.finish() for draft in drafts])
+        check_order(drafts, mode, place, findings)
+        if mode == "DAG":
+            _draw_edges(drafts)
+        return Workflow(mode, [draft.finish() for draft in drafts], parameters=context, contexts=True)
+
+
+def _check_targets(drafts: list[Draft], findings: Findings) -> None:
+    """What decides which components a step applies is read with the manifest: no input can come in time for it."""
+    for draft in drafts:
+        for item, place in draft.inputs if draft.step.components else ():
+            if re.match(r"(?:components|policies)(?:[.\[]|$)", item.target):
+                findings.error((*place, "parameterKey"), f"{item.target.partition('[')[0]} is read before the run begins: no input can fill it")
+
+
+def _draw_edges(drafts: list[Draft]) -> None:
+    """Upstream's graph: an edge from the step with an output to each that takes it."""
+    producers = {output.name: draft.step.name for draft in drafts for output, _ in draft.outputs}
+    for draft in drafts:
+        sources = [producers.get(item.source) or producers.get(item.source.partition(".")[0]) for item, _ in draft.inputs]
+        draft.step = msgspec.structs.replace(draft.step, depends_on=list(dict.fromkeys(source for source in sources if source)))
 
 
 def _assemble(document: Document, header: Header, spec: dict[str, Any], components: RevisionComponents, workflow: Workflow) -> Application:
@@ -166,8 +196,11 @@ def _parameters(spec: dict[str, Any], at: FieldPath) -> dict[str, Any]:
     return {entry["name"]: entry.get("value") for _, entry in entries if isinstance(entry.get("name"), str)}
 
 
-def _target(parameter_key: str) -> str:
-    """Inputs go into the components that the step applies; upstream's `spec.` is a component's properties here."""
+def _target(step_type: str, parameter_key: str) -> str:
+    """Where an input goes: `rollout` and `timeout` into the step that applies, all else into the components that it applies (upstream's
+    `spec.` is a component's properties here). Other steps take it into their own properties."""
+    if step_type not in _APPLYING or _OWN.match(parameter_key):
+        return parameter_key
     if parameter_key.startswith("properties."):
         return parameter_key
     return f"properties.{parameter_key.removeprefix('spec.')}"

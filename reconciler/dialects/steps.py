@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from reconciler.dialects.fieldpath import FieldPath, parse_path
+from reconciler.dialects.fieldpath import MAX_PARTS, FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_gate_name
 from reconciler.dialects.ordering import find_cycle
@@ -31,6 +31,8 @@ class Family(NamedTuple):
     What a family says about steps. `types`: the step types it has, by its own words; `later`: words known but not available
     yet; `unnamed`: the name of a step without one, from type and index; `resolve`: the ids of the components that a step
     applies, from type, key, properties and the place of the properties; `target`: an input's parameterKey as a full path.
+    `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else. `deepest`: parts
+    of a parameterKey.
     """
 
     types: Mapping[str, StepType]
@@ -38,6 +40,8 @@ class Family(NamedTuple):
     unnamed: Callable[[str, int], str]
     resolve: Callable[[str, str, dict[str, Any], FieldPath], list[str]]
     target: Callable[[str, str], str]
+    context: tuple[str, ...] | None = None
+    deepest: int = MAX_PARTS
 
 
 @dataclass(slots=True)
@@ -132,13 +136,13 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
         findings.error((*at, "type"), f"step type {step.type} is not available yet{suggest('', family.types)}")
     elif step.type:
         findings.unknown((*at, "type"), "step type", step.type, family.types)
-    inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings)
+    inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings, family.deepest)
     exports = getattr(step_type, "exports", False)
-    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, anything=exports)
+    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports)
     if step_type is not None:
-        supplied = set() if components else {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs}
+        supplied = {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs} - ({"properties", "traits"} if components else set())
         _check_properties(step_type, properties, supplied, place, findings)
-        if outputs and not components and not exports:
+        if outputs and not components and not exports and family.context is None:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
     step = Step(step.name, step.type, step.key, step.given, properties, components, texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
@@ -164,14 +168,17 @@ def _check_properties(step_type: StepType, properties: dict[str, Any], supplied:
             findings.error((*at, *path), message)
 
 
-def read_inputs(value: Any, at: FieldPath, target: Callable[[str], str], findings: Findings) -> list[tuple[Input, FieldPath]]:
+def read_inputs(
+    value: Any, at: FieldPath, target: Callable[[str], str], findings: Findings, deepest: int = MAX_PARTS
+) -> list[tuple[Input, FieldPath]]:
     found = []
     for place, item in mappings(value, at):
         source, key = item.get("from"), item.get("parameterKey")
         if not isinstance(source, str) or not isinstance(key, str) or not source or not key:
             continue
         try:
-            parse_path(key)
+            if len(parse_path(key)) > deepest:
+                raise ValueError(f"the path has more than {deepest} parts")
         except ValueError as error:
             findings.error((*place, "parameterKey"), str(error))
             continue
@@ -179,10 +186,12 @@ def read_inputs(value: Any, at: FieldPath, target: Callable[[str], str], finding
     return found
 
 
-def read_outputs(value: Any, at: FieldPath, findings: Findings, *, anything: bool = False) -> list[tuple[Output, FieldPath]]:
+def read_outputs(
+    value: Any, at: FieldPath, findings: Findings, context: tuple[str, ...] = (), *, anything: bool = False
+) -> list[tuple[Output, FieldPath]]:
     """
-    A `valueFrom` must be a path into what steps export (`anything`: nobody knows what that is); an `exportKey` that is none is `connection`
-    (seed 001), with a warning.
+    A `valueFrom` must be a path into what steps export (`anything`: nobody knows what that is), or into `context`; an `exportKey` that is
+    none is `connection` (seed 001), with a warning.
     """
     found = []
     for place, item in mappings(value, at):
@@ -191,12 +200,15 @@ def read_outputs(value: Any, at: FieldPath, findings: Findings, *, anything: boo
         path = item.get(field_name)
         if not isinstance(name, str) or not isinstance(path, str) or not name or not path:
             continue
-        if not anything and re.split(r"[.\[]", path, maxsplit=1)[0] not in EXPORTS:
+        path = path.removeprefix("$.") if context else path
+        first = re.split(r"[.\[]", path, maxsplit=1)[0]
+        if not anything and first not in EXPORTS and first not in context:
             if field_name == "exportKey":
                 findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
                 path = "connection"
             else:
-                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(EXPORTS)}")
+                known = f"; or into the context{suggest(first, context)}" if context else ""
+                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(EXPORTS)}{known}")
                 continue
         try:
             parse_path(path)

@@ -1,4 +1,4 @@
-"""A run in the words of its manifest family: one table for runs and one for steps, for each family."""
+"""A run in KubeVela's words: one table for runs and one for steps. Those of SREWorks stand in `sreworks_states.py`."""
 
 from __future__ import annotations
 
@@ -37,21 +37,6 @@ KUBEVELA_STEP: Mapping[Phase, str] = MappingProxyType(
         Phase.SKIPPED: "skipped",
     }
 )
-SREWORKS_RUN: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.PENDING: "PENDING",
-        Phase.RUNNING: "RUNNING",
-        Phase.WAITING: "SUSPEND",
-        Phase.ROLLING_BACK: "RUNNING",
-        Phase.SUCCEEDED: "SUCCESS",
-        Phase.FAILED: "FAILURE",
-        Phase.ROLLED_BACK: "TERMINATED",
-        Phase.TERMINATED: "TERMINATED",
-        Phase.SUPERSEDED: "TERMINATED",
-        Phase.SKIPPED: "SUCCESS",
-    }
-)
-SREWORKS_STEP: Mapping[Phase, str] = MappingProxyType({**SREWORKS_RUN, Phase.WAITING: "WAITING_SUSPEND"})
 
 
 def kubevela(run: Run) -> dict[str, Any]:
@@ -60,22 +45,4 @@ def kubevela(run: Run) -> dict[str, Any]:
         "status": KUBEVELA_RUN[run.phase],
         "message": run.message,
         "steps": [{"name": step.name, "type": step.type, "phase": KUBEVELA_STEP[step.phase], "message": step.message} for step in run.steps],
-    }
-
-
-def sreworks(run: Run) -> dict[str, Any]:
-    """`{workflowStatus, workflowErrorMessage, tasks: [{taskName, taskType, taskStatus, taskErrorMessage}]}` (seed 003)."""
-    status = "EXCEPTION" if run.phase is Phase.FAILED and run.failure == "internal" else SREWORKS_RUN[run.phase]
-    return {
-        "workflowStatus": status,
-        "workflowErrorMessage": run.message if status in ("FAILURE", "EXCEPTION", "TERMINATED") else "",
-        "tasks": [
-            {
-                "taskName": step.name,
-                "taskType": step.type,
-                "taskStatus": SREWORKS_STEP[step.phase],
-                "taskErrorMessage": step.message if SREWORKS_STEP[step.phase] in ("FAILURE", "TERMINATED") else "",
-            }
-            for step in run.steps
-        ],
     }

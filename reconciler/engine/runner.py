@@ -88,9 +88,9 @@ class Runner:
                 app.expect(digest, entry.declared.commit)
                 newer = next((record.name for record in reversed(app.records) if record.digest == digest), f"commit {entry.declared.commit[:12]}")
         restored: Literal["", "Succeeded", "Failed"] = ""
-        for other in app.runs:
-            if other.restores == run.name and other.phase.final:
-                restored = "Succeeded" if other.phase is Phase.SUCCEEDED else "Failed"
+        restore = next((other for other in reversed(app.runs) if other.restores == run.name and other.phase.final), None)
+        if restore is not None:
+            restored = "Succeeded" if restore.phase is Phase.SUCCEEDED else "Failed"
         looked_at = context.index.looked_at  # of the head that is judged, no later one: a timer must not outrun a rollback (4c)
         return Facts(
             results=dict(app.results),
@@ -102,6 +102,8 @@ class Runner:
             removed=app.mirror.removal is not None and app.mirror.removal.state == "Deleting",
             target=app.rollback_target(run),
             restored=restored,
+            restore_message=f"{restore.name}: {restore.message}"[:512] if restore is not None else "",
+            restore_failure=restore.failure if restore is not None else "",
         )
 
     async def _prepare(self, app: Application, step: Advance) -> tuple[dict[str, Planned], dict[str, Result]]:

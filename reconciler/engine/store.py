@@ -248,6 +248,9 @@ class Store:
                     result["value"] = {"part": await self._side(mirror, result["value"], secret=False)}
         if state.get("shared"):
             state["shared"] = [{"step": "", "values": {"secret": await self._side(mirror, {"shared": state["shared"]}, secret=True)}}]
+        if run.given or any(run.snapshots):
+            private = {"snapshots": state.get("snapshots", []), "given": state.pop("given", [])}
+            state["snapshots"] = [{"secret": await self._side(mirror, private, secret=True)}]
         return state
 
     async def _side(self, mirror: Mirror, value: JsonObject, *, secret: bool) -> str:
@@ -269,6 +272,8 @@ class Store:
                     result["value"] = await self._read_side(result["value"]["part"], secret=False)
         if state.get("shared"):
             state["shared"] = (await self._read_side(state["shared"][0]["values"]["secret"], secret=True))["shared"]
+        if any(state.get("snapshots") or []):
+            state |= await self._read_side(state["snapshots"][0]["secret"], secret=True)
         run = msgspec.convert(state, Run)
         run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
         run.order = "terminate" if obj["metadata"].get("deletionTimestamp") and not run.phase.final else run.order

@@ -35,6 +35,17 @@ RESERVED_STEPS: Final = frozenset({RUN_GATE, WORKFLOW_CHANGED_GATE, STATE_LOST_G
 # Step types that are gates: engine code, never replaced by a definition (rule 4g).
 GATE_STEP_TYPES: Final = frozenset({"suspend", "rollout-promotion"})
 
+# Keys of a SREWorks context, and how many bytes of JSON one context may be (rule 3e).
+CONTEXT_INTERNAL: Final = "_internal_"
+CONTEXT_OVERWRITE: Final = "_internal_overwrite_parameters"
+CONTEXT_DELIVERED: Final = "_internal_deliver_parameters"
+CONTEXT_CANCEL: Final = "_internal_cancel_execution"
+CONTEXT_CANCEL_REASON: Final = "_internal_cancel_execution_reason"
+CONTEXT_CONTINUE: Final = "continueRollout"
+CONTEXT_ROLLBACK: Final = "rollback"
+CONTEXT_DECISIONS: Final = frozenset({CONTEXT_CONTINUE, CONTEXT_ROLLBACK})
+CONTEXT_LIMIT: Final = 16 * 1024
+
 # The repository's own files.
 ENVIRONMENT_FILE: Final = "environment.yaml"
 IGNORE_FILE: Final = ".reconcilerignore"

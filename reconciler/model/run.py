@@ -53,7 +53,8 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
     `since`: when a gate began to wait. `until`: when a wait ends by itself: a timer opens, or health is not waited for any longer.
     `attempt` grows only on a recorded failure; `round` when the step is reset. `suspended_at`: since when a person has this step alone stand
-    still; `paused`: how long it stood so before.
+    still; `paused`: how long it stood so before. `context`: what it began with, as a place in `Run.snapshots`; None before it begins, and
+    where its workflow has no contexts.
     """
 
     name: str
@@ -81,6 +82,7 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     synced_at: datetime | None = None
     suspended_at: datetime | None = None
     paused: timedelta = timedelta()
+    context: int | None = None
 
     @property
     def touched(self) -> bool:
@@ -123,6 +125,13 @@ def living(shared: list[Shared]) -> list[Shared]:
 def merge_shared(shared: list[Shared]) -> dict[str, Any]:
     """What steps shared; a later one's value wins."""
     return {name: value for entry in living(shared) for name, value in entry.values.items()}
+
+
+class Given(msgspec.Struct, omit_defaults=True):
+    """What a person put into the context of all steps that had not begun by then."""
+
+    values: dict[str, Any]
+    at: datetime
 
 
 class Notice(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -223,7 +232,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     nothing but undo those of an earlier one, because the application was removed.
     `round`: raised when it is opened again after its end; the first `answered` of its decisions were acted on before that, or before what it
     did began to be undone.
-    `commands`: what persons ordered at it, oldest first.
+    `commands`: what persons ordered at it, oldest first. `snapshots`: the contexts with which steps began, equal ones once, and `given` what
+    people put into them; kept in a Secret, never shown (rule 3e).
     """
 
     name: str
@@ -258,6 +268,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     order: str = ""
     shared: list[Shared] = []
     notices: list[Notice] = []
+    snapshots: list[dict[str, Any]] = []
+    given: list[Given] = []
     undo_cause: Literal["", "failure", "decision", "removed", "superseded"] = ""
     undo_since: datetime | None = None
     round: int = 0

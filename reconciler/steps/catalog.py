@@ -12,6 +12,7 @@ from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_object import ApplyObject
 from reconciler.steps.deploy import Deploy
 from reconciler.steps.print_message import PrintMessage
+from reconciler.steps.remote_deploy import RemoteDeploy
 from reconciler.steps.rollout_promotion import RolloutPromotion
 from reconciler.steps.suspend import Suspend
 
@@ -21,6 +22,7 @@ _ALL: tuple[StepType, ...] = (
     ApplyAndWait(),
     ApplyObject(),
     Deploy(),
+    RemoteDeploy(),
     Suspend(),
     RolloutPromotion(),
     PrintMessage(),

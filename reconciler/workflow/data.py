@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from reconciler.model.application import Step
 from reconciler.model.run import Phase, StepState
 from reconciler.workflow.paths import read_path, with_path
+
+_PART_OF_COMPONENT = re.compile(r"(?:properties|traits)(?:[.\[]|$)", re.ASCII)
 
 
 class Pending(Exception):  # noqa: N818  # not an error: the step has to wait
@@ -17,12 +20,12 @@ class Pending(Exception):  # noqa: N818  # not an error: the step has to wait
 def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the step's properties with inputs in them, values for its components by path). Raises Pending.
 
-    Steps that apply components hand inputs on to those; all others take them into their own properties.
+    Steps that apply components hand what is for `properties` or `traits` on to those; all else goes into the step's own properties.
     """
     properties, values = dict(spec.properties), {}
     for item in spec.inputs:
         value = _find(item.source, steps)
-        if spec.components:
+        if spec.components and _PART_OF_COMPONENT.match(item.target):
             values[item.target] = value
         else:
             target = item.target.removeprefix("properties.")

@@ -19,7 +19,8 @@ class Facts(msgspec.Struct, frozen=True):
     gate key that it opens, or `run`. `looked_at`: when git was last read with success (timers, rule 4c). `newer`: the revision
     that supersedes this run, empty for none; `patient`: only while it waits at a gate (rule 6b). `held`: the reason for which the
     application is suspended (rule 6a). `removed`: it is surely gone from git. `target`: the rollback target's revision (7a).
-    `restored`: how the restore run that undoes this one ended. `admitted`: its queue lets it begin.
+    `restored`: how the restore run that undoes this one ended; `restore_message` and `restore_failure`: why it did not succeed.
+    `admitted`: its queue lets it begin.
     """
 
     results: Mapping[str, Result] = {}
@@ -32,6 +33,8 @@ class Facts(msgspec.Struct, frozen=True):
     removed: bool = False
     target: str = ""
     restored: Literal["", "Succeeded", "Failed"] = ""
+    restore_message: str = ""
+    restore_failure: Literal["", "user", "internal"] = ""
     admitted: bool = True
 
 

@@ -17,7 +17,7 @@ from reconciler.workflow.facts import Advance, Facts
 from reconciler.workflow.intake import take_in
 from reconciler.workflow.notices import add_notices
 from reconciler.workflow.proceeding import proceed
-from reconciler.workflow.stopping import await_restore, is_stopped, is_superseded, stop
+from reconciler.workflow.stopping import await_restore, is_decided, is_stopped, is_superseded, stop
 from reconciler.workflow.turn import Turn
 
 IMPLICIT_GATE = "suspend"
@@ -65,5 +65,5 @@ def _play(turn: Turn) -> None:
         turn.again_unresolved()
     else:
         proceed(turn)
-        if not run.phase.final and not run.undo_cause and is_superseded(turn):
-            stop(turn)  # it has come to the gate that a newer revision waited for (6b)
+        if not run.phase.final and not run.undo_cause and (is_decided(turn) or is_superseded(turn)):
+            stop(turn)  # a step called it off, or it has come to the gate that a newer revision waited for (6b)

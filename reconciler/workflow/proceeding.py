@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.model.application import Step
+from reconciler.model.names import CONTEXT_CANCEL, CONTEXT_CANCEL_REASON
 from reconciler.model.outcome import Do, Done, Failed, Gate, Outcome, Wait
 from reconciler.model.run import SYNC, Decision, Phase, StepState
+from reconciler.model.text import one_line
 from reconciler.workflow.compensating import begin_undo
+from reconciler.workflow.contexts import ContextError, keep_snapshot
 from reconciler.workflow.data import Pending, gather_inputs
 from reconciler.workflow.ordering import Ordering
 from reconciler.workflow.pausing import paused
-from reconciler.workflow.stopping import at_gate
+from reconciler.workflow.stopping import at_gate, is_decided
 from reconciler.workflow.turn import Turn, parameters_changed
 
 
@@ -27,7 +30,10 @@ def proceed(turn: Turn) -> None:
                 moved |= _move(turn, step)
             elif step.phase is Phase.SUCCEEDED:
                 _look_at(turn, step)
-    _conclude(turn)
+    if is_decided(turn):  # a step called it off: what is under way is waited for
+        run.phase, run.reason = Phase.RUNNING, "Running"
+    else:
+        _conclude(turn)
 
 
 def _conclude(turn: Turn) -> None:
@@ -63,13 +69,13 @@ def _stuck(turn: Turn) -> None:
 
 
 def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
-    """Whether all that must come before has come. After a failure nothing new starts."""
+    """Whether all that must come before has come. After a failure, and once it is called off, nothing new starts."""
     if step.retry_at is not None and turn.now < step.retry_at:
         turn.wake_at(step.retry_at)
         return False
     if step.phase is not Phase.PENDING:
         return True
-    if any(other.phase is Phase.FAILED for other in turn.run.steps):
+    if any(other.phase is Phase.FAILED for other in turn.run.steps) or is_decided(turn):
         return False
     return ordering.may_begin(step)
 
@@ -83,11 +89,31 @@ def _move(turn: Turn, step: StepState) -> bool:
         step.message = str(pending)
         return False
     if step.phase is Phase.PENDING:
+        if turn.workflow.contexts and step.context is None and not _take_context(turn, step):
+            return False
         step.phase = Phase.RUNNING
         step.started_at = step.started_at or turn.now
         step.paused_before = paused(turn.run, step) if not step.attempt else step.paused_before
     step.retry_at = None
     return _take(turn, step, spec, turn.ask(step, spec))
+
+
+def _take_context(turn: Turn, step: StepState) -> bool:
+    """Keeps what the step begins with. False where it must not begin: the run is called off, whichever step is next."""
+    if step.key in turn.run.implicit:
+        return True
+    try:
+        context = keep_snapshot(turn.run, turn.workflow, step)
+    except ContextError as error:
+        turn.fail(step, Failed("ContextTooLarge", str(error)))
+        return False
+    if context.get(CONTEXT_CANCEL):
+        reason = one_line(str(context.get(CONTEXT_CANCEL_REASON) or "canceled by user"), 512)
+        turn.run.decisions.append(
+            Decision(gate="run", verb="end", value=f"context={CONTEXT_CANCEL}", at=turn.now, message=reason, by="engine", round=turn.run.round)
+        )
+        return False
+    return True
 
 
 def _take(turn: Turn, step: StepState, spec: Step, outcome: Outcome) -> bool:

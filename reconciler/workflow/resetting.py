@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reconciler.model.application import Workflow
 from reconciler.model.run import Phase, Run, Shared, StepState, copy_run
+from reconciler.workflow.contexts import carry_contexts
 from reconciler.workflow.ordering import Ordering
 
 
@@ -58,6 +59,7 @@ def reset(run: Run, workflow: Workflow, start: str = "") -> Run:
     new.steps = [_begin_again(step) if step.key in keys else step for step in new.steps]
     if any(entry.step in keys for entry in new.shared):
         new.shared.append(Shared("", forget=sorted(keys)))
+    carry_contexts(run, new, start)
     return _open_again(new) if run.phase.final else new
 
 

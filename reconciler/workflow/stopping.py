@@ -13,6 +13,11 @@ def is_stopped(turn: Turn) -> bool:
     return _verdict(turn) is not None or turn.facts.removed or is_superseded(turn)
 
 
+def is_decided(turn: Turn) -> bool:
+    """Whether somebody, or its own context, said that it ends."""
+    return _verdict(turn) is not None
+
+
 def is_superseded(turn: Turn) -> bool:
     """Rules 6a and 6b: never while suspended; one that was passed over too often only at a gate."""
     return bool(turn.facts.newer) and not turn.run.suspended_at and (not turn.facts.patient or at_gate(turn))
@@ -31,7 +36,8 @@ def stop(turn: Turn) -> None:
     if verdict is not None and verdict.verb == "rollback":
         _roll_back(turn, verdict)
     elif verdict is not None:
-        turn.finish(Phase.TERMINATED, "Ended", f"ended at {verdict.gate}: nothing more is applied, what is applied stays")
+        why = verdict.message if verdict.by == "engine" else f"ended at {verdict.gate}"
+        turn.finish(Phase.TERMINATED, "Ended", f"{why}: nothing more is applied, what is applied stays")
     elif turn.facts.removed:
         _leave(turn, "removed", "the application was removed from git", Phase.TERMINATED, "Removed")
     else:
@@ -82,5 +88,6 @@ def await_restore(turn: Turn) -> None:
     elif turn.facts.restored == "Succeeded":
         turn.finish(Phase.ROLLED_BACK, "RolledBack", f"rolled back to {run.restore_target}")
     elif turn.facts.restored:
-        run.failure = "user"
-        turn.finish(Phase.FAILED, "RestoreFailed", f"the restore of {run.restore_target} did not succeed; it holds as it is")
+        run.failure = turn.facts.restore_failure or "user"
+        why = f" ({turn.facts.restore_message})" if turn.facts.restore_message else ""
+        turn.finish(Phase.FAILED, "RestoreFailed", f"the restore of {run.restore_target} did not succeed{why}; it holds as it is")

@@ -12,6 +12,7 @@ from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
 from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, is_aside, living
+from reconciler.workflow.contexts import readable
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
 from reconciler.workflow.pairs import pairs
@@ -82,7 +83,7 @@ class Turn:
             decision="continue" if self.continued(step) else "",
             begun=frozenset(path for path in step.intents if not is_aside(path)),
             key=f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{step.attempt}",
-            attributes=self.run.attributes,
+            attributes=self.run.attributes if step.context is None else self.run.snapshots[step.context],
             parameters=self.workflow.parameters,
         )
 
@@ -149,7 +150,7 @@ class Turn:
             return self.fail(step, Failed("AttributesTooLarge", f"what the steps of a run share is at most {SHARED_LIMIT} bytes"))
         step.phase, step.reason, step.finished_at = Phase.SUCCEEDED, "", self.now
         step.message, step.resource = done.message, done.resource
-        step.outputs = read_outputs(spec, done.outputs)
+        step.outputs = read_outputs(spec, {**readable(self.run, self.workflow, step), **done.outputs})
         return True
 
     def share(self, step: StepState, values: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.dialects import words
+from reconciler.dialects import sreworks_states, words
 from reconciler.model.run import Phase
 
 TOP = Path(__file__).resolve().parents[2]
@@ -159,8 +159,8 @@ def test_every_decision_says_context_decision_and_consequences():
 @pytest.mark.parametrize(
     ("heading", "families", "absent"),
     [
-        ("## Runs", (words.KUBEVELA_RUN, words.SREWORKS_RUN), Phase.SKIPPED),
-        ("## Steps", (words.KUBEVELA_STEP, words.SREWORKS_STEP), Phase.SUPERSEDED),
+        ("## Runs", (words.KUBEVELA_RUN, sreworks_states.RUN), Phase.SKIPPED),
+        ("## Steps", (words.KUBEVELA_STEP, sreworks_states.STEP), Phase.SUPERSEDED),
     ],
 )
 def test_the_page_of_words_says_what_the_dialects_say(heading, families, absent):

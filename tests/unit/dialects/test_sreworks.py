@@ -313,7 +313,7 @@ def test_policies_work_in_the_order_that_the_step_lists(compile_text):
         ('        namespace: "abm-daily"', "        cluster: far", "cluster is not available yet"),
         ("type: topology", "type: topolgy", "unknown policy type topolgy (did you mean topology?)"),
         ("- topology-e2e-env\n", "- topology-e2e\n", "unknown policy topology-e2e (did you mean topology-e2e-env?)"),
-        ("type: suspend", "type: remoteDeploy", "step type remoteDeploy is not available yet"),
+        ("type: suspend", "type: remoteDeploy", "10002: remoteDeploy deploys into another cluster, and there are no targets yet; use deploy"),
         ("type: suspend", "type: apply-object", "unknown step type apply-object"),
         ("name: clustermanage\n", "name: clustermanager\n", "unknown component K8S_MICROSERVICE|clustermanager"),
         ("K8S_MICROSERVICE|clustermanage|_", "K8S_MICROSERVCE|clustermanage|_", "did you mean K8S_MICROSERVICE?"),

@@ -6,6 +6,7 @@ from reconciler.steps.catalog import STEP_TYPES
 from reconciler.steps.validation import parse_partition
 
 VALID = {
+    "remoteDeploy": {"policies": ["p"]},
     "apply-component": {"component": "web", "cluster": "", "namespace": "x", "timeout": "5m"},
     "apply-components": {
         "components": [{"type": "K8S_MICROSERVICE", "name": "web"}],
