@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from reconciler.cluster.protocol import Cluster
 from reconciler.engine.access import Claims
+from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
@@ -60,6 +61,7 @@ class Context:
     executors: Executors
     claims: Claims
     machine: Machine
+    admission: Admission
     apps: dict[AppKey, Application]
     compiled: dict[AppKey, Compiled]
     write_back: bool

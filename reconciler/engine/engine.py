@@ -14,6 +14,7 @@ import structlog
 from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, ExpiredError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Access, Claims
+from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
@@ -37,6 +38,7 @@ from reconciler.model.outcome import StepType
 from reconciler.model.status import Fault
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
+from reconciler.workflow.admission import Strategy
 from reconciler.workflow.machine import Machine
 
 _log = structlog.get_logger("reconciler.engine")
@@ -46,13 +48,16 @@ _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life."""
+    """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
+    runs in queues goes on."""
 
     namespace: str
     access: Access
     create_namespaces: Creation = "none"
     write_back: bool = True
     beat: float = 5.0
+    strategy: Strategy = "FIFO"
+    most_running: int = 100
 
 
 class Engine:
@@ -97,6 +102,7 @@ class Engine:
             executors=Executors({"apply": applier, **(executors or {})}),
             claims=claims,
             machine=Machine(types),
+            admission=Admission(options.strategy, options.most_running, self._queue.add),
             apps=apps,
             compiled={},
             write_back=options.write_back,
@@ -163,6 +169,7 @@ class Engine:
             self._reconciler.traces.setdefault((trace.namespace, trace.application), []).append(trace)
         for app in context.apps.values():
             self._restore(app)
+        context.admission.load(run for app in context.apps.values() for run in app.runs)
 
     def _restore(self, app: Application) -> None:
         """An application as it was stored: open runs folded in, objects claimed, identity known to the index."""
@@ -329,6 +336,7 @@ class Engine:
     def _quarantine(self, key: AppKey, error: Exception, pause: float) -> None:
         """Rule 8b: the key alone is held back."""
         _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
+        self._context.admission.withdraw(key)
         app = self._context.apps.get(key)
         if app is not None and app.status is not None:
             app.status = msgspec.structs.replace(app.status, retry_at=self._clock.now() + timedelta(seconds=pause))

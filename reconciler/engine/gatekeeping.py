@@ -35,10 +35,11 @@ def waiting_gates(cluster_id: str, app: Application, run: Run, workflow: Workflo
     partners = pairs(workflow)
     first = {promotion: suspend for suspend, promotion in partners.items()}
     found = []
+    opened = {decision.gate for decision in run.decisions if decision.verb == "continue"}  # and it waits to be admitted again
     for step in run.steps:
-        if step.phase is not Phase.WAITING or step.since is None:
-            continue
         promotion = partners.get(step.key)
+        if step.phase is not Phase.WAITING or step.since is None or opened & {step.key, promotion}:
+            continue
         if promotion is not None:
             found.append(WaitingGate(step.name, promotion, code(promotion), step.since, step.key, code(step.key)))
         else:

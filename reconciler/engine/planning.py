@@ -64,7 +64,7 @@ class Planner:
             raise LookupError(f"rollback target {undone.restore_target} is not kept")  # kept by 3b: never by design
         entry = self._context.index.entries.get(app.key)
         run = await self._new_run(app, record, entry.declared if entry else None, restore=True)
-        run.restores = undone.name
+        run.restores, run.queue = undone.name, ""  # a rollback waits for nobody
         run.commit = undone.commit
         return run
 
@@ -84,7 +84,7 @@ class Planner:
             kind="restore" if restore else "deploy",
             implicit=implicit,
             steps=open_steps(workflow, implicit),
-            created_at=self._context.clock.now(),
+            queue=workflow.queue,
         )
         if declared is not None:
             run.standing = [item.text for item in read_declared(declared, run).items]
@@ -93,6 +93,7 @@ class Planner:
             run.undoes = _undone(app, record.name)
         else:
             run.supersedes = app.take_turn()
+        run.created_at = self._context.clock.now()  # nothing is awaited from here until it stands in its queue: who is first here is first there
         return run
 
     async def _implicit_gates(self, app: Application, new: Compiled) -> list[str]:

@@ -187,6 +187,7 @@ async def reload_application(context: Context, app: Application) -> Application 
         await store.release_runs(app.mirror.uid)
     if mirror is None:
         context.apps.pop(app.key, None)
+        context.admission.renew(app.key, [])
         return None
     fresh = Application(mirror)
     fresh.records = sorted((record for _, record in await store.revisions(mirror.uid)), key=lambda record: record.number)
@@ -194,4 +195,5 @@ async def reload_application(context: Context, app: Application) -> Application 
     fresh.fold_unsettled()
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
     context.apps[app.key] = fresh
+    context.admission.renew(app.key, fresh.runs)
     return fresh

@@ -28,8 +28,9 @@ class Runner:
     async def drive(self, app: Application, run: Run) -> Run:
         """One look at an open run; answers it as it is now stored. Effects go on as tasks; their ends are hints."""
         context = self._context
+        admitted = context.admission.admits(run)
         workflow = (await context.contents.get(app.key, run.revision)).application.workflow
-        facts = await self._facts(app, run, workflow)
+        facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted)
         step = await self._ask(app, run, workflow, facts)
         prepared, refused = await self._prepare(app, step)
         while refused:  # what is refused before it is tried is a result as any other; the intents that it answers stand in `step.run`
@@ -37,6 +38,7 @@ class Runner:
             step = await self._ask(app, step.run, workflow, facts)
             prepared, refused = await self._prepare(app, step)
         stored = await self._store(app, run, step.run)
+        context.admission.note(stored)
         for order in step.orders:
             if order.key not in app.tasks:
                 app.tasks[order.key] = asyncio.create_task(self._execute(app, order, prepared[order.key]))

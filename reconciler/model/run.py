@@ -233,7 +233,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     `round`: raised when it is opened again after its end; the first `answered` of its decisions were acted on before that, or before what it
     did began to be undone.
     `commands`: what persons ordered at it, oldest first. `snapshots`: the contexts with which steps began, equal ones once, and `given` what
-    people put into them; kept in a Secret, never shown (rule 3e).
+    people put into them; kept in a Secret, never shown (rule 3e). `queue`: where it waits to be admitted;
+    empty: it does not.
     """
 
     name: str
@@ -275,12 +276,18 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     round: int = 0
     answered: int = 0
     commands: list[Command] = []
+    queue: str = ""
     state_version: int = 1
 
     @property
     def undo_error(self) -> str:
         """Why undoing it failed, by the first step for which it did."""
         return next((step.undo_error for step in self.steps if step.undo_error), "")
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an effect is begun and has no result, of a step that is not over."""
+        return any(path not in step.results for step in self.steps if not step.phase.final for path in step.intents)
 
     @property
     def attributes(self) -> dict[str, Any]:

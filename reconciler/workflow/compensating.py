@@ -51,7 +51,7 @@ def _give_up(turn: Turn) -> None:
     for step in turn.run.steps:
         if step.phase is Phase.ROLLING_BACK and any(path not in step.results for path in step.intents):
             _move(turn, step)
-    if not turn.in_flight:
+    if not turn.run.in_flight:
         turn.finish(Phase.TERMINATED, "Ended", "ended while it was being undone: what is not undone stays")
 
 

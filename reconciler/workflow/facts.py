@@ -20,7 +20,7 @@ class Facts(msgspec.Struct, frozen=True):
     that supersedes this run, empty for none; `patient`: only while it waits at a gate (rule 6b). `held`: the reason for which the
     application is suspended (rule 6a). `removed`: it is surely gone from git. `target`: the rollback target's revision (7a).
     `restored`: how the restore run that undoes this one ended; `restore_message` and `restore_failure`: why it did not succeed.
-    `admitted`: its queue lets it begin.
+    `admitted`: its queue lets it go on.
     """
 
     results: Mapping[str, Result] = {}

@@ -12,6 +12,7 @@ from datetime import datetime
 from reconciler.model.application import Retry, Workflow
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Phase, Run, StepState, copy_run
+from reconciler.workflow.admission import QUEUED
 from reconciler.workflow.compensating import undo
 from reconciler.workflow.facts import Advance, Facts
 from reconciler.workflow.intake import take_in
@@ -54,16 +55,33 @@ def _play(turn: Turn) -> None:
     if run.phase is Phase.ROLLING_BACK:
         (undo if run.undo_cause else await_restore)(turn)
         return
-    if run.started_at is None and not turn.facts.admitted and not is_stopped(turn):
-        run.reason, run.message = "Queued", f"waits in queue {turn.workflow.queue}"
-        return
-    if run.started_at is None:
+    if run.started_at is None and turn.facts.admitted:
         run.started_at = turn.now
     if is_stopped(turn):
         stop(turn)
     elif run.suspended_at:
         turn.again_unresolved()
+    elif turn.facts.admitted:
+        _go_on(turn)
     else:
-        proceed(turn)
-        if not run.phase.final and not run.undo_cause and (is_decided(turn) or is_superseded(turn)):
-            stop(turn)  # a step called it off, or it has come to the gate that a newer revision waited for (6b)
+        _queue(turn)
+
+
+def _go_on(turn: Turn) -> None:
+    run = turn.run
+    proceed(turn)
+    if not run.phase.final and not run.undo_cause and (is_decided(turn) or is_superseded(turn)):
+        stop(turn)  # a step called it off, or it has come to the gate that a newer revision waited for (6b)
+
+
+def _queue(turn: Turn) -> None:
+    """It does nothing for which it would have to be admitted: it waits to begin, and on at its gate, or until it would run again."""
+    run = turn.run
+    if run.started_at is not None:
+        trial = turn.on_trial()
+        _go_on(trial)
+        if trial.run.phase is not Phase.RUNNING:
+            turn.take_over(trial)
+            return
+        run.phase = Phase.WAITING
+    run.reason, run.message = QUEUED, f"waits in queue {run.queue} to be admitted"

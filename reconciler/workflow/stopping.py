@@ -30,7 +30,7 @@ def at_gate(turn: Turn) -> bool:
 
 def stop(turn: Turn) -> None:
     turn.again_unresolved()
-    if turn.in_flight:
+    if turn.run.in_flight:
         return
     run, verdict = turn.run, _verdict(turn)
     if verdict is not None and verdict.verb == "rollback":

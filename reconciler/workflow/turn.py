@@ -11,7 +11,7 @@ from reconciler.model.application import Retry, Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
-from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, is_aside, living
+from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
 from reconciler.workflow.contexts import readable
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
@@ -44,6 +44,13 @@ class Turn:
     def wake_at(self, when: datetime | None) -> None:
         if when is not None and (self.wake is None or when < self.wake):
             self.wake = when
+
+    def on_trial(self) -> Turn:
+        """The same look on a copy of the run: what it comes to is thrown away, or taken over."""
+        return Turn(self.types, copy_run(self.run), self.workflow, self.facts, self.now, self.retry)
+
+    def take_over(self, trial: Turn) -> None:
+        self.run, self.orders, self.queries, self.wake = trial.run, trial.orders, trial.queries, trial.wake
 
     # Asking a step ----------------------------------------------------------------------------------------------------
 
@@ -192,11 +199,6 @@ class Turn:
             del step.results[path], step.intents[path]
 
     # Ending -----------------------------------------------------------------------------------------------------------
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether an effect is begun and has no result, of a step that is not over."""
-        return any(path not in step.results for step in self.run.steps if not step.phase.final for path in step.intents)
 
     def finish(self, phase: Phase, reason: str, message: str) -> None:
         run = self.run

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from reconciler.model.run import Phase
 from reconciler.model.status import RunView, StepView
+from reconciler.workflow.admission import QUEUED
 from reconciler.workflow.wording import plain
 
 _ACTIVE = (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
@@ -13,6 +14,8 @@ _ACTIVE = (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK)
 
 def describe_step(run: RunView) -> str:
     """The step that it is at, what that does, and until when."""
+    if run.reason == QUEUED:
+        return f": it {plain(run.message)}"
     step = _current(run)
     if step is None:
         return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""

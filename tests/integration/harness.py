@@ -157,7 +157,10 @@ class Daemon:
 async def running(
     clone: Clone, state: str = ":memory:", *, cluster: EmbeddedCluster | None = None, ref: str = "", paths: tuple[str, ...] = (), **options: Any
 ) -> AsyncIterator[Daemon]:
-    """Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones."""
+    """
+    Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones. `families`,
+    `types`, `executors`: instead of what is built in, and beside it. Other options are the engine's.
+    """
     clock = SystemClock()
     own = cluster or EmbeddedCluster(state, clock, speed=1000.0)
     if cluster is None:
@@ -165,8 +168,10 @@ async def running(
     sink = Recorder()
     source = GitSource.open(str(clone.origin), ref, paths)
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
-    chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), options.pop("write_back", True), options.pop("beat", 5.0))
-    engine = Engine(own, source, dialects(STEP_TYPES), STEP_TYPES, PythonRenderer(), clock, Fanout(sink, *options.pop("sinks", ())), chosen)
+    types, executors, sinks = {**STEP_TYPES, **options.pop("types", {})}, options.pop("executors", {}), options.pop("sinks", ())
+    families = options.pop("families", None) or dialects(types)
+    chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), **options)
+    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors)
     task = asyncio.create_task(engine.run())
     try:
         yield Daemon(engine, own, sink)
