@@ -47,6 +47,36 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     service_account: Annotated[str, Meta(description="Service account (`namespace:name`) in whose name objects are applied.")] = ""
 
 
+class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Who goes on of the runs whose workflows have a queue."""
+
+    strategy: Annotated[
+        Literal["FIFO", "FAIR"], Meta(description="FIFO: by when the runs were made. FAIR: one of each queue in turn, within a queue as FIFO.")
+    ] = "FIFO"
+    max_running_count: Annotated[int, Meta(ge=1, description="How many of them run or roll back at once, of all queues together.")] = 100
+
+
+class KindLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    kind: Annotated[str, Meta(description="A step type.")]
+    qps: Annotated[float, Meta(gt=0, description="How many effects of its steps are started in a second.")]
+
+
+class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """As step flow's configuration names it (seed 004)."""
+
+    queue: Annotated[Queues, Meta(description="Who goes on of the runs whose workflows have a queue.")] = Queues()
+    steps: Annotated[list[KindLimit], Meta(description="Limits of single step types.")] = []
+
+
+class Backoff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """How a step that failed in a way that may pass is tried again, where neither it nor its workflow says so."""
+
+    limit: Annotated[int, Meta(description="Tries after the first one; below 0 without end.")] = 14
+    period_seconds: Annotated[float, Meta(gt=0, le=86400, description="Seconds before the first of them.")] = 1.0
+    factor: Annotated[float, Meta(ge=1, le=100, description="How many times longer each pause is than the one before.")] = 2.0
+    cap_seconds: Annotated[float, Meta(gt=0, le=86400, description="Seconds of the longest pause.")] = 60.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """All settings, checked. `create_namespaces` is never empty here; paths are as given, relative to the working folder."""
 
@@ -108,6 +138,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         DAEMON_NAMESPACE
     )
     access: Annotated[list[Access], Meta(description="What the manifests below each folder may do (only in the file).", extra={"flag": ""})] = []
+    throttle_qps: Annotated[
+        float, Meta(ge=0, description="How many effects of steps are started in a second; 0: as many as there are.", extra={"flag": ""})
+    ] = msgspec.field(default=0.0, name="throttleQPS")
+    controller_config: Annotated[
+        ControllerConfig, Meta(description="Queues, and limits of single step types (only in the file).", extra={"flag": ""})
+    ] = ControllerConfig()
+    retry: Annotated[
+        Backoff,
+        Meta(description="How failed steps are tried again where no manifest says so (only in the file).", extra={"flag": ""}),
+    ] = Backoff()
+    health_timeout_seconds: Annotated[
+        float,
+        Meta(gt=0, le=604800, description="How long a step waits for health where no manifest says so, in seconds.", extra={"flag": ""}),
+    ] = 600.0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -118,7 +162,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 class Setting(NamedTuple):
     """
     One setting as it is named everywhere. `flag` and `variable` are empty where it stands in the file alone;
-    `flag` of the repository is its argument, REPO. `choices` are the words that it takes, if it takes only some.
+    `flag` of the repository is its argument, REPO. `choices` are the words that it takes, if it takes only some. `parts`: of what it consists,
+    each, where it is a list.
     """
 
     field: str
@@ -130,21 +175,23 @@ class Setting(NamedTuple):
     many: bool
     switch: bool
     choices: tuple[str, ...]
+    parts: type[msgspec.Struct] | None = None
 
 
 def describe_settings(struct: type[msgspec.Struct] = Settings) -> list[Setting]:
-    """Every setting (or key of an access rule), in the order of the fields."""
+    """Every setting (or key of a part of them), in the order of the fields."""
     hints = get_type_hints(struct, include_extras=True)
     found = []
     for info in msgspec.structs.fields(struct):
         base, meta = get_args(hints[info.name])
         flag = (meta.extra or {}).get("flag", "")
         variable = "RECONCILER_" + flag.lstrip("-").replace("-", "_").upper() if flag else ""
-        default = info.default_factory() if info.default is msgspec.NODEFAULT else info.default
+        default = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else info.default
         choices = tuple(word for word in get_args(base) if word) if get_origin(base) is Literal else ()
-        found.append(
-            Setting(info.name, info.encode_name, flag, variable, default, meta.description, get_origin(base) is list, base is bool, choices),
-        )
+        many = get_origin(base) is list
+        inner = get_args(base)[0] if many else base
+        parts = inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
+        found.append(Setting(info.name, info.encode_name, flag, variable, default, meta.description, many, base is bool, choices, parts))
     return found
 
 
@@ -156,13 +203,11 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Pa
     """
     known = describe_settings()
     path = file or (Path(environ["RECONCILER_CONFIG"]) if environ.get("RECONCILER_CONFIG") else None)
-    settings = Settings()
-    if path is not None:
-        settings = _merge(settings, _read_file(path, known), f"{path}: ")
-    settings = _merge(settings, _read_environ(environ, known), "")
+    settings = Settings() if path is None else _load_file(path, known)
+    settings = _merge(settings, _read_environ(environ, known))
     for setting in known:
         if flags.get(setting.field) is not None:
-            settings = _merge(settings, {setting.field: (flags[setting.field], setting.flag)}, "")
+            settings = _merge(settings, {setting.field: (flags[setting.field], setting.flag)})
     if settings.cluster == "kubernetes":
         raise SettingsError("the kubernetes cluster is not available yet: use --cluster embedded")
     policy = settings.create_namespaces or ("all" if settings.cluster == "embedded" else "none")
@@ -195,7 +240,7 @@ def split_address(text: str) -> tuple[str, int]:
     return (host[1:-1] if bracketed else host), int(port)
 
 
-def _merge(settings: Settings, given: Mapping[str, tuple[Any, str]], prefix: str) -> Settings:
+def _merge(settings: Settings, given: Mapping[str, tuple[Any, str]]) -> Settings:
     """`settings` with the given values, each with the name by which it was given."""
     values = {name: getattr(settings, name) for name in settings.__struct_fields__}
     kinds = {setting.field: setting for setting in describe_settings()}
@@ -203,7 +248,7 @@ def _merge(settings: Settings, given: Mapping[str, tuple[Any, str]], prefix: str
         try:
             values[field] = _check(kinds[field], value)
         except (ValueError, msgspec.ValidationError) as error:
-            raise SettingsError(f"{prefix}{name}: {str(error).replace(' - at `$', f' - at `{kinds[field].key}')}") from None
+            raise SettingsError(f"{name}: {str(error).replace(' - at `$', f' - at `{kinds[field].key}')}") from None
     return Settings(**values)
 
 
@@ -211,9 +256,7 @@ def _check(setting: Setting, value: Any) -> Any:
     if setting.switch:
         value = _read_switch(value)
     if setting.choices and value not in setting.choices:
-        close = nearest(str(value), setting.choices)
-        hint = f"; did you mean {close}?" if close else ""
-        raise ValueError(f"{one_line(value, 80)!r} is not one of {', '.join(setting.choices)}{hint}")
+        raise ValueError(_not_one_of(value, setting.choices))
     hint = get_type_hints(Settings, include_extras=True)[setting.field]
     checked = msgspec.convert(value, hint, strict=not isinstance(value, str))
     if setting.field == "listen":
@@ -223,6 +266,11 @@ def _check(setting: Setting, value: Any) -> Any:
     if setting.field == "allow_egress":
         _check_egress(checked)
     return checked
+
+
+def _not_one_of(value: Any, choices: tuple[str, ...]) -> str:
+    close = nearest(str(value), choices)
+    return f"{one_line(value, 80)!r} is not one of {', '.join(choices)}" + (f"; did you mean {close}?" if close else "")
 
 
 def _check_paths(paths: Iterable[str]) -> None:
@@ -261,9 +309,9 @@ def _read_environ(environ: Mapping[str, str], known: list[Setting]) -> dict[str,
     return given
 
 
-def _read_file(path: Path, known: list[Setting]) -> dict[str, tuple[Any, str]]:
+def _load_file(path: Path, known: list[Setting]) -> Settings:
     # Imported here: only `run` reads a file, and the other commands must start fast.
-    from reconciler.dialects.documents import MAX_BYTES, parse
+    from reconciler.dialects.documents import MAX_BYTES, lines_of, parse
 
     try:
         with path.open("rb") as stream:
@@ -272,31 +320,72 @@ def _read_file(path: Path, known: list[Setting]) -> dict[str, tuple[Any, str]]:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     documents, problems = parse(str(path), data)
     if problems:
-        raise SettingsError(str(problems[0]))
+        raise SettingsError(f"{problems[0]}{_find_slashes(data)}")
     if not documents and any(line.strip() not in (b"", b"---") and not line.lstrip().startswith(b"#") for line in data.splitlines()):
         raise SettingsError(f"{path}: a mapping of settings is expected")
     if len(documents) > 1:
         raise SettingsError(f"{path}:{documents[1].line}: one document is expected, not {len(documents)}")
-    content = documents[0].content if documents else {}
-    keys = {setting.key: setting for setting in known}
-    given: dict[str, tuple[Any, str]] = {}
-    for key, value in content.items():
-        setting = keys.get(key)
-        if setting is None:
-            raise SettingsError(f"{path}: {_unknown('key', key, keys)}")
-        if setting.key == "access":
-            _check_access(value, path)
-        given[setting.field] = (value, setting.key)
-    return given
-
-
-def _check_access(rules: Any, path: Path) -> None:
-    """Unknown keys of access rules, with the nearest known one: a rule that is not read must not look as if it were."""
-    keys = [setting.key for setting in describe_settings(Access)]
-    for index, rule in enumerate(rules if isinstance(rules, list) else []):
-        for key in rule if isinstance(rule, dict) else ():
+    settings, keys = Settings(), {setting.key: setting for setting in known}
+    for key, value in documents[0].content.items() if documents else ():
+        where: _Place = (key,)
+        try:
             if key not in keys:
-                raise SettingsError(f"{path}: access[{index}]: {_unknown('key', str(key), keys)}")
+                raise _PlaceError((key,), _unknown("key", key, keys))
+            if keys[key].parts is not None:
+                _check_keys(value, get_type_hints(Settings)[keys[key].field], (key,))
+            settings = _merge(settings, {keys[key].field: (value, key)})
+        except (_PlaceError, SettingsError) as error:
+            where = error.place if isinstance(error, _PlaceError) else _named_place(str(error)) or where
+            raise SettingsError(f"{path}:{lines_of(documents[0], [where])[where]}: {error}{_find_slashes(data)}") from None
+    return settings
+
+
+_Place = tuple[str | int, ...]
+
+
+class _PlaceError(Exception):
+    """What is wrong, and where in the file: keys and indexes from its top."""
+
+    def __init__(self, place: _Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def _check_keys(value: Any, kind: Any, place: _Place) -> None:
+    """Unknown keys below a setting, with the nearest known one: what is not read must not look as if it were."""
+    if get_origin(kind) is list:
+        for index, item in enumerate(value if isinstance(value, list) else []):
+            _check_keys(item, get_args(kind)[0], (*place, index))
+            name = item.get("kind") if isinstance(item, dict) and get_args(kind)[0] is KindLimit else None
+            if name is not None and any(isinstance(other, dict) and other.get("kind") == name for other in value[:index]):
+                raise _PlaceError((*place, index), f"{_written((*place, index))}: {one_line(name, 80)} is there already")
+    elif get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise _PlaceError(place, f"{_written(place)}: {_not_one_of(value, get_args(kind))}")
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        fields = {field.encode_name: get_type_hints(kind)[field.name] for field in msgspec.structs.fields(kind)}
+        for key, inner in value.items():
+            if key not in fields:
+                raise _PlaceError((*place, key), f"{_written(place)}: {_unknown('key', key, fields)}")
+            _check_keys(inner, fields[key], (*place, key))
+
+
+def _written(place: _Place) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _named_place(message: str) -> _Place:
+    """The place that a message about a value names at its end, empty where it names none."""
+    named = re.search(r" - at `([^`]*)`$", message)
+    return tuple(int(index) if index else word for word, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", named[1])) if named else ()
+
+
+def _find_slashes(data: bytes) -> str:
+    """Step flow's own example has comments that YAML takes for text."""
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if re.search(r"\s//(?:\s|$)", line.partition(" #")[0]):
+            return f" (line {number}: // begins no comment in YAML; write #)"
+    return ""
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

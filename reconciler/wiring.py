@@ -39,6 +39,15 @@ def build_engine(
     types beside them, and `executors`: of their effects.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
-    options = Options(settings.namespace, access, settings.create_namespaces or "none", settings.write_back, beat)
+    queue = settings.controller_config.queue
+    options = Options(
+        namespace=settings.namespace,
+        access=access,
+        create_namespaces=settings.create_namespaces or "none",
+        write_back=settings.write_back,
+        beat=beat,
+        strategy=queue.strategy,
+        most_running=queue.max_running_count,
+    )
     types = {**plugins, **STEP_TYPES}
     return Engine(cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, executors)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Run
-from reconciler.workflow.admission import Line, Strategy, Ticket, line_up, standing, ticket_of
+from reconciler.workflow.admission import Line, Strategy, Ticket, line_up, place_of, ticket_of
 
 
 class Admission:
@@ -32,14 +32,14 @@ class Admission:
         stored = list(runs)
         self._line = line_up(self._strategy, self._limit, stored)
         for run in stored:
-            if standing(run):
+            if place_of(run):
                 self._tickets.setdefault(run.app, set()).add(ticket_of(run))
 
     def admits(self, run: Run) -> bool:
         """Whether it may go on now; `note` has to follow, or `withdraw`. One that may not has a turn when it may."""
         if not run.queue:
             return True
-        ticket, where = ticket_of(run), standing(run)
+        ticket, where = ticket_of(run), place_of(run)
         if where != "waits" and not self._line.holds(ticket):
             self._tickets.setdefault(run.app, set()).add(ticket)
             if where == "holds":
@@ -56,7 +56,7 @@ class Admission:
         if not run.queue:
             return
         ticket = ticket_of(run)
-        match standing(run):
+        match place_of(run):
             case "holds":
                 self._given.discard(ticket)
                 self._tickets.setdefault(run.app, set()).add(ticket)

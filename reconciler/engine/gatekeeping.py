@@ -35,10 +35,11 @@ def waiting_gates(cluster_id: str, app: Application, run: Run, workflow: Workflo
     partners = pairs(workflow)
     first = {promotion: suspend for suspend, promotion in partners.items()}
     found = []
-    opened = {decision.gate for decision in run.decisions if decision.verb == "continue"}  # and it waits to be admitted again
+    opened = {(decision.gate, decision.round) for decision in run.decisions if decision.verb == "continue"}  # and it waits to be admitted again
+    rounds = {step.key: step.round for step in run.steps}
     for step in run.steps:
         promotion = partners.get(step.key)
-        if step.phase is not Phase.WAITING or step.since is None or opened & {step.key, promotion}:
+        if step.phase is not Phase.WAITING or step.since is None or any((key, rounds.get(key)) in opened for key in (step.key, promotion or "")):
             continue
         if promotion is not None:
             found.append(WaitingGate(step.name, promotion, code(promotion), step.since, step.key, code(step.key)))

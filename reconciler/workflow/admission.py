@@ -33,7 +33,7 @@ def ticket_of(run: Run) -> Ticket:
     return Ticket(run.created_at or _LONG_AGO, run.app, run.name, run.queue)
 
 
-def standing(run: Run) -> Literal["waits", "holds", ""]:
+def place_of(run: Run) -> Literal["waits", "holds", ""]:
     """Whether a run waits for a place, holds one, or neither: it needs none, or could do nothing with it now."""
     if not run.queue or run.phase.final:
         return ""
@@ -131,7 +131,7 @@ def line_up(strategy: Strategy, limit: int, runs: Iterable[Run]) -> Line:
     for run in runs:
         if run.queue and run.started_at is not None:
             served[run.queue] = max(run.started_at, served.get(run.queue, _LONG_AGO))
-        match standing(run):
+        match place_of(run):
             case "holds":
                 line.hold(ticket_of(run))
             case "waits":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -46,11 +47,26 @@ def test_every_setting_is_in_the_table_with_its_names_default_and_meaning():
     expected = []
     for setting in describe_settings():
         assert setting.description.endswith("."), setting.field
-        default = "" if setting.default in ("", []) else "on" if setting.switch else str(setting.default)
+        default = "" if setting.default in ("", []) or setting.parts else "on" if setting.switch else str(setting.default)
         expected.append([setting.key, setting.flag, setting.variable, default, setting.description])
     assert [[code(cell) for cell in row] for row in table[: len(expected)]] == expected
     rules = [[setting.key, setting.description] for setting in describe_settings(Access)]
-    assert [[code(row[0]), row[1]] for row in table[len(expected) :]] == rules
+    assert [[code(row[0]), row[1]] for row in rows("settings.md", "Access")] == rules
+
+
+def parts_of(setting, place):
+    for part in describe_settings(setting.parts):
+        name = f"{place}.{part.key}"
+        if part.parts:
+            yield from parts_of(part, f"{name}[]" if part.many else name)
+        else:
+            yield [name, "" if part.default is msgspec.NODEFAULT else str(part.default), part.description]
+
+
+@pytest.mark.parametrize(("key", "heading"), [("controllerConfig", "Queues and limits"), ("retry", "Trying again")])
+def test_every_part_of_a_setting_is_in_its_table(key, heading):
+    [setting] = [setting for setting in describe_settings() if setting.key == key]
+    assert [[code(row[0]), code(row[1]), row[2]] for row in rows("settings.md", heading)] == list(parts_of(setting, key))
 
 
 def test_the_example_of_the_settings_is_one(tmp_path):

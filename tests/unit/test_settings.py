@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.settings import Access, Settings, SettingsError, describe_settings, load_settings, split_address, state_file
+from reconciler.settings import (
+    Access,
+    ControllerConfig,
+    KindLimit,
+    Queues,
+    Settings,
+    SettingsError,
+    describe_settings,
+    load_settings,
+    split_address,
+    state_file,
+)
 
 
 @pytest.fixture
@@ -104,6 +115,56 @@ def test_an_empty_file_sets_nothing(write, text):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         load_settings({}, {}, tmp_path / "none.yaml")
+
+
+WRONG_PARTS = {
+    "\naccess:\n- path: a\n  denykinds: [b]": ":4: access[0]: unknown key denykinds; did you mean denyKinds?",
+    "\naccess:\n- path: a\n- path: 3": ":4: access: Expected `str`, got `int` - at `access[1].path`",
+    "controllerConfig:\n  queues: {}": ":2: controllerConfig: unknown key queues; did you mean queue?",
+    "controllerConfig:\n  queue:\n    strategie: FIFO": ":3: controllerConfig.queue: unknown key strategie; did you mean strategy?",
+    "controllerConfig:\n  queue:\n    strategy: FILO": ":3: controllerConfig.queue.strategy: 'FILO' is not one of FIFO, FAIR; did you mean FIFO?",
+    "controllerConfig:\n  queue:\n    strategy: FIFO\n    maxRunningCount: 0": ":4: controllerConfig: Expected `int` >= 1",
+    "controllerConfig:\n  steps:\n  - kind: random\n    qsp: 1": ":4: controllerConfig.steps[0]: unknown key qsp; did you mean qps?",
+    "controllerConfig:\n  steps:\n  - {kind: random, qps: 1}\n  - kind: random\n    qps: 2": ":4: controllerConfig.steps[1]: random is there already",
+    "controllerConfig:\n  steps:\n  - kind: random": ":3: controllerConfig: Object missing required field `qps`",
+    "throttleQps: 1": ":1: unknown key throttleQps; did you mean throttleQPS?",
+    "throttleQPS: -1": ":1: throttleQPS: Expected `float` >= 0.0",
+    "retry:\n  factor: 0.5": ":2: retry: Expected `float` >= 1.0",
+    "branch: x\nretry: 3": ":2: retry: Expected `object`, got `int`",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_PARTS)
+def test_a_wrong_part_of_a_setting_is_told_with_its_line_and_what_would_be_right(write, text):
+    with pytest.raises(SettingsError) as error:
+        load_settings({}, {}, write(text))
+    assert f"reconciler.yaml{WRONG_PARTS[text]}" in str(error.value)
+
+
+SEED = """\
+namespace: workflows
+throttleQPS: 100
+controllerConfig:
+  queue:
+    strategy: "FIFO"{0}
+    maxRunningCount: 100{1}
+  steps:
+  - kind: "random"
+    qps: 1{2}
+"""
+
+
+def test_seed_004_the_configuration_of_step_flow_loads(write):
+    settings = load_settings({}, {}, write(SEED.format("  # or FAIR", "", "")))
+    assert (settings.namespace, settings.throttle_qps) == ("workflows", 100.0)
+    assert settings.controller_config == ControllerConfig(Queues("FIFO", 100), [KindLimit("random", 1.0)])
+
+
+@pytest.mark.parametrize("line", [5, 6, 9])
+def test_seed_004_a_comment_that_is_none_is_told_by_its_line(write, line):
+    texts = ["   // 限制" if number == line else "" for number in (5, 6, 9)]
+    with pytest.raises(SettingsError, match=rf"\(line {line}: // begins no comment in YAML; write #\)"):
+        load_settings({}, {}, write(SEED.format(*texts)))
 
 
 def test_an_unknown_variable_is_told_with_the_nearest():

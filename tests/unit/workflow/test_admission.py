@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from reconciler.model.run import Decision, Intent, Phase, Run, StepState
-from reconciler.workflow.admission import Line, Ticket, line_up, standing
+from reconciler.workflow.admission import Line, Ticket, line_up, place_of
 from tests.unit.workflow.machines import START, SUCCEEDED, Driver, apply, decision, step
 
 
@@ -125,7 +125,7 @@ IN_FLIGHT = StepState("a", "deploy", "a", Phase.RUNNING, intents={"x": Intent("k
     ],
 )
 def test_only_what_runs_and_rolls_back_counts(found, expected):
-    assert standing(found) == expected
+    assert place_of(found) == expected
 
 
 # The machine -------------------------------------------------------------------------------------------------------------
@@ -186,9 +186,9 @@ def test_rolling_back_waits_for_no_place():
 
 def test_a_run_that_was_suspended_waits_until_it_is_admitted_again():
     driver = queued(apply("one"), apply("two")).look(admitted=True).look(held="holiday").finish()
-    assert standing(driver.run) == ""
+    assert place_of(driver.run) == ""
     driver.look(held="", admitted=False)
-    assert (driver.run.phase, driver.run.reason, standing(driver.run), driver.ordered) == (Phase.WAITING, "Queued", "waits", ["one"])
+    assert (driver.run.phase, driver.run.reason, place_of(driver.run), driver.ordered) == (Phase.WAITING, "Queued", "waits", ["one"])
     assert driver.look(admitted=True).ordered == ["one", "two"]
 
 
