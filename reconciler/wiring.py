@@ -12,6 +12,7 @@ from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
 from reconciler.engine.engine import Engine, Options
 from reconciler.engine.executors import Executor
+from reconciler.engine.standins import KINDS, StandIn
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
@@ -50,4 +51,11 @@ def build_engine(
         most_running=queue.max_running_count,
     )
     types = {**plugins, **STEP_TYPES}
-    return Engine(cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, executors)
+    return Engine(
+        cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, {**build_executors(clock), **executors}
+    )
+
+
+def build_executors(clock: Clock) -> dict[str, Executor]:
+    """Of all kinds of effects but those that the engine itself carries out."""
+    return dict.fromkeys(KINDS, StandIn(clock))

@@ -17,8 +17,7 @@ from reconciler.cli.output import output_option, print_json, print_line, server_
 from reconciler.model.names import RUN_GATE
 from reconciler.model.run import Verb
 from reconciler.model.status import ApplicationStatus, GateView
-from reconciler.model.text import nearest, one_line
-from reconciler.revisions.masking import MASK
+from reconciler.model.text import MASK, nearest, one_line
 from reconciler.source import worktree
 from reconciler.workflow.explain import explain
 
@@ -110,7 +109,7 @@ def choose_gate(status: ApplicationStatus, step: str, verb: Verb) -> GateView:
 
 def _stop(status: ApplicationStatus, verb: Verb) -> list[GateView]:
     run = status.run
-    if run is None or run.stop is None or verb == "continue":
+    if run is None or run.stop is None or verb == "continue" or (verb == "rollback" and not run.stop.rollback):
         return []
     since = run.started_at or datetime.now(UTC)
     return [GateView(RUN_GATE, run.revision, since, run.stop.key, "", run.stop.rollback, run.stop.end)]

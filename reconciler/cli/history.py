@@ -93,6 +93,8 @@ def _notes_of_run(run: RunHistory) -> list[str]:
         notes.append(f"rollback of {run.restores}")
     elif run.kind == "restore":
         notes.append("git went back" + (f" from {', '.join(run.undoes)}" if run.undoes else ""))
+    elif run.kind == "undo":
+        notes.append(f"it left git: undoes {', '.join(run.undoes)}")
     if run.superseded_by:
         notes.append(f"superseded by {run.superseded_by}")
     if run.supersedes:

@@ -173,6 +173,9 @@ MICROSERVICE = Record(
 )
 REVISION_TYPES: Mapping[str, Record] = MappingProxyType({"K8S_MICROSERVICE": MICROSERVICE})
 
+# The kinds of steps that the step flow has, and that no other family has.
+STEPFLOW_STEP_TYPES = ("random", "sleep", "fail", "apply", "http")
+
 LATER_STEP_TYPES = frozenset(
     {
         *("apply-deployment", "apply-terraform-config", "apply-terraform-provider", "build-push-image", "check-metrics", "clean-jobs"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.dialects import words
-from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES
+from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES, STEPFLOW_STEP_TYPES
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
@@ -69,7 +69,7 @@ class KubeVela:
     family = "kubevela"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
-        self._steps = join(steps, plugins)
+        self._steps = join({name: kind for name, kind in steps.items() if name not in STEPFLOW_STEP_TYPES}, plugins)
 
     def recognises(self, document: Document) -> bool:
         return (document.content.get("apiVersion"), document.content.get("kind")) == KUBEVELA

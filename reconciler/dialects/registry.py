@@ -13,6 +13,7 @@ from reconciler.dialects.protocol import Dialect, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import classify, explain_unrecognised, suspect_group
 from reconciler.dialects.sreworks import SREWorks
+from reconciler.dialects.stepflow import StepFlow
 from reconciler.model.application import Application
 from reconciler.model.names import ENVIRONMENT_FILE
 from reconciler.model.outcome import StepType
@@ -36,7 +37,7 @@ class FileResult(NamedTuple):
 
 def dialects(steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> list[Dialect]:
     """`steps`: the step types that are built in, by name; `plugins`: those that every family has beside its own (rule 13f)."""
-    return [KubeVela(steps, plugins), SREWorks(steps, plugins)]
+    return [KubeVela(steps, plugins), SREWorks(steps, plugins), StepFlow(steps, plugins)]
 
 
 def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[Dialect], limit: int = MAX_BYTES) -> FileResult:

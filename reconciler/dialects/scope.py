@@ -12,8 +12,10 @@ Class = Literal["application", "environment", "foreign", "unrecognised"]
 
 KUBEVELA = ("core.oam.dev/v1beta1", "Application")
 SREWORKS = ("core.oam.dev/v1alpha2", "ApplicationConfiguration")
+STEPFLOW = ("workflow.example.com/v1alpha1", "Workflow")
 ENVIRONMENT = (f"{GROUP}/v1alpha1", "Environment")
 
+_KINDS = (KUBEVELA[1], SREWORKS[1], STEPFLOW[1], ENVIRONMENT[1])
 _SUFFIXES = (".yaml", ".yml", ".json")
 _OWN_FOLDERS = frozenset({"components", ".reconciler"})
 _OUR_GROUPS = ("core.oam.dev", "workflow.example.com", GROUP)
@@ -44,7 +46,7 @@ def classify(path: str, document: dict[str, Any]) -> Class:
     named = (api_version, kind)
     if named == ENVIRONMENT:
         return "environment" if path.rpartition("/")[2] == ENVIRONMENT_FILE else "unrecognised"
-    if named in (KUBEVELA, SREWORKS) or is_fragment(document):
+    if named in (KUBEVELA, SREWORKS, STEPFLOW) or is_fragment(document):
         return "application"
     if is_ours(api_version) or (api_version is None and kind in (KUBEVELA[1], SREWORKS[1])):
         return "unrecognised"
@@ -72,6 +74,8 @@ def explain_unrecognised(document: dict[str, Any]) -> str:
     api_version, kind = document.get("apiVersion"), document.get("kind")
     if not isinstance(kind, str):
         return f"kind is missing or no text; with {_shown(api_version)} it is Application or ApplicationConfiguration"
+    if kind == STEPFLOW[1] and _group(api_version) == _group(STEPFLOW[0]):
+        return f"{kind} is read as apiVersion {STEPFLOW[0]}, not {_shown(api_version)}"
     if kind in _LATER:
         return f"{kind} is not available yet"
     if (api_version, kind) == ENVIRONMENT:
@@ -79,17 +83,21 @@ def explain_unrecognised(document: dict[str, Any]) -> str:
     for known in (KUBEVELA, SREWORKS, ENVIRONMENT):
         if kind == known[1]:
             return f"{kind} is read as apiVersion {known[0]}, not {_shown(api_version)}"
-    close = nearest(kind, [KUBEVELA[1], SREWORKS[1], ENVIRONMENT[1]]) if len(kind) <= 64 else None
+    close = nearest(kind, _KINDS) if len(kind) <= 64 else None
     return f"unknown kind {_shown(kind)} of {_shown(api_version)}" + (f" (did you mean {close}?)" if close else "")
 
 
 def suspect_group(document: dict[str, Any]) -> str | None:
     """Our group where a foreign document's looks like a misspelling of it, with one of our kinds."""
     api_version, kind = document.get("apiVersion"), document.get("kind")
-    if not isinstance(api_version, str) or kind not in (KUBEVELA[1], SREWORKS[1], ENVIRONMENT[1]):
+    if not isinstance(api_version, str) or kind not in _KINDS:
         return None
-    group = api_version.partition("/")[0]
+    group = _group(api_version)
     return nearest(group, _OUR_GROUPS) if 0 < len(group) <= 64 else None
+
+
+def _group(api_version: object) -> str:
+    return api_version.partition("/")[0] if isinstance(api_version, str) else ""
 
 
 def _shown(value: object) -> str:

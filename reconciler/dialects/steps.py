@@ -74,6 +74,28 @@ def join(built_in: Mapping[str, StepType], plugins: Mapping[str, StepType]) -> M
     return ChainMap(dict(built_in), cast("dict[str, StepType]", plugins))
 
 
+class Names:
+    """The names and gate keys that the steps of a workflow have taken so far."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._names: dict[str, int] = {}
+        self._keys: dict[str, int] = {}
+
+    def take(self, name: str, index: int, at: FieldPath) -> str:
+        """The gate key of the step at `index`; a name that is reserved or another step's is an error."""
+        key, error = gate_key(name), self._findings.error
+        if name in RESERVED_STEPS:
+            error(at, f"{name} is a reserved name (known: {', '.join(sorted(RESERVED_STEPS))}); give the step another")
+        if name in self._names:
+            error(at, f"duplicate step name {one_line(name, 80)} (steps[{self._names[name]}] has it)")
+        elif key in self._keys:
+            error(at, f"the gate key {key} of this step is also that of steps[{self._keys[key]}]; give it another name")
+        self._names.setdefault(name, index)
+        self._keys.setdefault(key, index)
+        return key
+
+
 def gate_key(name: str) -> str:
     """Rule 4f: the name where it is valid as an annotation's name, else a slug and 8 hex digits of its SHA-256."""
     if is_gate_name(name):
@@ -104,23 +126,13 @@ def read_steps(items: list[Any], at: FieldPath, family: Family, findings: Findin
         findings.error(at, f"more than {MAX_STEPS} steps")
         return []
     drafts: list[Draft] = []
-    names: dict[str, int] = {}
-    keys: dict[str, int] = {}
+    names = Names(findings)
     for place, item in mappings(items, at):
         index = int(place[-1])
         type_name = item["type"] if isinstance(item.get("type"), str) else ""
         given = isinstance(item.get("name"), str) and item["name"] != ""
         name = item["name"] if given else family.unnamed(type_name, index)
-        key = gate_key(name)
-        where = (*place, "name") if given else place
-        if name in RESERVED_STEPS:
-            findings.error(where, f"{name} is a reserved name (known: {', '.join(sorted(RESERVED_STEPS))}); give the step another")
-        if name in names:
-            findings.error(where, f"duplicate step name {one_line(name, 80)} (steps[{names[name]}] has it)")
-        elif key in keys:
-            findings.error(where, f"the gate key {key} of this step is also that of steps[{keys[key]}]; give it another name")
-        names.setdefault(name, index)
-        keys.setdefault(key, index)
+        key = names.take(name, index, (*place, "name") if given else place)
         drafts.append(_read_step(item, place, Step(name, type_name, key, given), family, findings, index))
     return drafts
 
@@ -141,15 +153,15 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports)
     if step_type is not None:
         supplied = {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs} - ({"properties", "traits"} if components else set())
-        _check_properties(step_type, properties, supplied, place, findings)
+        check_properties(step_type, properties, supplied, place, findings)
         if outputs and not components and not exports and family.context is None:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
     step = Step(step.name, step.type, step.key, step.given, properties, components, texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
 
 
-def _check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:
-    """`supplied`: names of properties that inputs fill later."""
+def check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:
+    """What a step type says of the properties of a step. `supplied`: names of properties that inputs fill later."""
     if getattr(step_type, "unchecked", False):
         findings.warn((*at[:-1], "type"), f"{step_type.name} is a plug-in: its properties are not checked here")
         return

@@ -12,7 +12,7 @@ from reconciler.gates.annotations import Remark
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
-from reconciler.model.run import Phase, Run, WriteBack
+from reconciler.model.run import UNDO, Phase, Run, WriteBack, is_aside
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
 from reconciler.revisions.target import choose_target
@@ -126,6 +126,12 @@ class Application:
                 return
         self.runs.append(run)
 
+    def forget_results(self, run: Run | None) -> None:
+        """Keeps the results that the run is still to take in; what is stored is known, and nobody asks for what belongs to no intent any more."""
+        open_ = {intent.key for step in run.steps for path, intent in step.intents.items() if path not in step.results} if run is not None else set()
+        for key in self.results.keys() - open_:
+            del self.results[key]
+
     def fold_unsettled(self) -> None:
         """What is not in the mirror yet. A run whose rollback is in it was applied before that: it must not come on top again."""
         settled = set(self.mirror.settled)
@@ -139,13 +145,17 @@ class Application:
         known = {(step.key, path) for step in before.steps for path in step.results} if before is not None else set()
         for step in run.steps:
             for path, intent in step.intents.items():
-                if (step.key, path) in known:
+                if (step.key, path) in known or (run.kind == "undo" and not is_aside(path)):  # what another run applied is in the inventory
                     continue
                 result = step.results.get(path)
                 value = result.value if result is not None else {}
                 told = {item["ref"]: item for item in value.get("objects") or []}
                 for packed in intent.refs:
                     self._fold(run, packed, told.get(packed), value)
+        for step in run.steps:  # what was undone was applied before that, by whichever step
+            for path, result in step.results.items():
+                for packed in result.value.get("deleted") or () if path.startswith(UNDO) and (step.key, path) not in known else ():
+                    self.items.pop(ObjectRef.unpack(packed).identity, None)
 
     def _fold(self, run: Run, packed: str, told: dict[str, Any] | None, value: dict[str, object]) -> None:
         identity = ObjectRef.unpack(packed).identity

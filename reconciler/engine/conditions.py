@@ -83,7 +83,7 @@ def _of_removal(app: Application, status: ApplicationStatus) -> list[Condition]:
     if removal is None:
         return []
     if removal.state == "Deleting":
-        return [_tell(status, "Reconciling", "Deleting", "")]
+        return [] if app.open_run() is not None else [_tell(status, "Reconciling", "Deleting", "")]
     names = f" (it would delete {', '.join(str(ref) for ref in app.refs()[:_LISTED])})" if removal.state == "InDoubt" else ""
     return [_tell(status, "RemovalInDoubt", removal.state, f"{removal.reason}{names}", removal.approval)]
 
@@ -92,7 +92,8 @@ def _of_run(app: Application, entry: Entry | None, status: ApplicationStatus) ->
     found = []
     run, stop = app.open_run(), status.run.stop if status.run is not None else None
     if run is not None:
-        line = f'"{stop.key}: {stop.end}" or "{stop.key}: {stop.rollback}"' if stop is not None else ""
+        also = f' or "{stop.key}: {stop.rollback}"' if stop is not None and stop.rollback else ""
+        line = f'"{stop.key}: {stop.end}"{also}' if stop is not None else ""
         found.append(_tell(status, "Reconciling", run.reason or "Running", run.message or f"{run.name} runs", line))
         blocked = next((step for step in run.steps if step.reason == "NamespaceMissing" and not step.phase.final), None)
         if blocked is not None:

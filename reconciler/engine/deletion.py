@@ -7,6 +7,8 @@ from reconciler.model.clock import Clock
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER, LABEL_UID
 
+PRECIOUS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"})
+"""Kinds whose objects never go without approval (rule 1d)."""
 _POLL_SECONDS = 0.2
 _ROOM = 50  # of a Job's name, so that the trial's is no longer than a Job's may be
 

@@ -30,6 +30,7 @@ from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.records import Mirror, SourceRecord
 from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
+from reconciler.engine.unapply import Unapplier
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
@@ -61,7 +62,7 @@ class Options:
 
 
 class Engine:
-    """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside `apply`."""
+    """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside those on the cluster."""
 
     def __init__(
         self,
@@ -87,6 +88,8 @@ class Engine:
         contents = Contents(store, renderer, index, apps.get)
         claims = Claims()
         namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
+        unplanned: set[AppKey] = set()
+        unapplier = Unapplier(cluster, contents, claims, clock, apps.keys(), unplanned)
         applier = Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.get)
         self._context = Context(
             cluster=cluster,
@@ -99,7 +102,7 @@ class Engine:
             contents=contents,
             observations=observations,
             applier=applier,
-            executors=Executors({"apply": applier, **(executors or {})}),
+            executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
             machine=Machine(types),
             admission=Admission(options.strategy, options.most_running, self._queue.add),
@@ -109,6 +112,7 @@ class Engine:
             hint=lambda key: self._queue.add(key, urgent=True),
             hint_after=self._queue.add_after,
             look=self.look,
+            unplanned=unplanned,
         )
         self._reconciler = Reconciler(self._context, dialects)
         self._requests = Requests(apps, index, clock, self.look, self._turn_now)

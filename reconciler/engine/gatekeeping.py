@@ -77,11 +77,13 @@ def _alone(gate: WaitingGate) -> str:
 
 
 def stop_view(cluster_id: str, app: Application, run: Run) -> StopView | None:
-    """What stops the whole run at any time (4f); None where it has ended, or is a rollback or part of one: that is finished first (6a)."""
-    if run.phase.final or run.phase is Phase.ROLLING_BACK or run.restores:
+    """What stops the whole run at any time (4f); None where it has ended, or is a rollback or part of one: that is finished first (6a).
+    Undoing its steps may take for ever, and so can be ended."""
+    undone = run.phase is Phase.ROLLING_BACK and bool(run.undo_cause)
+    if run.phase.final or (run.phase is Phase.ROLLING_BACK and not undone) or run.restores:
         return None
     code = gate_code(cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
-    return StopView(f"{GATE_PREFIX}{RUN_GATE}", f"rollback@{code}", f"end@{code}")
+    return StopView(f"{GATE_PREFIX}{RUN_GATE}", "" if undone else f"rollback@{code}", f"end@{code}")
 
 
 async def gather_decisions(context: Context, app: Application, run: Run, workflow: Workflow, now: datetime) -> list[Decision]:
@@ -126,8 +128,9 @@ def find_late(cluster_id: str, app: Application, items: list[Item]) -> list[Rema
     over = {step.key: code(step.key, step.round) for step in run.steps if step.phase.final}
     if run.phase.final:
         over |= {RUN_GATE: code(RUN_GATE, 0), "": ""}
-    line = f'{stop.key}: "{stop.rollback}"' if stop else f"reconciler rollback {app.key} --push"
-    instead = f'to stop {run.name}, commit {line} or "{stop.end}"' if stop else f"{run.name} has ended: to go back, `{line}`"
+    line = f'{stop.key}: "{stop.rollback or stop.end}"' if stop else f"reconciler rollback {app.key} --push"
+    also = f' or "{stop.end}"' if stop and stop.rollback else ""
+    instead = f"to stop {run.name}, commit {line}{also}" if stop else f"{run.name} has ended: to go back, `{line}`"
     return judge_late(items, over, {*app.used(), *run.standing}, instead, line)
 
 

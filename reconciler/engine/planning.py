@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application, ended_badly
@@ -17,7 +19,7 @@ from reconciler.model.application import Application as Compiled
 from reconciler.model.identity import JsonObject
 from reconciler.model.names import STATE_LOST_GATE, WORKFLOW_CHANGED_GATE
 from reconciler.model.problem import Problem
-from reconciler.model.run import Commit, Phase, Run
+from reconciler.model.run import Commit, Phase, Run, StepState, is_aside
 from reconciler.render.protocol import RenderError
 from reconciler.revisions.digest import DIGEST_VERSION, git_digest, revision_digest
 from reconciler.revisions.plan import New, Restore, SameAs, decide
@@ -35,6 +37,8 @@ class Planner:
     async def open_next(self, app: Application) -> Run | None:
         """A new run for what the head wants, not stored yet; None where nothing is to be done or may be done."""
         mirror, entry = app.mirror, self._context.index.entries.get(app.key)
+        if mirror.removal is not None and mirror.removal.state == "Deleting":
+            return None if mirror.removal.forced else self._open_undo(app)
         if entry is None or not entry.valid or entry.declared.suspended or mirror.removal is not None:
             return None
         declared = entry.declared
@@ -52,10 +56,32 @@ class Planner:
             case SameAs():
                 return None
             case Restore(revision):
-                return await self._new_run(app, records[revision.number], declared, restore=True)
+                record = records[revision.number]
+                return await self._new_run(app, record, declared, restore=not record.undone)
             case New(kept):
                 record = records[kept.number] if kept is not None else await self._make_revision(app, declared)
                 return await self._new_run(app, record, declared) if record is not None else None
+
+    def _open_undo(self, app: Application) -> Run | None:
+        """Before a removed application is deleted: a run that undoes what the run did that was promoted last, and whatever later ones left."""
+        base = _to_undo(app)
+        record = app.record(base.revision) if base is not None else None
+        if base is None or record is None or not record.undone:
+            return None
+        return Run(
+            name=_run_name(app, record),
+            app=str(app.key),
+            revision=record.name,
+            digest=record.digest,
+            owner=app.mirror.uid,
+            kind="undo",
+            implicit=list(base.implicit),
+            steps=[_as_done(step) for step in base.steps],
+            shared=list(base.shared),
+            undoes=[base.name],
+            queue=base.queue,
+            created_at=self._context.clock.now(),
+        )
 
     async def open_restore(self, app: Application, undone: Run) -> Run:
         """The restore run that a rollback asks for (rule 7a): of a stored revision, whatever git says now."""
@@ -71,12 +97,9 @@ class Planner:
     async def _new_run(self, app: Application, record: RevisionRecord, declared: Declared | None, *, restore: bool = False) -> Run:
         content = await self._context.contents.get(app.key, record.name)
         workflow = content.application.workflow
-        # Settled runs too, that are not kept any more: the name of a run, and so the key of an effect, never comes back.
-        names = {*(run.name for run in app.runs), *app.mirror.settled}
-        attempts = [int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[0] == record.name]
         implicit = [] if restore else await self._implicit_gates(app, content.application)
         run = Run(
-            name=f"{record.name}-{max(attempts, default=0) + 1}",
+            name=_run_name(app, record),
             app=str(app.key),
             revision=record.name,
             digest=record.digest,
@@ -139,6 +162,7 @@ class Planner:
             digest_version=DIGEST_VERSION,
             created_at=context.clock.now(),
             objects=[ref.pack() for ref in managed(content)[0]],
+            undone=content.application.workflow.on_failure == "undo",
             shared=[ref.pack() for ref in shared(content)],
         )
         record = await context.store.create_revision(app.mirror, record, pack(content))
@@ -162,6 +186,10 @@ class Planner:
             return []
         return [obj for objects in content.rendered.values() for obj in objects]
 
+    @staticmethod
+    def _is_undone(app: Application) -> bool:
+        return any(record.undone for record in app.records)
+
     async def retain(self, app: Application) -> None:
         """Rule 3b: five revisions and those that are promoted or of open runs; ten runs."""
         context = self._context
@@ -174,10 +202,43 @@ class Planner:
                 await context.store.delete_revision(app.key, record)
                 app.records.remove(record)
         kept = {run.name for run in app.runs if run.write_back is not None and run.write_back.state in ("Owed", "Built")}
+        if self._is_undone(app) and (base := _to_undo(app)) is not None:
+            kept.add(base.name)  # should the application be removed, that run is to be undone
         for run in app.runs[:-KEPT_RUNS]:
             if run.phase.final and run.name in app.mirror.settled and run.name not in kept:
                 await context.store.delete_run(app.key, run.name)
                 app.runs.remove(run)
+
+
+def _run_name(app: Application, record: RevisionRecord) -> str:
+    """Counts settled runs too, that are not kept any more: the name of a run, and so the key of an effect, never comes back."""
+    names = {*(run.name for run in app.runs), *app.mirror.settled}
+    attempts = [int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[0] == record.name]
+    return f"{record.name}-{max(attempts, default=0) + 1}"
+
+
+def _to_undo(app: Application) -> Run | None:
+    """The newest run whose steps stand, as far back as the one that was promoted last; None once undoing them was tried and failed."""
+    newest = app.newest
+    if newest is not None and newest.phase is Phase.FAILED and newest.undo_cause == "removed":
+        return None
+    taken = {name for run in app.runs if run.kind == "undo" for name in run.undoes}
+    for run in reversed(app.runs):
+        if run.name not in taken and any(step.touched and step.phase is not Phase.ROLLED_BACK for step in run.steps):
+            return run
+        if run.phase is Phase.SUCCEEDED:
+            break
+    return None
+
+
+def _as_done(step: StepState) -> StepState:
+    """As it was when it had been run, whatever became of an attempt to undo it."""
+    copy = msgspec.convert(msgspec.to_builtins(step), StepState)
+    copy.left |= any(intent.refs for path, intent in step.intents.items() if path not in step.results and not is_aside(path))
+    copy.intents = {path: intent for path, intent in copy.intents.items() if path in copy.results and not is_aside(path)}
+    copy.results = {path: result for path, result in copy.results.items() if path in copy.intents}
+    copy.undo_attempt, copy.undo_error, copy.retry_at, copy.until = 0, "", None, None
+    return copy
 
 
 def _undone(app: Application, target: str) -> list[str]:
@@ -191,8 +252,9 @@ def _undone(app: Application, target: str) -> list[str]:
 
 
 def holds(run: Run) -> bool:
-    """Whether the outcome of a run holds its digest back (6c). A rollback's restore run leaves that to the run that it undoes."""
-    return not run.restores and ended_badly(run)
+    """Whether the outcome of a run holds its digest back (6c). A rollback's restore run leaves that to the run that it undoes, and what
+    is removed is tried again when it comes back."""
+    return not run.restores and run.kind != "undo" and ended_badly(run)
 
 
 def _compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Compiled:

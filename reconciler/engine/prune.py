@@ -8,13 +8,12 @@ from reconciler.cluster.protocol import ClusterError
 from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
-from reconciler.engine.deletion import delete_ours
+from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.ownership import release
 from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
 
-_PRECIOUS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"})
 _SHARE, _FEWEST = 0.5, 10
 _AGAIN = 30.0
 _SOON = 0.2
@@ -22,7 +21,7 @@ _SOON = 0.2
 
 def precious(items: Iterable[InventoryItem]) -> str:
     """The first of the objects that never go without approval (rule 1d); empty where there is none. What rules keep does not go."""
-    return next((str(item.object) for item in _to_delete(items) if item.object.kind in _PRECIOUS), "")
+    return next((str(item.object) for item in _to_delete(items) if item.object.kind in PRECIOUS), "")
 
 
 def _to_delete(items: Iterable[InventoryItem]) -> list[InventoryItem]:

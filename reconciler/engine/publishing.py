@@ -168,8 +168,8 @@ class Publisher:
 
 
 def _step_view(step: StepState) -> StepView:
-    until = step.until if step.phase in (Phase.RUNNING, Phase.WAITING) else None
-    retry_at = step.retry_at if step.phase is Phase.PENDING else None
+    until = step.until if step.phase in (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK) and step.retry_at is None else None
+    retry_at = None if step.phase.final else step.retry_at
     return StepView(step.name, step.type, step.phase.value, step.message, step.key, step.started_at, step.finished_at, until, retry_at)
 
 

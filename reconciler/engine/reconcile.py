@@ -134,6 +134,8 @@ class Reconciler:
             self._lift(app, entry.declared.digest)
         await self._write_backer.take(app)
         await self._play(app)
+        if not app.tasks:
+            app.forget_results(app.open_run())
         await self.publisher.publish(app)
         shown = _told_of(app)
         removal = app.mirror.removal
@@ -167,7 +169,7 @@ class Reconciler:
                 if open_run is None:
                     return
             run = await self._runner.drive(app, open_run)
-            if run.phase is Phase.ROLLING_BACK and not any(other.restores == run.name for other in app.runs):
+            if run.phase is Phase.ROLLING_BACK and run.restore_target and not any(other.restores == run.name for other in app.runs):
                 run = await self._runner.drive(app, await self.planner.open_restore(app, run))
             if not run.phase.final:
                 await unstick(self._context, app, run)

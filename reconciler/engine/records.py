@@ -43,7 +43,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 
 class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares;
-    `shared`: those of them that other applications may have as well."""
+    `shared`: those of them that other applications may have as well. `undone`: where its run fails or the application goes, its steps are
+    undone; there is no restore."""
 
     number: int
     name: str
@@ -56,14 +57,17 @@ class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     parts: list[str] = []
     objects: list[str] = []
     shared: list[str] = []
+    undone: bool = False
 
 
 class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """`state`: InDoubt (waits for approval of `approval`), Budget (the same, for the whole look), Deleting."""
+    """`state`: InDoubt (waits for approval of `approval`), Budget (the same, for the whole look), Deleting, RollbackFailed (the same as InDoubt:
+    what its steps did could not be undone). `forced`: it goes whatever is not undone."""
 
-    state: Literal["InDoubt", "Budget", "Deleting"]
+    state: Literal["InDoubt", "Budget", "Deleting", "RollbackFailed"]
     reason: str
     approval: str = ""
+    forced: bool = False
 
 
 class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):

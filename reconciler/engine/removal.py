@@ -11,6 +11,7 @@ from reconciler.engine.prune import Pruner, precious
 from reconciler.engine.records import Removal, SourceRecord
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
+from reconciler.model.run import Phase, Run
 
 _SHARE, _FEWEST = 0.2, 5
 _HOUR = timedelta(hours=1)
@@ -70,6 +71,10 @@ class Remover:
         mirror, items = app.mirror, app.items.values()
         if mirror.removal is not None and mirror.removal.state == "Deleting":
             return
+        if mirror.removal is not None and mirror.removal.state == "RollbackFailed":
+            if mirror.removal.approval in self._context.approved:
+                await self._note(app, Removal("Deleting", "removed from git", forced=True))
+            return
         own = approval_code([f"{app.key} {mirror.uid}", *(item.ref for item in items)])
         if may_go or own in self._context.approved:
             removal = Removal("Deleting", "removed from git")
@@ -81,19 +86,27 @@ class Remover:
         else:
             removal = Removal("Budget", f"{precious(items)} holds what can't be made again", own)
         if removal != mirror.removal:
-            mirror.removal = removal
-            mirror.inventory = list(items)
-            await self._context.store.save_mirror(mirror)
+            await self._note(app, removal)
+
+    async def _note(self, app: Application, removal: Removal) -> None:
+        app.mirror.removal = removal
+        app.mirror.inventory = list(app.items.values())
+        await self._context.store.save_mirror(app.mirror)
 
     async def _clear(self, app: Application) -> None:
         """The identity is declared again: nothing is removed any more."""
         if app.mirror.removal is not None:
-            app.mirror.dirty |= app.mirror.removal.state == "Deleting"  # only then may something of it be gone
+            app.mirror.dirty |= app.mirror.removal.state in ("Deleting", "RollbackFailed")  # only then may something of it be gone
             app.mirror.removal = None
             await self._context.store.save_mirror(app.mirror)
 
     async def delete(self, app: Application) -> bool:
-        """Its inventory in reverse order of apply, then its state. Whether it is gone."""
+        """Its inventory in reverse order of apply, then its state. Whether it is gone. What could not be undone keeps it, unless its workflow
+        says that it goes anyway."""
+        run = app.newest
+        if run is not None and run.phase is Phase.FAILED and run.undo_cause == "removed" and not await self._goes_anyway(app, run):
+            await self._note(app, Removal("RollbackFailed", run.message, approval_code([f"{app.key} {app.mirror.uid}", run.name])))
+            return False
         if not await self._pruner.delete_all(app):
             return False
         context = self._context
@@ -102,3 +115,8 @@ class Remover:
         context.index.drop(app.key)
         context.sink.emit(Event("application-gone", app.key))
         return True
+
+    async def _goes_anyway(self, app: Application, run: Run) -> bool:
+        if app.mirror.removal is not None and app.mirror.removal.forced:
+            return True
+        return (await self._context.contents.get(app.key, run.revision)).application.workflow.always_removed

@@ -130,9 +130,7 @@ class Runner:
             stored = await (self._context.store.save(app.mirror, new) if old.version else self._context.store.create_run(app.mirror, new))
             app.put_run(stored)
             app.fold_results(stored, old if old.version else None)
-            asked_for = {intent.key for step in stored.steps for path, intent in step.intents.items() if path not in step.results}
-            for key in app.results.keys() - asked_for:  # also of what is not ready yet, which is asked for again under the same key
-                del app.results[key]
+            app.forget_results(stored)
             self._tell(app, old, stored)
             return stored
         return old

@@ -12,7 +12,7 @@ from reconciler.engine.planning import KEPT_RUNS, Planner, holds
 from reconciler.engine.records import InventoryItem
 from reconciler.model.identity import ObjectRef
 from reconciler.model.rules import Rules, more_careful
-from reconciler.model.run import Phase, Run
+from reconciler.model.run import UNDO, Phase, Run
 from reconciler.model.status import RevisionView
 
 
@@ -31,19 +31,27 @@ class Settler:
             mirror.dirty |= applied_something(run)
         else:
             mirror.superseded_row, mirror.superseded = 0, [name for name in mirror.superseded if name not in run.supersedes]
-            mirror.dirty = mirror.dirty if run.phase is Phase.ROLLED_BACK else mirror.dirty or applied_something(run)
+            restored = run.phase is Phase.ROLLED_BACK and not run.undo_cause
+            mirror.dirty = mirror.dirty if restored else mirror.dirty or applied_something(run) or self._left_something(app, run)
             if holds(run):
                 mirror.held = run.digest
             if run.write_back is not None:
                 mirror.rejected = run.digest
+        mirror.doomed = sorted({*mirror.doomed, *_kept(run)})
         mirror.settled = [*mirror.settled, run.name][-2 * KEPT_RUNS :]
         app.unsaved = True
         await self._planner.retain(app)
 
+    @staticmethod
+    def _left_something(app: Application, run: Run) -> bool:
+        """Whether something stands that a run did which should have been undone."""
+        record = app.record(run.revision)
+        return record is not None and record.undone and any(step.touched and step.phase is not Phase.ROLLED_BACK for step in run.steps)
+
     async def _promote(self, app: Application, run: Run) -> None:
         mirror, record = app.mirror, app.record(run.revision)
         assert record is not None, "the revision of an open run is kept (3b)"
-        mirror.doomed = sorted({*mirror.doomed, *await self._prunable(app, run)})
+        mirror.doomed = sorted(await self._prunable(app, run))
         mirror.promoted = [number for number in mirror.promoted if number != record.number] + [record.number]
         mirror.running = RevisionView(record.name, record.digest, run.commit.id if run.commit and run.kind == "deploy" else record.commit)
         mirror.dirty, mirror.superseded_row = False, 0
@@ -60,8 +68,12 @@ class Settler:
         keep: set[Identity] = {ref.identity for ref in own}
         only_read = {ref.identity for ref in read}
         keep |= {ObjectRef.unpack(ref).identity for step in run.steps for intent in step.intents.values() for ref in intent.refs}
-        undone = set(run.undoes)
-        dropped = [item for identity, item in app.items.items() if identity not in keep and (run.kind == "deploy" or item.run in undone)]
+        undone, doomed = set(run.undoes), set(app.mirror.doomed)
+        dropped = [
+            item
+            for identity, item in app.items.items()
+            if identity not in keep and (run.kind == "deploy" or item.run in undone or item.ref in doomed)
+        ]
         for item in dropped:
             judged = await self._judge(app, item, content.application.rules)
             let_be = item.object.identity in only_read  # what it had, and now only reads, goes on without it
@@ -77,3 +89,8 @@ class Settler:
         if rules.keep_legacy and collect == "onAppUpdate":
             collect = "never"
         return msgspec.structs.replace(item, collect=collect, orphan=item.orphan or rule.orphan)
+
+
+def _kept(run: Run) -> list[str]:
+    """What undoing its steps did not delete, because it holds what can't be made again: that goes as anything is pruned, with approval (1d)."""
+    return [ref for step in run.steps for path, result in step.results.items() if path.startswith(UNDO) for ref in result.value.get("kept") or ()]

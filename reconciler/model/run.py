@@ -54,7 +54,8 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     `since`: when a gate began to wait. `until`: when a wait ends by itself: a timer opens, or health is not waited for any longer.
     `attempt` grows only on a recorded failure; `round` when the step is reset. `suspended_at`: since when a person has this step alone stand
     still; `paused`: how long it stood so before. `context`: what it began with, as a place in `Run.snapshots`; None before it begins, and
-    where its workflow has no contexts.
+    where its workflow has no contexts. `error`: why running it failed for good, `sync_error` the same of a later look at it; both stay while it is
+    undone. `left`: a try that failed may have left something. `undo_attempt`, `undo_error`: of undoing it.
     """
 
     name: str
@@ -83,6 +84,9 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     suspended_at: datetime | None = None
     paused: timedelta = timedelta()
     context: int | None = None
+    error: str = ""
+    sync_error: str = ""
+    left: bool = False
 
     @property
     def touched(self) -> bool:
@@ -90,6 +94,7 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
         if (
             self.phase in (Phase.SUCCEEDED, Phase.ROLLING_BACK)
             or self.undo_error
+            or self.left
             or any(result.ok for path, result in self.results.items() if not is_aside(path))
         ):
             return True
@@ -278,6 +283,16 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     commands: list[Command] = []
     queue: str = ""
     state_version: int = 1
+
+    @property
+    def run_error(self) -> str:
+        """Why it failed, by the first step that did; it stays while the run is undone."""
+        return next((step.error for step in self.steps if step.error), "")
+
+    @property
+    def sync_error(self) -> str:
+        """What a later look at a finished step found, by the first step of which that is so."""
+        return next((step.sync_error for step in self.steps if step.sync_error), "")
 
     @property
     def undo_error(self) -> str:

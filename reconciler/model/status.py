@@ -49,7 +49,8 @@ class DecisionView(msgspec.Struct, rename="camel"):
 
 
 class StopView(msgspec.Struct, rename="camel"):
-    """What to put into the manifest's annotations to stop a run at any time, wherever it is (rule 4f)."""
+    """What to put into the manifest's annotations to stop a run at any time, wherever it is (rule 4f). `rollback` is empty for one that is
+    being undone already."""
 
     key: str
     rollback: str

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Final
+
+MASK: Final = "***"
+"""What stands in the place of a value that must not be seen."""
 
 
 def one_line(text: object, limit: int = 256) -> str:

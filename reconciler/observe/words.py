@@ -19,11 +19,11 @@ _STEP_ENDS: Final = sorted(FINAL - {Phase.SUPERSEDED})
 KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_reconciles": [("ok",), ("error",)],
     "reconciler_looks": [(result,) for result in LOOKS],
-    "reconciler_runs": list(product(("deploy", "restore"), _RUN_ENDS)),
+    "reconciler_runs": list(product(("deploy", "restore", "undo"), _RUN_ENDS)),
     "reconciler_steps": list(product((*STEP_TYPES, OTHER), _STEP_ENDS)),
     # Nobody but a commit goes back, and nobody but a commit or a person ends.
     "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
-    "reconciler_effects": list(product(("apply", "delete", "plugin", "release", "write-back"), ("ok",))),
+    "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back"), ("ok",))),
     "reconciler_applies": [(result,) for result in APPLIED],
     "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
     "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],

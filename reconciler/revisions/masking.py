@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from reconciler.model.identity import JsonObject
+from reconciler.model.text import MASK
 
-MASK: Final = "***"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _USERINFO = re.compile(r"://[^/?#\s]*@")
 _DEEPEST = 64

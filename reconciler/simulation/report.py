@@ -75,7 +75,7 @@ class Application(msgspec.Struct, rename="camel"):
 
     @property
     def failed(self) -> bool:
-        return self.phase not in _AT_REST
+        return self.phase not in _AT_REST or self.reason == "StepFailed"
 
 
 class Report(msgspec.Struct, rename={"start": "from"}):

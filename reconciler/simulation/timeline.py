@@ -13,7 +13,7 @@ from reconciler.revisions.masking import mask_manifests
 from reconciler.simulation.report import REMOVED, Row
 
 _LONGEST = 1024
-_WORDS = {"deploy": "run of ", "restore": "going back to "}
+_WORDS = {"deploy": "run of ", "restore": "going back to ", "undo": "undoing "}
 
 
 def show(text: str) -> str:

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from reconciler.model.outcome import StepType
+from reconciler.steps.apply import Apply
 from reconciler.steps.apply_and_wait import ApplyAndWait
 from reconciler.steps.apply_component import ApplyComponent
 from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_object import ApplyObject
 from reconciler.steps.deploy import Deploy
+from reconciler.steps.fail import Fail
 from reconciler.steps.print_message import PrintMessage
+from reconciler.steps.random import Random
 from reconciler.steps.remote_deploy import RemoteDeploy
 from reconciler.steps.rollout_promotion import RolloutPromotion
+from reconciler.steps.sleep import Sleep
 from reconciler.steps.suspend import Suspend
 
 _ALL: tuple[StepType, ...] = (
@@ -26,6 +30,10 @@ _ALL: tuple[StepType, ...] = (
     Suspend(),
     RolloutPromotion(),
     PrintMessage(),
+    Random(),
+    Sleep(),
+    Fail(),
+    Apply(),
 )
 
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType({step_type.name: step_type for step_type in _ALL})

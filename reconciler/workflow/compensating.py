@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.model.outcome import Do, Done, Failed, Gate, Wait
-from reconciler.model.run import UNDO, Phase, StepState
+from reconciler.model.run import SYNC, UNDO, Phase, StepState
 from reconciler.workflow.ordering import Ordering
 from reconciler.workflow.retrying import merge, pause_before
 from reconciler.workflow.turn import Turn, parameters_changed
@@ -23,6 +23,9 @@ def begin_undo(turn: Turn, cause: str, message: str) -> None:
     run.undo_since, run.answered = turn.now, len(run.decisions)
     run.message = f"undoing what was done: {message}"[:1024]
     for step in run.steps:
+        for path in [path for path in step.intents if path.startswith(SYNC)]:  # nobody asks any more how it is
+            del step.intents[path]
+            step.results.pop(path, None)
         if step.phase.final or step.touched:
             continue
         step.phase = Phase.SKIPPED if step.phase is Phase.PENDING else Phase.TERMINATED
@@ -36,41 +39,36 @@ def undo(turn: Turn) -> None:
         _give_up(turn)
         return
     ordering = Ordering(turn.run, turn.workflow)
-    moved = True
-    while moved:
-        moved = False
-        for step in turn.run.steps:
-            if step.touched and not _is_over(step) and all(_is_out_of_the_way(other) for other in ordering.dependents(step)):
-                moved |= _move(turn, step)
-    left = [step for step in turn.run.steps if step.touched and not _is_over(step)]
-    if not any(_goes_on(ordering, step) for step in left):
+    while sum(_move(turn, step) for step in _free(ordering, _standing(turn))):  # all of them, and then what that sets free
+        pass
+    standing = _standing(turn)
+    failed = [step for step in standing if step.undo_error]
+    left = [step for step in standing if not step.undo_error]
+    # What comes before a step that can't be undone stays too.
+    if {step.key for step in left} <= ordering.ahead_of(failed):
         _end(turn, left)
 
 
+def _standing(turn: Turn) -> list[StepState]:
+    return [step for step in turn.run.steps if step.touched and step.phase is not Phase.ROLLED_BACK]
+
+
+def _free(ordering: Ordering, standing: list[StepState]) -> list[StepState]:
+    """Those of the standing steps that no other one came after."""
+    ahead = ordering.ahead_of(standing)
+    return [step for step in standing if not step.undo_error and step.key not in ahead]
+
+
 def _give_up(turn: Turn) -> None:
+    """What is under way still comes in; nothing new begins."""
     for step in turn.run.steps:
         if step.phase is Phase.ROLLING_BACK and any(path not in step.results for path in step.intents):
-            _move(turn, step)
+            _move(turn, step, anew=False)
     if not turn.run.in_flight:
         turn.finish(Phase.TERMINATED, "Ended", "ended while it was being undone: what is not undone stays")
 
 
-def _is_over(step: StepState) -> bool:
-    return step.phase is Phase.ROLLED_BACK or bool(step.undo_error)
-
-
-def _is_out_of_the_way(step: StepState) -> bool:
-    return not step.touched or step.phase is Phase.ROLLED_BACK
-
-
-def _goes_on(ordering: Ordering, step: StepState) -> bool:
-    """Whether it is being undone, or will be: nothing behind it failed to be undone."""
-    return not any(
-        other.undo_error or (other.touched and not _is_over(other) and not _goes_on(ordering, other)) for other in ordering.dependents(step)
-    )
-
-
-def _move(turn: Turn, step: StepState) -> bool:
+def _move(turn: Turn, step: StepState, *, anew: bool = True) -> bool:
     """True where that may let another step go on."""
     if step.phase is not Phase.ROLLING_BACK:
         step.phase, step.retry_at, step.finished_at = Phase.ROLLING_BACK, None, None
@@ -81,7 +79,7 @@ def _move(turn: Turn, step: StepState) -> bool:
     match outcome:
         case Do(effects):
             step.retry_at = None
-            changed = turn.intend(step, effects, prefix=UNDO)
+            changed = turn.intend(step, effects, prefix=UNDO, anew=anew)
             return _fail(turn, step, parameters_changed(changed)) if changed else False
         case Wait(until, message, watch):
             turn.queries.update(watch)
@@ -107,7 +105,7 @@ def _fail(turn: Turn, step: StepState, failed: Failed) -> bool:
         step.phase, step.undo_error, step.finished_at = Phase.FAILED, failed.message or failed.reason, turn.now
         turn.run.failure = turn.run.failure or "user"
         return True
-    step.undo_attempt += 0 if failed.ignorable else 1
+    step.undo_attempt += not failed.ignorable
     step.retry_at = turn.now + timedelta(seconds=pause)
     turn.wake_at(step.retry_at)
     for path in [path for path, result in step.results.items() if path.startswith(UNDO) and not result.ok]:
@@ -128,6 +126,8 @@ def _end(turn: Turn, left: list[StepState]) -> None:
         _finish(turn, Phase.SUPERSEDED, "Superseded", why)
     elif run.undo_cause == "removed":
         _finish(turn, Phase.TERMINATED, "Removed", why)
+    elif run.undo_cause == "failure":
+        _finish(turn, Phase.ROLLED_BACK, "StepFailed", f"{why}; what was done before it is undone")
     else:
         _finish(turn, Phase.ROLLED_BACK, "RolledBack", f"undone what was done: {why}")
 

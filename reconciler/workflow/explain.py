@@ -99,6 +99,10 @@ def _moving(status: ApplicationStatus) -> Reason | None:
     run = status.run
     if run is None or Phase(run.phase).final:
         return None
+    if run.phase == Phase.ROLLING_BACK and run.reason == "Compensating":
+        doing, _, cause = plain(run.message).partition(": ")
+        text = f", and is {doing} in run {plain(run.id)} ({cause}){decided(run)}{describe_step(run)}{_ignored(status)}"
+        return Reason(text, f'{run.stop.key}: "{run.stop.end}"' if run.stop else "", run.started_at, ends_at(run))
     if run.phase == Phase.ROLLING_BACK or run.kind == "restore":
         text = f", and goes back to {plain(run.revision)} in run {plain(run.id)}{decided(run)}{describe_step(run)}{_ignored(status)}"
         return Reason(text, "", run.started_at, ends_at(run))
@@ -140,6 +144,7 @@ def _ended(status: ApplicationStatus) -> Reason | None:
         what += _failure(run)
     else:
         what = f"run {plain(run.id)} was {'ended' if run.phase == Phase.TERMINATED else 'rolled back'}{decided(run)}"
+        what += f": {plain(run.message)}" if run.reason == "StepFailed" else ""
     told = word_end(run.reason, Place(str(status.key), status.path), back=status.running is not None and run.kind != "restore")
     return Reason(f", because {what}; {told.message}", told.help, run.finished_at)
 

@@ -13,7 +13,7 @@ from reconciler.model.application import Retry, Workflow
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Phase, Run, StepState, copy_run
 from reconciler.workflow.admission import QUEUED
-from reconciler.workflow.compensating import undo
+from reconciler.workflow.compensating import begin_undo, undo
 from reconciler.workflow.facts import Advance, Facts
 from reconciler.workflow.intake import take_in
 from reconciler.workflow.notices import add_notices
@@ -54,6 +54,10 @@ def _play(turn: Turn) -> None:
     take_in(turn)
     if run.phase is Phase.ROLLING_BACK:
         (undo if run.undo_cause else await_restore)(turn)
+        return
+    if run.kind == "undo":
+        run.started_at = turn.now
+        begin_undo(turn, "removed", "the application was removed from git")
         return
     if run.started_at is None and turn.facts.admitted:
         run.started_at = turn.now

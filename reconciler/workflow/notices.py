@@ -22,8 +22,7 @@ def add_notices(before: Run, after: Run, now: datetime) -> None:
     for step in after.steps:
         old = was.get(step.key)
         if step.phase in _OF_STEP and (old is None or (old.phase, old.round) != (step.phase, step.round)):
-            error = step.message if step.phase is Phase.FAILED and not step.undo_error else ""
-            after.notices.append(Notice(step.phase, now, step.key, error, step.undo_error, known))
+            after.notices.append(Notice(step.phase, now, step.key, step.error, step.undo_error, known))
     if after.phase is not before.phase and after.phase in _OF_RUN and not (began and after.phase is Phase.RUNNING):
         resumed = after.phase is Phase.RUNNING and before.phase is Phase.WAITING
         if not resumed:
@@ -32,5 +31,4 @@ def add_notices(before: Run, after: Run, now: datetime) -> None:
 
 def _error(run: Run) -> str:
     """The first failure of a step that ran, kept while it is undone."""
-    failed = next((step for step in run.steps if step.phase is Phase.FAILED and not step.undo_error), None)
-    return failed.message if failed is not None else run.message if run.phase is Phase.FAILED else ""
+    return run.run_error or (run.message if run.phase is Phase.FAILED and not run.undo_error else "")

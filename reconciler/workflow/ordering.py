@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.model.application import Need, Step, Workflow
 from reconciler.model.run import Phase, Run, StepState
 
@@ -42,10 +44,23 @@ class Ordering:
         return all(_is_met(self._steps.get(key), needs.get(key)) for key in self._before[step.key])
 
     def dependents(self, step: StepState) -> list[StepState]:
-        """The steps that began behind it, because they wait for it or take what it exports."""
-        found = [key for key, before in self._before.items() if step.key in before]
-        takers = [key for key, spec in self._specs.items() for item in spec.inputs if step.key == self._producers.get(item.source.partition(".")[0])]
-        return [self._steps[key] for key in dict.fromkeys([*found, *takers]) if key in self._steps and key != step.key]
+        """The steps right behind it, because they wait for it or take what it exports."""
+        return [other for key, other in self._steps.items() if step.key in self._behind_which(key)]
+
+    def ahead_of(self, steps: Iterable[StepState]) -> set[str]:
+        """The keys of all steps that come before one of those, however far: because they are waited for, or give what one takes."""
+        found: set[str] = set()
+        todo = [step.key for step in steps]
+        while todo:
+            for key in self._behind_which(todo.pop()) - found:
+                found.add(key)
+                todo.append(key)
+        return found
+
+    def _behind_which(self, key: str) -> set[str]:
+        spec = self._specs.get(key)
+        sources = [item.source.partition(".")[0] for item in spec.inputs] if spec is not None else []
+        return {*self._before.get(key, ()), *(self._producers[name] for name in sources if name in self._producers)} - {key}
 
 
 def _is_met(step: StepState | None, need: Need | None) -> bool:

@@ -28,7 +28,7 @@ def proceed(turn: Turn) -> None:
                 turn.again(step)
             elif not step.phase.final and _may_run(turn, ordering, step):
                 moved |= _move(turn, step)
-            elif step.phase is Phase.SUCCEEDED:
+            elif step.phase is Phase.SUCCEEDED and not _has_failed(turn):
                 _look_at(turn, step)
     if is_decided(turn):  # a step called it off: what is under way is waited for
         run.phase, run.reason = Phase.RUNNING, "Running"
@@ -40,11 +40,15 @@ def _conclude(turn: Turn) -> None:
     run = turn.run
     failed = next((step for step in run.steps if step.phase is Phase.FAILED), None)
     active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING)]
-    if failed is not None and all(step.phase is Phase.WAITING for step in active):  # a decision could change nothing any more
-        _fail(turn, failed)
+    if failed is not None and turn.workflow.on_failure == "undo":
+        turn.again_unresolved()
+        if not turn.run.in_flight:  # what only waits is not waited for
+            begin_undo(turn, "failure", f"step {failed.name}: {failed.message}")
+    elif failed is not None and all(step.phase is Phase.WAITING for step in active):  # a decision could change nothing any more
+        turn.finish(Phase.FAILED, failed.reason, f"step {failed.name}: {failed.message}")
     elif all(step.phase is Phase.SUCCEEDED for step in run.steps):
         turn.finish(Phase.SUCCEEDED, "Succeeded", "")
-    elif not active and not any(step.retry_at or step.suspended_at for step in run.steps if not step.phase.final):
+    elif not active and not any(step.retry_at or step.suspended_at for step in run.steps if not step.phase.final) and not _is_looked_at(turn):
         _stuck(turn)
     else:
         waiting = at_gate(turn)
@@ -53,19 +57,26 @@ def _conclude(turn: Turn) -> None:
         run.message = "; ".join(f"{step.name}: {step.message}" for step in run.steps if step.message and not step.phase.final)[:1024]
 
 
-def _fail(turn: Turn, failed: StepState) -> None:
-    message = f"step {failed.name}: {failed.message}"
-    if turn.workflow.on_failure == "undo":
-        begin_undo(turn, "failure", message)
-    else:
-        turn.finish(Phase.FAILED, failed.reason, message)
+def _has_failed(turn: Turn) -> bool:
+    return any(step.phase is Phase.FAILED for step in turn.run.steps)
+
+
+def _is_looked_at(turn: Turn) -> bool:
+    """Whether a finished step is looked at again whose resource may yet become what another one waits for."""
+    return any(step.phase is Phase.SUCCEEDED and turn.spec(step).sync and turn.can_sync(step) for step in turn.run.steps)
 
 
 def _stuck(turn: Turn) -> None:
-    """Nothing runs, nothing can: an input that never came. Validation finds these; a stored run of an older version may not."""
+    """Nothing runs, nothing can: an input that never came, a resource that never became so. Validation finds most of these."""
     pending = next((step for step in turn.run.steps if step.phase is Phase.PENDING), None)
     turn.run.failure = "user"
-    turn.finish(Phase.FAILED, "NothingToDo", f"step {pending.name}: {pending.message}" if pending else "no step can go on")
+    message = f"step {pending.name}: {pending.message or 'what it waits for never comes'}" if pending else "no step can go on"
+    if turn.workflow.on_failure == "undo":
+        if pending is not None:
+            pending.error = message
+        begin_undo(turn, "failure", message)
+    else:
+        turn.finish(Phase.FAILED, "NothingToDo", message)
 
 
 def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
@@ -73,9 +84,10 @@ def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
     if step.retry_at is not None and turn.now < step.retry_at:
         turn.wake_at(step.retry_at)
         return False
+    failed = _has_failed(turn)
     if step.phase is not Phase.PENDING:
-        return True
-    if any(other.phase is Phase.FAILED for other in turn.run.steps) or is_decided(turn):
+        return not failed or turn.workflow.on_failure != "undo"
+    if failed or is_decided(turn):
         return False
     return ordering.may_begin(step)
 
@@ -153,7 +165,7 @@ def _wait_at_gate(turn: Turn, step: StepState, message: str, deadline: datetime 
 def _look_at(turn: Turn, step: StepState) -> None:
     """Looks again, each `sync` seconds, at what a finished step made. An error for good is the step's failure."""
     spec = turn.spec(step)
-    if not spec.sync:
+    if not spec.sync or not turn.can_sync(step):
         return
     due = (step.synced_at or step.finished_at or turn.now) + timedelta(seconds=spec.sync)
     if turn.now < due:
@@ -169,6 +181,7 @@ def _look_at(turn: Turn, step: StepState) -> None:
             turn.wake_at(until)
             return
         case Failed() if not outcome.retryable and not outcome.ignorable:
+            step.sync_error = outcome.message or outcome.reason
             turn.fail(step, outcome)
             return
         case Done(resource=resource) if resource:

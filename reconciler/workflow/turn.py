@@ -66,14 +66,13 @@ class Turn:
         kind = self.types.get(step.type)
         return self._call(step, None if kind is None else kind.undo, self._aside(step, spec, UNDO), _below(step, UNDO))
 
+    def can_sync(self, step: StepState) -> bool:
+        return hasattr(self.types.get(step.type), "sync")
+
     def ask_sync(self, step: StepState, spec: Step) -> Outcome:
-        """How what a step made is now. One that can't say is well."""
-        kind = self.types.get(step.type)
-        sync = getattr(kind, "sync", None)
-        if sync is None:
-            return Done()
+        """How what a step made is now."""
         prefix = f"{SYNC}{step.syncs}/"
-        return self._call(step, sync, self._aside(step, spec, prefix), _below(step, prefix))
+        return self._call(step, getattr(self.types.get(step.type), "sync", None), self._aside(step, spec, prefix), _below(step, prefix))
 
     def call(self, step: StepState, spec: Step, inputs: tuple[dict[str, Any], dict[str, Any]]) -> Call:
         """What a step is told."""
@@ -185,6 +184,7 @@ class Turn:
             self.wake_at(step.retry_at)
             return False
         step.phase, step.finished_at = Phase.FAILED, self.now
+        step.error = step.error or failed.message or failed.reason
         self.run.failure = self.run.failure or "user"
         return True
 
@@ -195,7 +195,9 @@ class Turn:
 
     @staticmethod
     def _drop_failures(step: StepState) -> None:
+        """What was not done is to be done again, under a new key."""
         for path in [path for path, result in step.results.items() if not result.ok and not is_aside(path)]:
+            step.left |= bool(step.intents[path].refs)
             del step.results[path], step.intents[path]
 
     # Ending -----------------------------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ def describe_step(run: RunView) -> str:
     if step is None:
         return ": its first step has not begun" if all(step.phase == Phase.PENDING for step in run.steps) else ""
     name, doing = plain(step.name), plain(step.message)
-    if step.phase == Phase.PENDING and step.retry_at is not None:
-        return f": step {name} failed and is tried again at {_clock(step.retry_at)}: {doing}"
+    if step.retry_at is not None:
+        what = "could not be undone and" if step.phase == Phase.ROLLING_BACK else "failed and" if step.phase == Phase.PENDING else "is not ready and"
+        return f": step {name} {what} is tried again at {_clock(step.retry_at)}: {doing}"
     limit = f", at the longest until {_clock(step.until)}" if step.until is not None else ""
     if not doing or doing.startswith("waiting "):
         return f": step {name} is {doing or 'at work'}{limit}"
@@ -33,7 +34,7 @@ def ends_at(run: RunView) -> datetime | None:
     step = _current(run)
     if step is None:
         return None
-    return step.retry_at if step.phase == Phase.PENDING else step.until
+    return step.retry_at or step.until
 
 
 def _current(run: RunView) -> StepView | None:

@@ -67,6 +67,7 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
         ("Reconciling", "Running"): Words("{detail}", "to stop it commit {help}", "{line}"),
         ("Reconciling", "Gate"): Words("{detail}", "to stop it commit {help}", "{line}"),
         ("Reconciling", "RollingBack"): Words("{detail}", ""),
+        ("Reconciling", "Compensating"): Words("{detail}", "to leave the rest as it is, commit {help}", "{line}"),
         ("Reconciling", "Deleting"): Words("git does not declare it any more, and its objects are being deleted", ""),
         ("Stalled", "Internal"): Words("the daemon cannot go on with it: {detail}", f"{_TRIED}; the daemon's log says more", _LOOK),
         ("ManifestInvalid", "Invalid"): Words("its manifest has errors: {detail}", _MEND, _LINT),
@@ -88,6 +89,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
         ),
         ("RemovalInDoubt", "Budget"): Words(
             "it is not declared in git any more, but {detail}: it is kept", f"{_APPROVE}; if not, put the manifest back at {{path}}", _APPROVED
+        ),
+        ("RemovalInDoubt", "RollbackFailed"): Words(
+            "it is not declared in git any more, but {detail}: it is kept",
+            f"if it is to go all the same, add {{line}} to `approved` in {PRUNE_FILE}; if not, put the manifest back at {{path}}",
+            _APPROVED,
         ),
         ("StateLost", "HistoryGone"): Words(
             "its objects run, but their history is gone or older than they are; nothing that differs is touched{detail}",
@@ -121,6 +127,7 @@ _ENDS: Final[Mapping[str, Words]] = MappingProxyType(
         "ReadOnlyMissing": Words("", "make the object, or take it out of the policy `read-only`"),
         "OwnerUnsettled": Words("", "`{help}` may tell whose it is", "reconciler status"),
         "NamespaceMissing": Words("", "create the namespace, or annotate {path} with {help}", f'{CREATE_NAMESPACE}: "true"'),
+        "RollbackFailed": Words("", "what stands of it is yours to take back"),
         "RestoreFailed": Words("", "`{help}` may tell why", "reconciler cluster events"),
     }
 )

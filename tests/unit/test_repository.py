@@ -159,13 +159,13 @@ def test_every_decision_says_context_decision_and_consequences():
 @pytest.mark.parametrize(
     ("heading", "families", "absent"),
     [
-        ("## Runs", (words.KUBEVELA_RUN, sreworks_states.RUN), Phase.SKIPPED),
-        ("## Steps", (words.KUBEVELA_STEP, sreworks_states.STEP), Phase.SUPERSEDED),
+        ("## Runs", (words.KUBEVELA_RUN, sreworks_states.RUN, words.STEPFLOW_RUN), Phase.SKIPPED),
+        ("## Steps", (words.KUBEVELA_STEP, sreworks_states.STEP, words.STEPFLOW_STEP), Phase.SUPERSEDED),
     ],
 )
 def test_the_page_of_words_says_what_the_dialects_say(heading, families, absent):
     section = (TOP / "docs/words.md").read_text(encoding="utf-8").split(heading + "\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| ([\w ]+) \|$", section, re.MULTILINE)
     assert rows[1:] == [(phase.value, *(family[phase] for family in families)) for phase in Phase if phase is not absent]
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from reconciler.dialects import sreworks_states
 from reconciler.dialects.registry import dialects
-from reconciler.dialects.words import KUBEVELA_RUN, KUBEVELA_STEP
+from reconciler.dialects.words import KUBEVELA_RUN, KUBEVELA_STEP, STEPFLOW_RUN, STEPFLOW_STEP
 from reconciler.model.run import Phase, Run, StepState
 
 
@@ -16,7 +16,7 @@ def words(family, *args):
     return dialect.words(run(*args))
 
 
-@pytest.mark.parametrize("table", [KUBEVELA_RUN, KUBEVELA_STEP, sreworks_states.RUN, sreworks_states.STEP])
+@pytest.mark.parametrize("table", [KUBEVELA_RUN, KUBEVELA_STEP, sreworks_states.RUN, sreworks_states.STEP, STEPFLOW_RUN, STEPFLOW_STEP])
 def test_every_phase_has_a_word_in_every_family(table):
     assert set(table) == set(Phase)
 

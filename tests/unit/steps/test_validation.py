@@ -19,6 +19,10 @@ VALID = {
     "suspend": {"duration": "1min", "message": "m"},
     "rollout-promotion": {},
     "print-message-in-status": {"message": "m"},
+    "random": {"sleepSeconds": "20", "result": "success", "rollbackResult": "failure", "syncResult": "fatal"},
+    "sleep": {"seconds": "20"},
+    "fail": {"message": "m", "retryable": "true"},
+    "apply": {"manifest": "kind: ConfigMap", "timeout": "1m"},
 }
 WRONG = [
     ("apply-component", {"component": 3}, "component"),
@@ -49,6 +53,15 @@ WRONG = [
     ("suspend", {"duration": 30}, "duration"),
     ("suspend", {"message": []}, "message"),
     ("print-message-in-status", {"message": {}}, "message"),
+    ("random", {"sleepSeconds": "-1"}, "sleepSeconds"),
+    ("random", {"sleepSeconds": "1.5"}, "sleepSeconds"),
+    ("random", {"result": "ok"}, "result"),
+    ("random", {"rollbackResult": "ok"}, "rollbackResult"),
+    ("random", {"syncResult": ""}, "syncResult"),
+    ("sleep", {"seconds": "9" * 40}, "seconds"),
+    ("fail", {"retryable": "yes"}, "retryable"),
+    ("apply", {"manifest": ""}, "manifest"),
+    ("apply", {"timeout": "soon"}, "timeout"),
 ]
 
 

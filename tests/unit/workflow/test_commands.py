@@ -52,6 +52,13 @@ def compensating(*steps):
     return driver.look().finish("a").fail("b", retry="terminal")
 
 
+def undoing():
+    """What an application that was removed had done is undone."""
+    driver = Driver(step("a", "undoable"), types=UNDOABLE).look().finish("a")
+    driver.run.kind, driver.run.phase, driver.run.finished_at = "undo", Phase.PENDING, None
+    return driver.look()
+
+
 def restoring():
     return Driver(step("verify")).look(target="web-v1").decide(decision("rollback"))
 
@@ -73,7 +80,7 @@ PHASES = {
     "compensating, trying again": lambda: compensating().fail("a"),
     "waiting for its restore": restoring,
     "a restore run": lambda: Driver(apply("a"), kind="restore", restores="web-v3-1").look(),
-    "an undo run": lambda: Driver(apply("a"), kind="undo").look(),
+    "an undo run": undoing,
     "rollback decided, an effect in flight": lambda: Driver(apply("a")).look(target="web-v1").decide(decision("rollback", gate="run")),
 }
 

@@ -1,0 +1,48 @@
+"""Kubernetes objects that stand as text in a field of another manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.dialects.documents import parse
+from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.findings import Findings
+from reconciler.dialects.objects import check_object
+from reconciler.dialects.protocol import Document
+from reconciler.model.problem import Problem
+
+MAX_OBJECTS = 100
+
+
+def read_objects(text: str, at: FieldPath, findings: Findings) -> list[dict[str, Any]]:
+    """One object, several documents, or a list of objects. What is wrong is an error at `at` that names the line within the text."""
+    documents, problems = parse("", text)
+    if not documents and not problems:  # a list at the top is no mapping, so it is read as the value of one
+        documents, problems = parse("", f"objects:\n{text}")
+        listed = documents[0].content["objects"] if documents else None
+        if isinstance(listed, list):
+            lines = [Document("", 0, document.line - 1, document.content, document.text) for document in documents]
+            return _check(listed, [(lines[0], ("objects", index)) for index in range(len(listed))], at, findings)
+    _tell(problems, at, findings)
+    if not documents and not problems:
+        findings.error(at, "it holds no object: YAML of one Kubernetes object, of several, or of a list of them is meant")
+    return _check([document.content for document in documents], [(document, ()) for document in documents], at, findings)
+
+
+def _check(objects: list[Any], places: list[tuple[Document, FieldPath]], at: FieldPath, findings: Findings) -> list[dict[str, Any]]:
+    if len(objects) > MAX_OBJECTS:
+        findings.error(at, f"more than {MAX_OBJECTS} objects in one step")
+        return []
+    found = []
+    for obj, (document, path) in zip(objects, places, strict=True):
+        inside = Findings(document, "")
+        found.append(check_object(obj, path, inside))
+        _tell(inside.problems(), at, findings)
+    return found
+
+
+def _tell(problems: list[Problem], at: FieldPath, findings: Findings) -> None:
+    for problem in problems:
+        where = f"in line {problem.line} of it: " if problem.line else ""
+        what = f"{problem.field}: " if problem.field else ""
+        (findings.error if problem.severity == "error" else findings.warn)(at, f"{where}{what}{problem.message}")

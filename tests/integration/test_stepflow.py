@@ -1,0 +1,248 @@
+"""Workflows of the step flow (seed 004), from a push to their end: what succeeds, what is undone, and how they leave git again."""
+
+from pathlib import Path
+
+from reconciler.model.identity import AppKey
+from tests.integration.harness import Clone, Daemon, running, virtual
+from tests.integration.removals import PRUNE, code_of, is_there
+from tests.integration.sequences import phases, push, runs
+
+# Seed 004, as it stands there.
+SEED = """\
+apiVersion: workflow.example.com/v1alpha1
+kind: Workflow
+metadata:
+  name: example
+spec:
+  queue: default
+  callback:
+    url:  http://locahost:8080/abc
+  steps:
+  - name: step1
+    stepTemplate:
+      type: random
+      parameters:
+        sleepSeconds: "20"
+      retryPolicy:
+        runRetryLimit: 3
+        runRetryPeriodSeconds: 10
+        rollbackRetryLimit: 3
+        rollbackRetryPeriodSeconds: 3
+  - name: step2
+    dependOns:
+    - name: step1
+      phase: Success
+    stepTemplate:
+      type: random
+      parameters:
+        sleepSeconds: "20"
+  - name: step3
+    stepTemplate:
+      type: random          # random is a demo implementent of step interface
+      parameters:
+        sleepSeconds: "20"
+"""
+
+
+def workflow(*steps: str, name: str = "flow", **spec: str) -> str:
+    """A Workflow of steps that are written as `NAME[ after A B]: TYPE {parameters}`."""
+    lines = ["apiVersion: workflow.example.com/v1alpha1", "kind: Workflow", f"metadata: {{name: {name}}}", "spec:"]
+    lines += [f"  {field}: {value}" for field, value in spec.items()]
+    lines += ["  steps:"]
+    for text in steps:
+        head, _, template = text.partition(": ")
+        own, _, after = head.partition(" after ")
+        kind, _, parameters = template.partition(" ")
+        lines += [f"  - name: {own}", f"    dependOns: [{', '.join(f'{{name: {other}}}' for other in after.split())}]"]
+        lines += ["    stepTemplate:", f"      type: {kind}", f"      parameters: {parameters or '{}'}"]
+    return "\n".join(lines) + "\n"
+
+
+def config_map(name: str, kind: str = "ConfigMap") -> str:
+    return f'{{manifest: "{{apiVersion: v1, kind: {kind}, metadata: {{name: {name}}}}}"}}'
+
+
+async def ended(daemon: Daemon, name: str, count: int = 1) -> list[str]:
+    """Waits until so many runs have ended, and all that follows from it is done."""
+    await daemon.until(
+        lambda: len(runs(daemon, name)) >= count and all(run.phase.final for run in runs(daemon, name)[:count]), f"{count} runs of {name}"
+    )
+    await daemon.looked()
+    return phases(daemon, name)
+
+
+async def left(daemon: Daemon, name: str) -> None:
+    await daemon.until(lambda: AppKey("default", name) not in daemon.engine._context.apps, f"{name} is gone")
+
+
+def steps(daemon: Daemon, name: str, number: int = -1) -> dict[str, str]:
+    return {step.name: step.phase.value for step in runs(daemon, name)[number].steps}
+
+
+@virtual
+async def test_the_seeds_example_runs_from_a_push_to_its_end(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"example.yaml": SEED})
+        await ended(daemon, "example")
+        run = runs(daemon, "example")[0]
+        assert run.finished_at is not None
+        assert run.started_at is not None
+        assert run.phase.value in ("Succeeded", "RolledBack")
+        first, second, third = run.steps
+        assert (second.started_at or run.finished_at) >= (first.finished_at or first.started_at)
+        assert third.started_at == first.started_at, "a step without dependOns begins at once"
+        assert (run.finished_at - run.started_at).total_seconds() >= 20
+        assert daemon.status("example").run.family["phase"] in ("Success", "RollBacked")
+
+
+@virtual
+async def test_a_step_that_fails_for_good_has_what_was_done_undone_and_its_digest_is_held(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow(f"one: apply {config_map('one')}", f"two after one: apply {config_map('two')}", "three after two: fail {message: broken}")
+    async with running(clone) as daemon:
+        before = await push(daemon, clone, {"flow.yaml": text})
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert steps(daemon, "flow") == {"one": "RolledBack", "two": "RolledBack", "three": "Failed"}
+        assert not await is_there(daemon, "one")
+        assert not await is_there(daemon, "two")
+        await push(daemon, clone, {"other.yaml": "# nothing\n"})
+        assert phases(daemon, "flow") == ["flow-v1-1 RolledBack"], "rule 6c: what failed is not tried again by itself"
+        clone.pull()
+        assert clone.git("log", "--format=%H", before) in clone.git("log", "--format=%H"), "nothing is committed"
+        assert daemon.status("flow").run.family == {
+            "phase": "RollBacked",
+            "stepPhases": {"one": "RollBacked", "two": "RollBacked", "three": "RollBacked"},
+            "attributes": {},
+            "runError": "broken",
+            "rollbackError": "",
+            "syncError": "",
+        }
+        assert (
+            "step three: broken; what was done before it is undone" in daemon.conditions("flow").get("Ready", "") or daemon.status("flow").run.message
+        )
+
+
+@virtual
+async def test_what_was_there_before_the_run_stays_when_it_is_undone(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": workflow(f"one: apply {config_map('one')}")})
+        await daemon.synced("flow")
+        text = workflow(f"one: apply {config_map('one')}", f"two: apply {config_map('two')}", "three after one two: fail")
+        await push(daemon, clone, {"flow.yaml": text})
+        assert (await ended(daemon, "flow", 2))[1] == "flow-v2-1 RolledBack"
+        assert await is_there(daemon, "one")
+        assert not await is_there(daemon, "two")
+        await push(daemon, clone, {"flow.yaml": workflow(f"one: apply {config_map('one')}")})
+        assert (await ended(daemon, "flow", 3))[2] == "flow-v1-2 Succeeded", "going back runs that workflow afresh; there is no restore"
+        assert runs(daemon, "flow")[2].kind == "deploy"
+
+
+@virtual
+async def test_a_newer_revision_has_what_was_done_undone_before_it_begins(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"flow.yaml": workflow(f"one: apply {config_map('one')}", 'two after one: sleep {seconds: "999999"}')})
+        await daemon.until(lambda: runs(daemon, "flow") and steps(daemon, "flow").get("two") == "Running")
+        clone.push({"flow.yaml": workflow(f"other: apply {config_map('other')}")})
+        assert await ended(daemon, "flow", 2) == ["flow-v1-1 Superseded", "flow-v2-1 Succeeded"]
+        first, second = runs(daemon, "flow")
+        assert steps(daemon, "flow", 0) == {"one": "RolledBack", "two": "RolledBack"}
+        assert first.finished_at <= second.created_at
+        assert not await is_there(daemon, "one")
+        assert await is_there(daemon, "other")
+
+
+@virtual
+async def test_a_workflow_that_leaves_git_is_undone_in_reverse_order_and_then_deleted(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow(f"one: apply {config_map('one')}", "two after one: random {result: success}", "three after two: random {result: success}")
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
+        await daemon.synced("flow")
+        clone.push({"flow.yaml": None})
+        await left(daemon, "flow")
+        assert not await is_there(daemon, "one")
+        told = [
+            (event.fields["step"], event.fields["to"]) for event in daemon.sink.events if event.kind == "step" and event.fields["run"] == "flow-v1-2"
+        ]
+        undone = [step for step, to in told if to == "RolledBack"]
+        assert undone == ["three", "two", "one"]
+        assert any(event.kind == "run" and event.fields["kind"] == "undo" and event.fields["to"] == "Terminated" for event in daemon.sink.events)
+
+
+@virtual
+async def test_what_cannot_be_undone_keeps_a_removed_workflow_until_that_is_approved(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow(f"one: apply {config_map('one')}", "two after one: random {result: success, rollbackResult: fatal}")
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
+        await daemon.synced("flow")
+        clone.push({"flow.yaml": None})
+        said = await daemon.until(lambda: daemon.conditions("flow").get("RemovalInDoubt"), "it is kept")
+        assert said.startswith("RollbackFailed: ")
+        assert "step two could not be undone: it failed for good; not undone, because they come before it: one" in said
+        assert await is_there(daemon, "one")
+        assert daemon.status("flow").run.family["rollbackError"] == "it failed for good"
+        await daemon.looked()
+        assert len(runs(daemon, "flow")) == 2, "undoing it is tried once"
+        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
+        await left(daemon, "flow")
+        assert not await is_there(daemon, "one")
+
+
+@virtual
+async def test_rollback_policy_always_lets_a_removed_workflow_go_whatever_is_not_undone(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow("one: random {result: success, rollbackResult: fatal}", rollbackPolicy="Always")
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
+        await daemon.synced("flow")
+        clone.push({"flow.yaml": None})
+        await left(daemon, "flow")
+
+
+@virtual
+async def test_a_workflow_that_comes_back_while_it_is_undone_begins_afresh_after_that(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow('one: random {result: success, sleepSeconds: "600"}')
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
+        await daemon.synced("flow")
+        clone.push({"flow.yaml": None})
+        await daemon.until(lambda: len(runs(daemon, "flow")) == 2)
+        clone.push({"flow.yaml": text})
+        assert await ended(daemon, "flow", 3) == ["flow-v1-1 Succeeded", "flow-v1-2 Terminated", "flow-v1-3 Succeeded"]
+        assert steps(daemon, "flow", 1) == {"one": "RolledBack"}
+
+
+@virtual
+async def test_a_decision_to_roll_back_undoes_the_run_and_commits_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow(f"one: apply {config_map('one')}", 'two after one: sleep {seconds: "999999"}')
+    async with running(clone) as daemon:
+        clone.push({"flow.yaml": text})
+        await daemon.until(lambda: runs(daemon, "flow") and steps(daemon, "flow").get("two") == "Running")
+        decided = text.replace("{name: flow}", '{name: flow, annotations: {gates.reconciler.dev/run: "rollback"}}')
+        commit = clone.push({"flow.yaml": decided})
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert not await is_there(daemon, "one")
+        run = runs(daemon, "flow")[0]
+        assert (run.reason, run.undo_cause, run.write_back) == ("RolledBack", "decision", None)
+        clone.pull()
+        assert clone.git("rev-parse", "HEAD") == commit
+
+
+@virtual
+async def test_rule_1d_what_can_never_be_made_again_is_not_undone_without_approval(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    claim = '{manifest: "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}"}'
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": workflow(f"one: apply {claim}", "two after one: fail")})
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert await is_there(daemon, "data", "PersistentVolumeClaim")
+        said = await daemon.until(lambda: daemon.conditions("flow").get("PruneBlocked"), "it is blocked")
+        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
+        await daemon.until(lambda: not daemon.conditions("flow").get("PruneBlocked"), "it is pruned")
+        assert not await is_there(daemon, "data", "PersistentVolumeClaim")
