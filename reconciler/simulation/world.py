@@ -19,7 +19,7 @@ from reconciler.simulation.clock import VirtualClock, VirtualLoop
 from reconciler.simulation.report import Limit, ObjectChange, Rollback, Stop
 from reconciler.simulation.timeline import Timeline, show
 from reconciler.source.edit import EditError, set_annotation
-from reconciler.source.protocol import Pushed, SourceError
+from reconciler.source.protocol import Pushed, Source, SourceError
 from reconciler.source.scratch import Scratch
 from reconciler.steps.catalog import STEP_TYPES
 from reconciler.steps.plugin import AnyPlugin, UncheckedStep
@@ -128,21 +128,12 @@ class World:
         texts: dict[str, str] = {}
         for status, gate, value in wanted:
             try:
-                texts[status.path] = self._annotate(status, texts.get(status.path), gate.key, value)
+                texts[status.path] = annotate(self._scratch.source, status, texts.get(status.path), gate.key, value)
             except (EditError, SourceError, OSError, ValueError) as error:
                 self.warnings.append(show(f"{status.key} at gate {gate.step}: its manifest {status.path} cannot be edited: {error}"))
         self._commit({path: text.encode() for path, text in texts.items()})
         self.engine.look()
         return True
-
-    def _annotate(self, status: ApplicationStatus, text: str | None, key: str, value: str) -> str:
-        source = self._scratch.source
-        files = TreeFiles(source, source.head().id)
-        text = files.read(status.path).decode() if text is None else text
-        for app in compile_file(status.path, text, files, dialects(STEP_TYPES, AnyPlugin())).applications:
-            if app.key == status.key:
-                return set_annotation(text, app.index, key, value)
-        raise EditError(f"it does not declare {status.key} any more")
 
     def _commit(self, edit: dict[str, bytes]) -> None:
         source = self._scratch.source
@@ -163,6 +154,19 @@ class World:
         at = self.timeline.seconds(gate.since)
         message = next((step.message for step in run.steps if step.name == gate.step), "")  # a gate's own message names codes
         stops[place] = Stop(at, gate.step, gate.revision, show(message), Rollback(target, back))
+
+
+def annotate(source: Source, status: ApplicationStatus, text: str | None, key: str, value: str) -> str:
+    """
+    The application's manifest with that annotation; `text`: the file as it is to be edited, None as the head has it. Raises EditError,
+    SourceError, OSError, ValueError.
+    """
+    files = TreeFiles(source, source.head().id)
+    text = files.read(status.path).decode() if text is None else text
+    for app in compile_file(status.path, text, files, dialects(STEP_TYPES, AnyPlugin())).applications:
+        if app.key == status.key:
+            return set_annotation(text, app.index, key, value)
+    raise EditError(f"it does not declare {status.key} any more")
 
 
 def _back(change: JsonObject) -> ObjectChange:

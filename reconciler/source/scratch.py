@@ -55,3 +55,12 @@ class Scratch:
         """Puts the branch on a commit, wherever it was. Raises UnreadableError."""
         with readable(f"commit {commit} cannot be read"):
             self._repository.references.create(BRANCH, commit, force=True)
+
+
+def make_source(folder: Path) -> GitSource:
+    """A source of a new bare repository in `folder`, which is empty and the caller's to remove: one commit without files."""
+    with readable(f"{folder} can't become a repository"):
+        repository = pygit2.init_repository(str(folder), bare=True, initial_head=BRANCH)
+        author = pygit2.Signature("Bench", "bench@localhost", 0, 0)
+        repository.create_commit(BRANCH, author, author, "Begin", repository.TreeBuilder().write(), [])
+    return GitSource(folder, open_in_place(folder), BRANCH, trees.normalise(()))

@@ -64,6 +64,10 @@ class Process:
         with urlopen(self.url + path, timeout=5) as answer:  # its own loopback address
             return json.load(answer)
 
+    def text(self, path: str) -> str:
+        with urlopen(self.url + path, timeout=5) as answer:  # its own loopback address
+            return str(answer.read().decode())
+
     def status(self, name: str) -> dict[str, Any]:
         """The application as scripts see it; empty while there is none."""
         found = [item for item in self.ask("/v1/applications") if item["application"] == name]

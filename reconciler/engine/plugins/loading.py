@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, NamedTuple, get_type_hints
 
@@ -27,10 +27,13 @@ class PluginError(Exception):
 
 
 class Plugin(NamedTuple):
-    """A class that is a plug-in. `made_of`: the class. `parameters`: what its parameters are read as. `step`: what the machine knows."""
+    """
+    A class that is a plug-in. `made_of`: the class, called for each call. `parameters`: what its parameters are read as. `step`: what the
+    machine knows of it.
+    """
 
     name: str
-    made_of: type
+    made_of: Callable[[], Any]
     parameters: type
     seconds: float
     step: PluginStep
