@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import structlog
+
 from reconciler.cluster.protocol import Cluster
 from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.registry import dialects
@@ -16,10 +18,13 @@ from reconciler.engine.standins import KINDS, StandIn
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
+from reconciler.model.text import nearest
 from reconciler.render.engine import PythonRenderer
 from reconciler.settings import Settings
 from reconciler.source.protocol import Source
 from reconciler.steps.catalog import STEP_TYPES
+
+_log = structlog.get_logger("reconciler")
 
 RESERVED: Final = frozenset({*STEP_TYPES, *LATER_STEP_TYPES})
 """Names that no plug-in may have: those of built-in step types, and of those that will be."""
@@ -49,8 +54,13 @@ def build_engine(
         beat=beat,
         strategy=queue.strategy,
         most_running=queue.max_running_count,
+        throttle_qps=settings.throttle_qps,
+        kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
     )
     types = {**plugins, **STEP_TYPES}
+    for limit in settings.controller_config.steps:
+        if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
+            _log.warning("controllerConfig.steps limits a step type that there is not", kind=limit.kind, nearest=nearest(limit.kind, types))
     return Engine(
         cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, {**build_executors(clock), **executors}
     )

@@ -18,6 +18,7 @@ from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
 from reconciler.engine.observations import Observations
 from reconciler.engine.store import Store
+from reconciler.engine.throttle import Throttle
 from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
@@ -62,6 +63,7 @@ class Context:
     claims: Claims
     machine: Machine
     admission: Admission
+    throttle: Throttle
     apps: dict[AppKey, Application]
     compiled: dict[AppKey, Compiled]
     write_back: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -30,6 +30,7 @@ from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.records import Mirror, SourceRecord
 from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
+from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
@@ -50,7 +51,7 @@ _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
-    runs in queues goes on."""
+    runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type."""
 
     namespace: str
     access: Access
@@ -59,6 +60,8 @@ class Options:
     beat: float = 5.0
     strategy: Strategy = "FIFO"
     most_running: int = 100
+    throttle_qps: float = 0.0
+    kind_qps: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine:
@@ -105,6 +108,7 @@ class Engine:
             executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
             machine=Machine(types),
+            throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._queue.add, self._tell_throttled),
             admission=Admission(options.strategy, options.most_running, self._queue.add),
             apps=apps,
             compiled={},
@@ -131,6 +135,7 @@ class Engine:
                 group.create_task(self._context.observations.watch())
                 group.create_task(self._look_loop())
                 group.create_task(self._queue.run())
+                group.create_task(self._context.throttle.run())
                 group.create_task(self._beat_loop())
                 group.create_task(self._watch_state(_RUNS, self._take_run))
                 group.create_task(self._watch_state(_MIRRORS, self._take_mirror))
@@ -148,7 +153,7 @@ class Engine:
         """Seconds until there is something to do; None when all is at rest: only git, the cluster or a person can change that."""
         if self._look_wanted.is_set() or any(app.tasks for app in self._context.apps.values()):
             return 0.0
-        return self._queue.delay()
+        return min((pause for pause in (self._queue.delay(), self._context.throttle.delay()) if pause is not None), default=None)
 
     async def _load(self) -> None:
         context, store = self._context, self._context.store
@@ -347,6 +352,9 @@ class Engine:
         if app is None or app.stalled:  # a first conflict is none: it is tried again at once
             self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))
+
+    def _tell_throttled(self, key: AppKey, kind: str, seconds: float) -> None:
+        self._sink.emit(Event("throttled", key, {"type": kind, "seconds": seconds}))
 
     def _turn_now(self, key: AppKey) -> None:
         """A person waits: whatever pause the key was held back for ends."""

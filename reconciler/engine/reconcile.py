@@ -190,6 +190,7 @@ async def reload_application(context: Context, app: Application) -> Application 
     if mirror is None:
         context.apps.pop(app.key, None)
         context.admission.renew(app.key, [])
+        context.throttle.withdraw(app.key)
         return None
     fresh = Application(mirror)
     fresh.records = sorted((record for _, record in await store.revisions(mirror.uid)), key=lambda record: record.number)

@@ -30,7 +30,7 @@ class Runner:
         context = self._context
         admitted = context.admission.admits(run)
         workflow = (await context.contents.get(app.key, run.revision)).application.workflow
-        facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted)
+        facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted, unbegun=context.throttle.unbegun(app.key))
         step = await self._ask(app, run, workflow, facts)
         prepared, refused = await self._prepare(app, step)
         while refused:  # what is refused before it is tried is a result as any other; the intents that it answers stand in `step.run`
@@ -39,8 +39,9 @@ class Runner:
             prepared, refused = await self._prepare(app, step)
         stored = await self._store(app, run, step.run)
         context.admission.note(stored)
+        context.throttle.withdraw(app.key, {order.key for order in step.orders})
         for order in step.orders:
-            if order.key not in app.tasks:
+            if order.key in prepared and context.throttle.take(app.key, order.key, stored.step(order.step).type):
                 app.tasks[order.key] = asyncio.create_task(self._execute(app, order, prepared[order.key]))
         app.look_again |= self._began_to_wait(app, run, stored)
         if step.wake is not None:
@@ -113,7 +114,7 @@ class Runner:
         prepared: dict[str, Planned] = {}
         refused: dict[str, Result] = {}
         for order in step.orders:
-            if order.key in app.tasks:
+            if order.key in app.tasks or self._context.throttle.waits(order.key):
                 continue
             found = await self._context.executors.of(order.effect.kind).prepare(app, step.run, order)
             if isinstance(found, Result):

@@ -35,6 +35,7 @@ KINDS = (
     "drift-healed",  # object
     "object-released",  # object: it stays, and is no longer ours
     "queue",  # depth
+    "throttled",  # type, seconds: how long an effect of a step of that type waited for its turn
     "cache",  # cache, hits, misses: since it was last told
     "heartbeat",  # loop, age: seconds since that loop last moved
 )

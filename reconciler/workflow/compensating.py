@@ -62,6 +62,7 @@ def _free(ordering: Ordering, standing: list[StepState]) -> list[StepState]:
 def _give_up(turn: Turn) -> None:
     """What is under way still comes in; nothing new begins."""
     for step in turn.run.steps:
+        turn.take_back(step)
         if step.phase is Phase.ROLLING_BACK and any(path not in step.results for path in step.intents):
             _move(turn, step, anew=False)
     if not turn.run.in_flight:

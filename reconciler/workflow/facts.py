@@ -20,7 +20,8 @@ class Facts(msgspec.Struct, frozen=True):
     that supersedes this run, empty for none; `patient`: only while it waits at a gate (rule 6b). `held`: the reason for which the
     application is suspended (rule 6a). `removed`: it is surely gone from git. `target`: the rollback target's revision (7a).
     `restored`: how the restore run that undoes this one ended; `restore_message` and `restore_failure`: why it did not succeed.
-    `admitted`: its queue lets it go on.
+    `admitted`: its queue lets it go on. `unbegun`: keys of effects whose intents are
+    stored and that were not started, because they wait for their turn.
     """
 
     results: Mapping[str, Result] = {}
@@ -36,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True):
     restore_message: str = ""
     restore_failure: Literal["", "user", "internal"] = ""
     admitted: bool = True
+    unbegun: frozenset[str] = frozenset()
 
 
 class Order(NamedTuple):

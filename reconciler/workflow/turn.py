@@ -222,8 +222,14 @@ class Turn:
             if not step.phase.final:
                 self.again(step)
 
+    def take_back(self, step: StepState) -> None:
+        """What was surely not begun never will be: nothing has to wait for it."""
+        for path in [path for path, intent in step.intents.items() if intent.key in self.facts.unbegun and path not in step.results]:
+            del step.intents[path]
+
     def again(self, step: StepState) -> None:
         """The same for one step. What nobody carries out any more has failed: nothing may wait for it for ever."""
+        self.take_back(step)
         missing = [path for path in step.intents if path not in step.results]
         if not missing:
             return

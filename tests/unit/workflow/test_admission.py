@@ -197,3 +197,29 @@ def test_a_look_at_a_run_that_is_not_admitted_is_the_same_each_time():
     before = msgspec.json.encode(driver.run)
     assert msgspec.json.encode(driver.look().run) == before
     assert Decision("verify", "continue", "verify=continue", START, "c0ffee", "c0ffee", "Ada") in driver.run.decisions
+
+
+# Effects that wait for their turn -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [{"newer": "web-v3"}, {"removed": True}, {"decisions": (decision("end", "run"),)}])
+def test_a_run_that_stops_takes_back_what_waits_for_its_turn_and_ends_at_once(stop):
+    driver = Driver(apply("one")).look()
+    driver.look(unbegun=frozenset(driver.keys), **stop)
+    assert driver.run.phase.final
+    assert driver.state("one").intents == {}
+
+
+def test_a_run_that_stops_waits_for_what_may_have_begun():
+    driver = Driver(apply("one")).look().look(newer="web-v3")
+    assert not driver.run.phase.final
+    assert driver.finish().run.phase is Phase.SUPERSEDED
+
+
+def test_a_suspended_application_starts_nothing_that_waits_for_its_turn_and_later_has_it_under_the_same_key():
+    driver = Driver(apply("one")).look()
+    keys = driver.keys
+    driver.look(unbegun=frozenset(keys), held="holiday")
+    assert driver.orders == []
+    driver.look(unbegun=frozenset(), held="")
+    assert driver.keys == keys
