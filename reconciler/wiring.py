@@ -15,6 +15,7 @@ from reconciler.engine.access import Access
 from reconciler.engine.engine import Engine, Options
 from reconciler.engine.executors import Executor
 from reconciler.engine.standins import KINDS, StandIn
+from reconciler.model.application import Retry
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
@@ -45,7 +46,7 @@ def build_engine(
     types beside them, and `executors`: of their effects.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
-    queue = settings.controller_config.queue
+    queue, retry = settings.controller_config.queue, settings.retry
     options = Options(
         namespace=settings.namespace,
         access=access,
@@ -54,6 +55,8 @@ def build_engine(
         beat=beat,
         strategy=queue.strategy,
         most_running=queue.max_running_count,
+        retry=Retry(retry.limit, retry.period_seconds, retry.factor, retry.cap_seconds),
+        health=settings.health_timeout_seconds,
         throttle_qps=settings.throttle_qps,
         kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
     )

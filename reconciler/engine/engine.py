@@ -32,11 +32,12 @@ from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
+from reconciler.model.application import Retry
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
-from reconciler.model.outcome import StepType
+from reconciler.model.outcome import HEALTH_SECONDS, StepType
 from reconciler.model.status import Fault
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
@@ -51,7 +52,8 @@ _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
-    runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type."""
+    runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
+    `retry`, `health`: of steps where no manifest says so."""
 
     namespace: str
     access: Access
@@ -60,6 +62,8 @@ class Options:
     beat: float = 5.0
     strategy: Strategy = "FIFO"
     most_running: int = 100
+    retry: Retry | None = None
+    health: float = HEALTH_SECONDS
     throttle_qps: float = 0.0
     kind_qps: Mapping[str, float] = field(default_factory=dict)
 
@@ -107,7 +111,7 @@ class Engine:
             applier=applier,
             executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
-            machine=Machine(types),
+            machine=Machine(types, options.retry, options.health),
             throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._queue.add, self._tell_throttled),
             admission=Admission(options.strategy, options.most_running, self._queue.add),
             apps=apps,

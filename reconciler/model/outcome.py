@@ -13,6 +13,10 @@ from reconciler.model.identity import AppKey, ObjectRef
 Retry = Literal["now", "backoff", "wait", "terminal"]
 
 
+HEALTH_SECONDS = 600.0
+"""How long a step waits for health where nobody says so (rule 6c)."""
+
+
 class Effect(msgspec.Struct, frozen=True):
     """Something that changes the world: kept, keyed, done at least once under one key (rule 9)."""
 
@@ -109,6 +113,7 @@ class Call(msgspec.Struct, frozen=True):
     effects with a stored intent. Until one of them has its result the step answers `Do` with it: after a crash this is what
     carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
     what steps before it shared; `parameters`: the workflow's. `made`: when it is undone or looked at again, the results of having run it.
+    `health`: seconds that it waits for health, unless its properties say so.
     """
 
     app: AppKey
@@ -126,6 +131,7 @@ class Call(msgspec.Struct, frozen=True):
     attributes: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     made: dict[str, Result] = {}
+    health: float = HEALTH_SECONDS
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""

@@ -10,8 +10,6 @@ from reconciler.model.duration import parse_duration
 from reconciler.model.identity import ObjectRef
 from reconciler.model.outcome import Call, Failed, Health, Query, Result, Wait
 
-HEALTH_SECONDS = 600.0  # rule 6c: ten minutes unless set
-
 
 def refs_of(result: Result) -> tuple[ObjectRef, ...]:
     """The objects that an apply result names, in order."""
@@ -19,9 +17,9 @@ def refs_of(result: Result) -> tuple[ObjectRef, ...]:
 
 
 def deadline_of(call: Call, start: datetime | None) -> datetime | None:
-    """When waiting for what was applied at `start` ends: the step's `timeout`, else ten minutes."""
+    """When waiting for what was applied at `start` ends: the step's `timeout`, else what its workflow or the daemon says (rule 6c)."""
     timeout = call.properties.get("timeout")
-    seconds = HEALTH_SECONDS if timeout is None else parse_duration(timeout).total_seconds()
+    seconds = call.health if timeout is None else parse_duration(timeout).total_seconds()
     return call.deadline(start, seconds)
 
 

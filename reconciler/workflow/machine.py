@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconciler.model.application import Retry, Workflow
-from reconciler.model.outcome import StepType
+from reconciler.model.outcome import HEALTH_SECONDS, StepType
 from reconciler.model.run import Phase, Run, StepState, copy_run
 from reconciler.workflow.admission import QUEUED
 from reconciler.workflow.compensating import begin_undo, undo
@@ -32,14 +32,14 @@ def open_steps(workflow: Workflow, implicit: list[str]) -> list[StepState]:
 
 class Machine:
     """`types`: step types by name. The machine imports none: plug-ins and definitions come in the same way. `retry`: the back-off of steps
-    where neither they nor their workflow say another."""
+    where neither they nor their workflow say another, `health`: how many seconds they wait for it."""
 
-    def __init__(self, types: Mapping[str, StepType], retry: Retry | None = None) -> None:
-        self._types, self._retry = types, retry or Retry()
+    def __init__(self, types: Mapping[str, StepType], retry: Retry | None = None, health: float = HEALTH_SECONDS) -> None:
+        self._types, self._retry, self._health = types, retry or Retry(), health
 
     def advance(self, run: Run, workflow: Workflow, facts: Facts, now: datetime) -> Advance:
         """One look at a run. Never raises for what a run or a manifest holds: a step that breaks fails for an internal reason."""
-        turn = Turn(self._types, copy_run(run), workflow, facts, now, self._retry)
+        turn = Turn(self._types, copy_run(run), workflow, facts, now, self._retry, self._health)
         if not run.phase.final:
             _play(turn)
         if workflow.callback is not None:

@@ -12,13 +12,13 @@ _JITTER = 0.1
 
 
 def merge(*given: Retry) -> Retry:
-    """Each number from the first that says it: the step, the workflow, the daemon."""
-    limit = next((retry.limit for retry in given if retry.limit is not None), DEFAULT.limit)
-    period = next((retry.period for retry in given if retry.period is not None), DEFAULT.period)
-    # A period alone means that period, each time.
-    factor = next((retry.factor or 1.0 for retry in given if retry.factor is not None or retry.period is not None), DEFAULT.factor)
-    cap = next((retry.cap for retry in given if retry.cap is not None), max(DEFAULT.cap or 0.0, period or 0.0))
-    return Retry(limit, period, factor, cap)
+    """Each number from the first that says it: the step, the workflow, the daemon. A period alone means that period, each time, however long."""
+    levels = (*given, DEFAULT)
+    limit = next(level.limit for level in levels if level.limit is not None)
+    nearest, period = next((number, level.period) for number, level in enumerate(levels) if level.period is not None)
+    factor = next(level.factor or 1.0 for level in levels if level.factor is not None or level.period is not None)
+    where, cap = next((number, level.cap) for number, level in enumerate(levels) if level.cap is not None)
+    return Retry(limit, period, factor, max(cap, period) if where > nearest else cap)
 
 
 def pause_before(retry: Retry, failures: int, key: str) -> float | None:

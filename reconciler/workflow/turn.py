@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.model.application import Retry, Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
-from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
+from reconciler.model.outcome import HEALTH_SECONDS, Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
 from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
 from reconciler.workflow.contexts import readable
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
@@ -27,10 +27,12 @@ _IMPLICIT = {
 
 
 class Turn:
-    """`wake`: look again then. `retry`: the daemon's own back-off, where neither step nor workflow says another."""
+    """`wake`: look again then. `retry`, `health`: what the daemon says, where neither step nor workflow says another."""
 
-    def __init__(self, types: Mapping[str, StepType], run: Run, workflow: Workflow, facts: Facts, now: datetime, retry: Retry) -> None:
-        self.types, self.run, self.workflow, self.facts, self.now, self.retry = types, run, workflow, facts, now, retry
+    def __init__(
+        self, types: Mapping[str, StepType], run: Run, workflow: Workflow, facts: Facts, now: datetime, retry: Retry, health: float = HEALTH_SECONDS
+    ) -> None:
+        self.types, self.run, self.workflow, self.facts, self.now, self.retry, self.health = types, run, workflow, facts, now, retry, health
         self.orders: dict[str, Order] = {}
         self.queries: set[Query] = set()
         self.wake: datetime | None = None
@@ -47,7 +49,7 @@ class Turn:
 
     def on_trial(self) -> Turn:
         """The same look on a copy of the run: what it comes to is thrown away, or taken over."""
-        return Turn(self.types, copy_run(self.run), self.workflow, self.facts, self.now, self.retry)
+        return Turn(self.types, copy_run(self.run), self.workflow, self.facts, self.now, self.retry, self.health)
 
     def take_over(self, trial: Turn) -> None:
         self.run, self.orders, self.queries, self.wake = trial.run, trial.orders, trial.queries, trial.wake
@@ -91,6 +93,7 @@ class Turn:
             key=f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{step.attempt}",
             attributes=self.run.attributes if step.context is None else self.run.snapshots[step.context],
             parameters=self.workflow.parameters,
+            health=self.workflow.health or self.health,
         )
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
