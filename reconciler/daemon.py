@@ -14,6 +14,8 @@ from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
+from reconciler.notify.client import GuardedClient
+from reconciler.notify.egress import Egress
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
 from reconciler.settings import Settings, state_file
@@ -52,6 +54,7 @@ class Daemon:
         self.state = state_file(settings, self.source.ref)
         self.cluster = EmbeddedCluster(str(self.state), clock, settings.speed)
         metrics = Metrics(clock.now, settings.step_plugins)
+        self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
         plugins = load_plugins(settings.step_plugins, RESERVED)
         self.engine = build_engine(
             settings,
@@ -61,6 +64,7 @@ class Daemon:
             Fanout(metrics, EventLog()),
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock)},
+            sender=self.client,
         )
         self._server = Server(create_app(self.engine.reader, metrics.render, clock.now))
         self._poll = Poll(self._look, settings.poll_interval)
@@ -83,6 +87,7 @@ class Daemon:
         self._ended.set()
         self._poll.stop()
         await self._server.stop()
+        await self.client.close()
         await self.cluster.close()
 
     async def _look(self) -> None:

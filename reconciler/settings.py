@@ -137,6 +137,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     namespace: Annotated[str, Meta(description="The daemon's own namespace, where its state objects are.", extra={"flag": "--namespace"})] = (
         DAEMON_NAMESPACE
     )
+    rpc_timeout_mill_seconds: Annotated[
+        int, Meta(gt=0, le=600_000, description="How long callbacks and `http` steps wait for a whole answer (only in the file).", extra={"flag": ""})
+    ] = 5000
+    idle_timeout_mill_seconds: Annotated[
+        int, Meta(gt=0, le=3_600_000, description="How long an unused connection to a receiver is kept (only in the file).", extra={"flag": ""})
+    ] = 200_000
     access: Annotated[list[Access], Meta(description="What the manifests below each folder may do (only in the file).", extra={"flag": ""})] = []
     throttle_qps: Annotated[
         float, Meta(ge=0, description="How many effects of steps are started in a second; 0: as many as there are.", extra={"flag": ""})

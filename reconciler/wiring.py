@@ -12,6 +12,7 @@ from reconciler.cluster.protocol import Cluster
 from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
+from reconciler.engine.asking import Asking, NotAsking
 from reconciler.engine.engine import Engine, Options
 from reconciler.engine.executors import Executor
 from reconciler.engine.standins import KINDS, StandIn
@@ -20,6 +21,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
 from reconciler.model.text import nearest
+from reconciler.notify.protocol import Sender
 from reconciler.render.engine import PythonRenderer
 from reconciler.settings import Settings
 from reconciler.source.protocol import Source
@@ -40,12 +42,14 @@ def build_engine(
     beat: float = 5.0,
     plugins: Mapping[str, StepType] = MappingProxyType({}),
     executors: Mapping[str, Executor] = MappingProxyType({}),
+    sender: Sender | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
-    types beside them, and `executors`: of their effects.
+    types beside them, and `executors`: of their effects. `sender`: None where nothing leaves the machine, as in a simulation.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
+    seconds = settings.rpc_timeout_mill_seconds / 1000
     queue, retry = settings.controller_config.queue, settings.retry
     options = Options(
         namespace=settings.namespace,
@@ -59,16 +63,27 @@ def build_engine(
         health=settings.health_timeout_seconds,
         throttle_qps=settings.throttle_qps,
         kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
+        rpc_seconds=seconds,
     )
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
             _log.warning("controllerConfig.steps limits a step type that there is not", kind=limit.kind, nearest=nearest(limit.kind, types))
     return Engine(
-        cluster, source, dialects(STEP_TYPES, plugins), types, PythonRenderer(), clock, sink, options, {**build_executors(clock), **executors}
+        cluster,
+        source,
+        dialects(STEP_TYPES, plugins),
+        types,
+        PythonRenderer(),
+        clock,
+        sink,
+        options,
+        {**build_executors(clock, sender, seconds), **executors},
+        sender,
     )
 
 
-def build_executors(clock: Clock) -> dict[str, Executor]:
-    """Of all kinds of effects but those that the engine itself carries out."""
-    return dict.fromkeys(KINDS, StandIn(clock))
+def build_executors(clock: Clock, sender: Sender | None = None, seconds: float = 5.0) -> dict[str, Executor]:
+    """Of all kinds of effects but those that the engine itself carries out. `seconds`: how long an answer is waited for."""
+    asking = Asking(sender, seconds, clock) if sender is not None else NotAsking(clock)
+    return {**dict.fromkeys(KINDS, StandIn(clock)), "http": asking}

@@ -122,6 +122,11 @@ DELIVERY = Dashboard(
             Panel("Duration", "How long does a deploy take, waits included?", quantiles("reconciler_run_seconds", '{phase="Succeeded"}'), "s"),
             Panel("Decisions", "What is decided at gates, and by whom?", counts("reconciler_decisions_total", "verb", "by")),
             Panel("Commits of rollbacks", "Does git say again what runs? Landed: yes.", counts("reconciler_write_backs_total", "result")),
+            Panel(
+                "Callbacks",
+                "Do callbacks of workflows arrive? Failed ones are tried again for a day, then Dropped.",
+                counts("reconciler_callback_deliveries_total", "result"),
+            ),
             Panel("Steps that fail", "Which type of step fails?", counts("reconciler_steps_total", "type", selector='{phase="Failed"}')),
         ],
         "What runs where": [

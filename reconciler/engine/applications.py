@@ -12,7 +12,7 @@ from reconciler.gates.annotations import Remark
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
-from reconciler.model.run import UNDO, Phase, Run, WriteBack, is_aside
+from reconciler.model.run import UNDO, Notice, Phase, Run, WriteBack, is_aside
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
 from reconciler.revisions.target import choose_target
@@ -23,7 +23,8 @@ LISTED = 20
 class Application:
     """`records` and `runs` from oldest to newest. `items`: the inventory with what open runs applied or intend folded in.
 
-    `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `judged`: what of the
+    `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `calls`: runs whose callback is
+    being told, `called`: what it was told and is not stored yet, by run and number. `judged`: what of the
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
     `healed`: objects put back in this turn; `heal_at`: when those that still differ are healed, None where none does. `tolerated`:
     drift that rules let be, by what was seen of our fields.
@@ -36,6 +37,8 @@ class Application:
         self.items: dict[Identity, InventoryItem] = {item.object.identity: item for item in mirror.inventory}
         self.results: dict[str, Result] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.calls: dict[str, asyncio.Task[None]] = {}
+        self.called: dict[str, dict[int, Notice]] = {}
         self.write_backs: dict[str, WriteBack] = {}
         self.judged: list[Remark] = []
         self.remarks: list[Remark] = []

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from reconciler.engine.applications import Application
+from reconciler.engine.callbacks import next_owed
 from reconciler.engine.index import Entry
 from reconciler.model.condition import Condition
 from reconciler.model.names import STATE_LOST_GATE
@@ -28,6 +29,7 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
         *_of_removal(app, status),
         *_of_run(app, entry, status),
         *_of_write_back(app, entry, status),
+        *_of_callbacks(app, status),
         *_of_objects(app, status),
     ]
     if app.stalled:
@@ -116,6 +118,16 @@ def _of_write_back(app: Application, entry: Entry | None, status: ApplicationSta
             bare = owed.reason == "WriteBackOff" or owed.message.startswith("--- ")  # otherwise its first line says what is in the way
             way, _, patch = ("", "", owed.message) if bare else owed.message.partition("\n")
             return [_tell(status, "GitDiffers", owed.reason, f": {way}" if way else "", more=patch)]
+    return []
+
+
+def _of_callbacks(app: Application, status: ApplicationStatus) -> list[Condition]:
+    """From the first try that failed until it is taken or dropped: what is taken at once is nobody's concern."""
+    for run in reversed(app.runs):
+        owed = next_owed(run)
+        if owed is not None and owed[1].attempts:
+            opening = owed[1].message.partition(" has ")[2] if owed[1].reason == "EgressRefused" else ""
+            return [_tell(status, "CallbackOwed", owed[1].reason, f"the callback of {run.name} was not told: {owed[1].message}", opening)]
     return []
 
 

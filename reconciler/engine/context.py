@@ -23,6 +23,7 @@ from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.identity import AppKey
+from reconciler.notify.protocol import Sender
 from reconciler.source.protocol import Source
 from reconciler.workflow.machine import Machine
 
@@ -46,7 +47,8 @@ class SourceThread:
 @dataclass(slots=True)
 class Context:
     """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
-    key, `hint_at` later; `look` asks for a look at git. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
+    key, `hint_at` later; `look` asks for a look at git. `sender`: None where nothing may leave the machine; `rpc_seconds`: how long an answer
+    of who is asked over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare."""
 
     cluster: Cluster
@@ -67,6 +69,8 @@ class Context:
     apps: dict[AppKey, Application]
     compiled: dict[AppKey, Compiled]
     write_back: bool
+    sender: Sender | None
+    rpc_seconds: float
     hint: Callable[[AppKey], None]
     hint_after: Callable[[AppKey, float], None]
     look: Callable[[], None]

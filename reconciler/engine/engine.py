@@ -39,6 +39,7 @@ from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
 from reconciler.model.outcome import HEALTH_SECONDS, StepType
 from reconciler.model.status import Fault
+from reconciler.notify.protocol import Sender
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.admission import Strategy
@@ -53,7 +54,7 @@ _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", 
 class Options:
     """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
-    `retry`, `health`: of steps where no manifest says so."""
+    `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for."""
 
     namespace: str
     access: Access
@@ -66,10 +67,12 @@ class Options:
     health: float = HEALTH_SECONDS
     throttle_qps: float = 0.0
     kind_qps: Mapping[str, float] = field(default_factory=dict)
+    rpc_seconds: float = 5.0
 
 
 class Engine:
-    """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside those on the cluster."""
+    """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside those on the cluster.
+    `sender`: None where nothing leaves the machine: what callbacks are owed stays so."""
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Engine:
         sink: Sink,
         options: Options,
         executors: Mapping[str, Executor] | None = None,
+        sender: Sender | None = None,
     ) -> None:
         self._clock, self._sink, self._source = clock, sink, source
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
@@ -117,6 +121,8 @@ class Engine:
             apps=apps,
             compiled={},
             write_back=options.write_back,
+            sender=sender,
+            rpc_seconds=options.rpc_seconds,
             hint=lambda key: self._queue.add(key, urgent=True),
             hint_after=self._queue.add_after,
             look=self.look,
@@ -145,7 +151,7 @@ class Engine:
                 group.create_task(self._watch_state(_MIRRORS, self._take_mirror))
         finally:
             for app in self._context.apps.values():
-                for task in list(app.tasks.values()):
+                for task in [*app.tasks.values(), *app.calls.values()]:
                     task.cancel()
             self._context.thread.close()
 
@@ -155,7 +161,7 @@ class Engine:
 
     def delay(self) -> float | None:
         """Seconds until there is something to do; None when all is at rest: only git, the cluster or a person can change that."""
-        if self._look_wanted.is_set() or any(app.tasks for app in self._context.apps.values()):
+        if self._look_wanted.is_set() or any(app.tasks or app.calls for app in self._context.apps.values()):
             return 0.0
         return min((pause for pause in (self._queue.delay(), self._context.throttle.delay()) if pause is not None), default=None)
 

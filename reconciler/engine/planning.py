@@ -7,6 +7,7 @@ import msgspec
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application, ended_badly
+from reconciler.engine.callbacks import next_owed
 from reconciler.engine.content import pack
 from reconciler.engine.context import Context
 from reconciler.engine.files import TreeFiles
@@ -191,10 +192,12 @@ class Planner:
         return any(record.undone for record in app.records)
 
     async def retain(self, app: Application) -> None:
-        """Rule 3b: five revisions and those that are promoted or of open runs; ten runs."""
+        """Rule 3b: five revisions and those that are promoted or of open runs; ten runs, and those that owe a commit or a callback."""
         context = self._context
         needed = {run.revision for run in app.runs if not run.phase.final} | {item.revision for item in app.items.values()}
         needed |= {run.restore_target for run in app.runs if not run.phase.final}
+        owing = {run.name: run.revision for run in app.runs if context.sender is not None and next_owed(run) is not None}
+        needed |= set(owing.values())
         last = {record.number for record in app.records if record.number in set(app.mirror.promoted[-KEPT_REVISIONS:])}
         for record in app.records[:-KEPT_REVISIONS]:
             running = app.mirror.running is not None and app.mirror.running.revision == record.name
@@ -205,7 +208,7 @@ class Planner:
         if self._is_undone(app) and (base := _to_undo(app)) is not None:
             kept.add(base.name)  # should the application be removed, that run is to be undone
         for run in app.runs[:-KEPT_RUNS]:
-            if run.phase.final and run.name in app.mirror.settled and run.name not in kept:
+            if run.phase.final and run.name in app.mirror.settled and run.name not in kept | owing.keys():
                 await context.store.delete_run(app.key, run.name)
                 app.runs.remove(run)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from reconciler.cluster.protocol import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
+from reconciler.engine.callbacks import Callbacks
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.heal import Healer
@@ -42,6 +43,7 @@ class Reconciler:
         self._runner = Runner(context)
         self._healer = Healer(context)
         self._write_backer = WriteBacker(context)
+        self._callbacks = Callbacks(context)
         self.publisher = Publisher(context, dialects)
         self.traces: dict[tuple[str, str], list[Trace]] = {}
         self.stale: set[AppKey] = set()
@@ -128,14 +130,17 @@ class Reconciler:
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
         if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
+            await self._call_back(app)
             await self.publisher.publish(app)
             return
         if entry is not None and entry.valid:
             self._lift(app, entry.declared.digest)
         await self._write_backer.take(app)
+        self._callbacks.take(app)
         await self._play(app)
         if not app.tasks:
             app.forget_results(app.open_run())
+        await self._call_back(app)
         await self.publisher.publish(app)
         shown = _told_of(app)
         removal = app.mirror.removal
@@ -149,6 +154,11 @@ class Reconciler:
         self._write_backer.start(app)
         if _told_of(app) != shown:
             await self.publisher.publish(app)
+
+    async def _call_back(self, app: Application) -> None:
+        """What runs owe their callback goes on, whether or not git can be read."""
+        await self._callbacks.store(app)
+        self._callbacks.start(app)
 
     def _lift(self, app: Application, digest: str) -> None:
         """A rejection or hold lasts until the desired digest changes (6c, 7b)."""
@@ -197,6 +207,7 @@ async def reload_application(context: Context, app: Application) -> Application 
     fresh.runs = sorted([run async for run in store.runs(mirror.uid)], key=lambda run: str(run.created_at))
     fresh.fold_unsettled()
     fresh.tasks, fresh.results, fresh.lost, fresh.status = app.tasks, app.results, app.lost, app.status
+    fresh.calls, fresh.called = app.calls, app.called
     context.apps[app.key] = fresh
     context.admission.renew(app.key, fresh.runs)
     return fresh

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
+from reconciler.engine.callbacks import next_owed
 from reconciler.engine.context import Context
 from reconciler.engine.prune import Pruner, precious
 from reconciler.engine.records import Removal, SourceRecord
@@ -101,15 +102,15 @@ class Remover:
             await self._context.store.save_mirror(app.mirror)
 
     async def delete(self, app: Application) -> bool:
-        """Its inventory in reverse order of apply, then its state. Whether it is gone. What could not be undone keeps it, unless its workflow
-        says that it goes anyway."""
+        """Its inventory in reverse order of apply, then its state, once its callback knows all (or was told for a day). Whether it is gone.
+        What could not be undone keeps it, unless its workflow says that it goes anyway."""
         run = app.newest
         if run is not None and run.phase is Phase.FAILED and run.undo_cause == "removed" and not await self._goes_anyway(app, run):
             await self._note(app, Removal("RollbackFailed", run.message, approval_code([f"{app.key} {app.mirror.uid}", run.name])))
             return False
-        if not await self._pruner.delete_all(app):
-            return False
         context = self._context
+        if not await self._pruner.delete_all(app) or (context.sender is not None and any(next_owed(run) for run in app.runs)):
+            return False
         await context.store.delete_mirror(app.mirror)
         context.apps.pop(app.key, None)
         context.index.drop(app.key)

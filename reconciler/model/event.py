@@ -32,6 +32,7 @@ KINDS = (
     "effect",  # kind, result; seconds where it was tried
     "apply",  # result: one of `APPLIED`, of one object
     "write-back",  # run, result: Landed, Dropped, or why git differs
+    "callback",  # run, step, phase, result: one of `CALLED`, of one try; message: why it was not taken
     "drift-healed",  # object
     "object-released",  # object: it stays, and is no longer ours
     "queue",  # depth
@@ -42,6 +43,9 @@ KINDS = (
 
 APPLIED = ("created", "changed", "unchanged", "conflict", "refused", "failed")
 """What becomes of an object that is applied. Conflict: it is somebody else's; refused: it may not be, by the cluster or the operator."""
+
+CALLED = ("Delivered", "Failed", "Dropped")
+"""What becomes of a try to tell a callback. Failed: it is tried again; Dropped: after a day, it is not."""
 
 
 class Sink(Protocol):

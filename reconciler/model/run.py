@@ -144,7 +144,7 @@ class Notice(msgspec.Struct, omit_defaults=True, rename="camel"):
     A change that the workflow's callback is owed: of the run, or of the step of that key. Its number in the run is its key (rule 9b).
 
     `known`: how many entries of `Run.shared` there were, so that a repeated body is the same to the byte. `state`: Dropped: it was not taken
-    in time. `reason`: why the last attempt failed.
+    in time. `reason`, `message`: why the last attempt failed.
     """
 
     phase: Phase
@@ -157,6 +157,7 @@ class Notice(msgspec.Struct, omit_defaults=True, rename="camel"):
     attempts: int = 0
     retry_at: datetime | None = None
     reason: str = ""
+    message: str = ""
 
 
 class Decision(msgspec.Struct, omit_defaults=True, rename="camel"):

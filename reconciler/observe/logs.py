@@ -29,6 +29,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "run": ("info", "run", "to"),
     "step": ("info", "step", "to"),
     "decision": ("info", "decision", "verb"),
+    "callback": ("debug", "callback", "result"),
     "write-back": ("info", "write-back", "result"),
     "drift-healed": ("info", "drift healed", ""),
     "object-released": ("info", "object left as it is and no longer managed", ""),
@@ -112,6 +113,8 @@ class EventLog:
         if event.kind in ("look", "look-failed"):
             again, self._failing = event == self._failing, event
             level = "debug" if again else level
+        if event.kind == "callback" and event.fields.get("result") == "Dropped":
+            level = "warning"
         fields: dict[str, Any] = {name: value for name, value in event.fields.items() if name not in ("from", "to")}
         if event.app is not None:
             fields = {"application": str(event.app), **fields}

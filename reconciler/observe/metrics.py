@@ -53,6 +53,7 @@ class Metrics:
             "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
             "apply": lambda event: self._applies.labels(self._word("result", event)).inc(),
+            "callback": lambda event: self._callbacks.labels(self._word("result", event)).inc(),
             "write-back": lambda event: self._write_backs.labels(self._word("result", event)).inc(),
             "drift-healed": lambda _: self._drift.inc(),
             "cache": self._count_lookups,
@@ -94,6 +95,7 @@ class Metrics:
         self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
         self._applies = self._counter("applies", "Objects applied, by result.", "result")
         self._write_backs = self._counter("write_backs", "Commits that rollbacks owed to git, by what became of them.", "result")
+        self._callbacks = self._counter("callback_deliveries", "Tries to tell callbacks of workflows, by result.", "result")
         self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")
         self._lookups = self._counter("cache_lookups", "Lookups in a cache, by result.", "cache", "result")
         self._queue = self._gauge("queue_depth", "Applications that wait for a worker.")

@@ -31,6 +31,7 @@ ATTENTION: Final = (
     "PruneBlocked",
     "PruneFailed",
     "DriftFought",
+    "CallbackOwed",
 )
 _DONE: Final = frozenset({Phase.SUCCEEDED, Phase.SKIPPED})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from reconciler.model.event import APPLIED
+from reconciler.model.event import APPLIED, CALLED
 from reconciler.model.run import FINAL, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -23,8 +23,9 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_steps": list(product((*STEP_TYPES, OTHER), _STEP_ENDS)),
     # Nobody but a commit goes back, and nobody but a commit or a person ends.
     "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
-    "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back"), ("ok",))),
+    "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back", "http"), ("ok",))),
     "reconciler_applies": [(result,) for result in APPLIED],
+    "reconciler_callback_deliveries": [(result,) for result in CALLED],
     "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
     "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],
 }

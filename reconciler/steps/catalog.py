@@ -13,6 +13,7 @@ from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_object import ApplyObject
 from reconciler.steps.deploy import Deploy
 from reconciler.steps.fail import Fail
+from reconciler.steps.http import Http
 from reconciler.steps.print_message import PrintMessage
 from reconciler.steps.random import Random
 from reconciler.steps.remote_deploy import RemoteDeploy
@@ -34,6 +35,7 @@ _ALL: tuple[StepType, ...] = (
     Sleep(),
     Fail(),
     Apply(),
+    Http(),
 )
 
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType({step_type.name: step_type for step_type in _ALL})

@@ -199,6 +199,7 @@ _CASES: Final[tuple[Callable[[ApplicationStatus], Reason | None], ...]] = (
     _of("PruneBlocked", ", but "),
     _of("PruneFailed", ", but "),
     _of("DriftFought", ", but "),
+    _of("CallbackOwed", ", but "),
     _synced,
     _unknown,
     _pending,

@@ -107,6 +107,10 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
         ),
         ("PruneBlocked", "ApprovalNeeded"): Words("objects that it no longer declares are kept: {detail}", _APPROVE, _APPROVED),
         ("PruneFailed", "PruneFailed"): Words("an object that it no longer declares could not be deleted: {detail}", _TRIED, _LOOK),
+        ("CallbackOwed", "NotTaken"): Words("{detail}", "it is told again by itself, for a day; mend the receiver, or the URL in {path}"),
+        ("CallbackOwed", "EgressRefused"): Words(
+            "{detail}", "if it is meant, start the daemon with {help}; if not, mend the URL in {path}", "{line}"
+        ),
         ("DriftFought", "Fought"): Words(
             "something keeps changing {detail}; it is healed ever more slowly",
             "find that writer, or suspend the application with `{help}`",

@@ -177,24 +177,26 @@ async def running(
 ) -> AsyncIterator[Daemon]:
     """
     Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones. `families`,
-    `types`, `executors`: instead of what is built in, and beside it. Other options are the engine's.
+    `types`, `executors`: instead of what is built in, and beside it. `sender`: who leaves
+    the machine. Other options are the engine's.
     """
     loop = asyncio.get_running_loop()
-    clock = VirtualClock(loop) if isinstance(loop, VirtualLoop) else SystemClock()
+    clock = options.pop("clock", None) or (VirtualClock(loop) if isinstance(loop, VirtualLoop) else SystemClock())
     own = cluster or EmbeddedCluster(state, clock, speed=1000.0)
     if cluster is None:
         await own.start()
     sink = Recorder()
     source = GitSource.open(str(clone.origin), ref, paths)
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
+    sender = options.pop("sender", None)
     types, executors, sinks = (
         {**STEP_TYPES, **options.pop("types", {})},
-        {**build_executors(clock), **options.pop("executors", {})},
+        {**build_executors(clock, sender, options.get("rpc_seconds", 5.0)), **options.pop("executors", {})},
         options.pop("sinks", ()),
     )
     families = options.pop("families", None) or dialects(types)
     chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), **options)
-    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors)
+    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender)
     task = asyncio.create_task(engine.run())
     try:
         yield Daemon(engine, own, sink)

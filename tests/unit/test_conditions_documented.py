@@ -38,7 +38,7 @@ def documented() -> set[tuple[str, str]]:
 
 
 # Where nothing is to be copied: it goes on by itself, only a push helps, or what stands there says so itself.
-NOTHING_TO_COPY = {("Reconciling", "RollingBack"), ("Reconciling", "Deleting"), ("GitDiffers", "NotExact")}
+NOTHING_TO_COPY = {("CallbackOwed", "NotTaken"), ("Reconciling", "RollingBack"), ("Reconciling", "Deleting"), ("GitDiffers", "NotExact")}
 
 
 def test_every_condition_with_its_reasons_is_documented_and_has_its_words():
@@ -47,7 +47,12 @@ def test_every_condition_with_its_reasons_is_documented_and_has_its_words():
 
 def test_every_condition_that_is_told_has_words():
     told = found_pairs(r'_tell\(\s*status, "(\w+)", "(\w+)"', "engine/conditions.py")
-    reasons = {"GitDiffers": differs(), "RemovalInDoubt": {"InDoubt", "Budget"}, "DecisionIgnored": found(r'Remark\(\s*"(\w+)"', "gates/*.py")}
+    reasons = {
+        "GitDiffers": differs(),
+        "CallbackOwed": found(r'Refusal\(\s*"(\w+)"', "engine/callbacks.py"),
+        "RemovalInDoubt": {"InDoubt", "Budget"},
+        "DecisionIgnored": found(r'Remark\(\s*"(\w+)"', "gates/*.py"),
+    }
     assert len(told) > len(reasons)
     assert told | {(kind, reason) for kind, all_ in reasons.items() for reason in all_} <= set(WORDS)
 
@@ -80,7 +85,8 @@ def test_every_reason_for_which_a_decision_does_not_count_is_documented():
 def ends() -> set[str]:
     ends = found(r'(?:finish\((?:turn, )?Phase\.\w+, |[^_]Failed\(|_failed\()"(\w+)"', "workflow/*.py", "steps/*.py", "engine/*.py")
     ends |= found(r'(?:_Failure\(.*|reason=|reason or )"([A-Z]\w+)"', "engine/plugins/*.py")
-    refusals = found(r'reason: ClassVar\[str\] = "(\w+)"', "cluster/protocol.py", "engine/ownership.py") - {"ClusterError"}
+    refusals = found(r'reason: ClassVar\[str\] = "(\w+)"', "cluster/protocol.py", "engine/ownership.py", "notify/protocol.py")
+    refusals -= {"ClusterError", "NotifyError"}
     return ends | refusals
 
 

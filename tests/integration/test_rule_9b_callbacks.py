@@ -1,0 +1,378 @@
+"""Rule 9b: a workflow's callback is told of every change, in order, under one key for each, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from reconciler.cluster.embedded.cluster import EmbeddedCluster
+from reconciler.daemon import SystemClock
+from reconciler.dialects.registry import dialects
+from reconciler.model.application import Application, Callback, Step
+from reconciler.model.identity import AppKey
+from reconciler.model.run import Run
+from reconciler.notify.client import GuardedClient
+from reconciler.notify.egress import Egress
+from reconciler.steps.catalog import STEP_TYPES
+from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.receiver import Receiver, receiving
+from tests.integration.sequences import runs
+
+ALL = ["web Running", "settings Success", "web Success"]
+
+
+class Clock(SystemClock):
+    """The machine's clock, ahead by what a test skips."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+class Changed:
+    """A family whose applications are changed as they are compiled."""
+
+    def __init__(self, inner: Any, change: Callable[[Application], Application]) -> None:
+        self._inner, self._change = inner, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def compile(self, document: Any, files: Any) -> Any:
+        compiled = self._inner.compile(document, files)
+        return compiled._replace(application=self._change(compiled.application)) if compiled.application else compiled
+
+
+def with_callback(url: str, *, ignore: bool = True, **urls: str) -> Callable[[Application], Application]:
+    """`urls`: of applications with a receiver of their own, by name."""
+
+    def change(app: Application) -> Application:
+        callback = Callback(urls.get(app.name, url), ignore)
+        return msgspec.structs.replace(app, workflow=msgspec.structs.replace(app.workflow, callback=callback))
+
+    return change
+
+
+@asynccontextmanager
+async def telling(
+    clone: Clone, change: Callable[[Application], Application], *openings: str, cluster: EmbeddedCluster | None = None, **more: Any
+) -> AsyncIterator[tuple[Daemon, Clock]]:
+    """An engine that may call receivers on loopback, unless `openings` say otherwise."""
+    client, clock = GuardedClient(Egress(openings or ("127.0.0.1",))), Clock()
+    families = [Changed(dialect, change) for dialect in dialects(STEP_TYPES)]
+    try:
+        async with running(clone, cluster=cluster, families=families, sender=client, clock=clock, beat=0.02, **more) as daemon:
+            yield daemon, clock
+    finally:
+        await client.close()
+
+
+def notices(daemon: Daemon, name: str) -> list[tuple[str, int]]:
+    return [(notice.state, notice.attempts) for run in runs(daemon, name) for notice in run.notices]
+
+
+def settled(daemon: Daemon, name: str) -> bool:
+    """All runs have ended, and nothing is owed."""
+    found = runs(daemon, name)
+    return bool(found) and all(run.phase.final and all(notice.state != "Owed" for notice in run.notices) for run in found)
+
+
+async def test_rule_9b_each_change_is_told_once_in_order_under_a_key_of_its_own(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1", gate=True)})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, _):
+        status = await daemon.waiting("web")
+        await daemon.until(lambda: receiver.about("web") == ["web Running"], "told while it waits at its gate")
+        gate = status.gate
+        assert gate is not None
+        clone.push({"web.yaml": config_map_app("web", "1", gate=True, annotations={gate.key: gate.continue_})})
+        await daemon.synced("web")
+        await daemon.until(lambda: settled(daemon, "web"), "all told")
+    assert receiver.about("web") == ["web Running", "approve Success", "apply Success", "web Success"]
+    [run] = runs(daemon, "web")
+    assert receiver.keys == [f"{run.owner}/{run.name}/{number}" for number in range(4)]
+    assert all(
+        told.said == {"name": told.said["name"], "phase": told.said["phase"], "attributes": {}, "runError": "", "rollbackError": ""}
+        for told in receiver.told
+    )
+    assert [told.headers.get("reconciler-step", "") for told in receiver.told] == ["", "approve", "apply", ""]
+    assert {(told.headers["reconciler-run"], told.headers["content-type"], told.path) for told in receiver.told} == {
+        ("web-v1-1", "application/json", "/hook")
+    }
+
+
+async def test_rule_9b_what_was_not_taken_is_told_again_with_the_same_key_and_body_and_what_is_behind_it_waits(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, clock):
+        receiver.answers(200, 500, 503, 200)
+        await daemon.synced("web")  # the run has ended, whoever was not told
+        owed = await daemon.until(lambda: daemon.conditions("web").get("CallbackOwed"), "owed")
+        assert owed == (
+            f"NotTaken: the callback of web-v1-1 was not told: 127.0.0.1:{receiver.port} answered 500; it is told again by itself, for a day; "
+            "mend the receiver, or the URL in web.yaml"
+        )
+        assert daemon.conditions("web")["Ready"].startswith("Succeeded")
+        assert receiver.about("web") == ALL[:2]
+        for attempts in (2, 3):
+            clock.ahead += 25
+            await daemon.until(lambda attempts=attempts: notices(daemon, "web")[1][1] == attempts, "told again")
+        await daemon.until(lambda: settled(daemon, "web") and "CallbackOwed" not in daemon.conditions("web"), "nothing owed any more")
+    assert receiver.about("web") == [ALL[0], ALL[1], ALL[1], ALL[1], ALL[2]]
+    assert len({(told.key, told.body) for told in receiver.told}) == len(ALL)
+    results = [event.fields["result"] for event in daemon.sink.events if event.kind == "callback"]
+    assert results == ["Delivered", "Failed", "Failed", "Delivered", "Delivered"]
+    assert "s3cret" not in str(daemon.sink.events)
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+async def test_rule_9b_a_404_is_taken_only_where_the_workflow_says_so(tmp_path: Path, *, ignore: bool) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url, ignore=ignore)) as (daemon, _):
+        receiver.answers(404)
+        await daemon.synced("web")
+        if ignore:
+            await daemon.until(lambda: settled(daemon, "web"), "told")
+            assert receiver.about("web") == ALL
+        else:
+            await daemon.until(lambda: "answered 404" in daemon.conditions("web").get("CallbackOwed", ""), "owed")
+            assert receiver.about("web") == ALL[:1]
+
+
+async def test_rule_9b_a_receiver_that_hangs_delays_neither_a_run_nor_another_receiver(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    names = [f"stuck{number}" for number in range(12)]
+    clone.push({f"{name}.yaml": config_map_app(name, "1") for name in [*names, "web"]})
+    async with receiving() as hanging, receiving() as receiver:
+        hanging.open.clear()
+        async with telling(clone, with_callback(hanging.url, web=receiver.url), rpc_seconds=60.0) as (daemon, _):
+            for name in [*names, "web"]:
+                await daemon.synced(name)
+            await daemon.until(lambda: settled(daemon, "web"), "told")
+            assert receiver.about("web") == ALL
+            assert len(hanging.told) == 4, "so many at once to one receiver"
+            assert daemon.engine.delay() == 0.0
+            for name in names:
+                mirror = await daemon.get("Application", f"default.{name}", "reconciler-system", "reconciler.dev/v1alpha1")
+                assert mirror["status"]["sync"] == "Synced"
+            hanging.open.set()
+            await daemon.until(lambda: all(settled(daemon, name) for name in names), "all told")
+    assert len(hanging.told) == len(set(hanging.keys)) == len(names) * len(ALL)
+
+
+async def test_rule_9b_what_was_sent_and_not_noted_is_sent_again_after_a_restart_and_what_was_stored_is_not(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    cluster = EmbeddedCluster(":memory:", SystemClock(), speed=1000.0)
+    await cluster.start()
+    async with receiving() as receiver:
+        receiver.open.clear()
+        change = with_callback(receiver.url)
+        async with telling(clone, change, cluster=cluster, rpc_seconds=60.0) as (daemon, _):
+            await daemon.synced("web")
+            await daemon.until(lambda: receiver.told, "sent")
+        receiver.open.set()
+        async with telling(clone, change, cluster=cluster) as (daemon, _):
+            await daemon.until(lambda: settled(daemon, "web"), "all told")
+            await daemon.until(lambda: not any(app.called for app in daemon.engine._context.apps.values()), "stored")
+        assert receiver.about("web") == [ALL[0], *ALL]
+        assert (receiver.told[0].key, receiver.told[0].body) == (receiver.told[1].key, receiver.told[1].body)
+        async with telling(clone, change, cluster=cluster) as (daemon, _):
+            await daemon.synced("web")
+            await daemon.looked()
+        assert len(receiver.told) == len(ALL) + 1
+    await cluster.close()
+
+
+async def test_rule_9b_telling_costs_one_write_more_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    counts = []
+    async with receiving() as receiver:
+        for url in (receiver.url, ""):
+            cluster = EmbeddedCluster(":memory:", SystemClock(), speed=1000.0)
+            await cluster.start()
+            written: list[str] = []
+            replace = cluster.replace
+
+            async def count(obj, *args, replace=replace, written=written, **kwargs):
+                written.append(obj["kind"])
+                return await replace(obj, *args, **kwargs)
+
+            monkeypatch.setattr(cluster, "replace", count)
+            change = with_callback(url) if url else lambda app: app
+            async with telling(clone, change, cluster=cluster) as (daemon, _):
+                await daemon.synced("web")
+                await daemon.until(lambda: settled(daemon, "web"), "told")
+                await daemon.looked()
+            counts.append(written.count("WorkflowRun"))
+            await cluster.close()
+    assert counts[0] <= counts[1] + 1
+    assert receiver.about("web") == ALL
+
+
+async def test_rule_9b_after_a_day_it_is_dropped_and_what_is_behind_it_is_still_told(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, clock):
+        receiver.answer = lambda told: 500 if told[-1].about == ALL[0] else 200
+        await daemon.synced("web")
+        await daemon.until(lambda: notices(daemon, "web")[0][1], "tried")
+        clock.ahead += 24 * 3600 - 60
+        await daemon.until(lambda: notices(daemon, "web")[0][1] > 1, "tried again")
+        assert notices(daemon, "web")[0][0] == "Owed"
+        clock.ahead += 120
+        await daemon.until(lambda: settled(daemon, "web") and "CallbackOwed" not in daemon.conditions("web"), "dropped")
+        assert [state for state, _ in notices(daemon, "web")] == ["Dropped", "Delivered", "Delivered"]
+    assert receiver.about("web") == [ALL[0]] * (len(receiver.told) - 2) + ALL[1:]
+
+
+async def test_rule_9b_a_run_that_owes_is_kept_with_its_revision_until_it_is_told(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "0")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, clock):
+        receiver.answer = lambda told: 500 if told[-1].headers["reconciler-run"] == "web-v1-1" else 200
+        await daemon.synced("web")
+        for number in range(1, 13):
+            await daemon.synced("web", clone.push({"web.yaml": config_map_app("web", str(number))}))
+        assert [run.name for run in runs(daemon, "web")][:2] == ["web-v1-1", "web-v4-1"]
+        assert "web-v1" in [record.name for record in daemon.engine._context.apps[AppKey("default", "web")].records]
+        receiver.answers(200)
+        clock.ahead += 1200
+        await daemon.until(lambda: settled(daemon, "web"), "told")
+        await daemon.synced("web", clone.push({"web.yaml": config_map_app("web", "last")}))
+        assert "web-v1-1" not in [run.name for run in runs(daemon, "web")]
+
+
+async def test_rule_9b_a_removed_application_goes_once_its_callback_knows_all(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1"), "other.yaml": config_map_app("other", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, clock):
+        receiver.answers(500)
+        await daemon.synced("web")
+        clone.push({"web.yaml": None})
+        await daemon.until(lambda: "Reconciling" in daemon.conditions("web"), "going")
+        await daemon.looked()
+        assert daemon.status("web") is not None
+        app = daemon.engine._context.apps[AppKey("default", "web")]
+        await daemon.until(lambda: not app.items, "its objects are gone")
+        receiver.answers(200)
+        clock.ahead += 20
+        await daemon.until(lambda: daemon.status("web") is None, "gone")
+    assert receiver.about("web")[-2:] == ALL[1:]
+
+
+async def test_rule_13b_a_receiver_that_is_not_opened_is_not_asked_and_the_condition_names_the_flag(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url), "localhost") as (daemon, _):
+        await daemon.synced("web")
+        owed = await daemon.until(lambda: daemon.conditions("web").get("CallbackOwed"), "owed")
+        assert owed.startswith(f"EgressRefused: the callback of web-v1-1 was not told: 127.0.0.1:{receiver.port} is a loopback address")
+        status = daemon.status("web")
+        assert status is not None
+        assert [item.help for item in status.conditions if item.type == "CallbackOwed"] == [f"--allow-egress 127.0.0.1:{receiver.port}"]
+        assert receiver.told == []
+
+
+async def test_a_run_whose_callback_is_told_while_git_cannot_be_read(tmp_path: Path) -> None:
+    """State is enough to go on with what is owed."""
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    cluster = EmbeddedCluster(":memory:", SystemClock(), speed=1000.0)
+    await cluster.start()
+    async with receiving() as receiver:
+        receiver.answers(500)
+        change = with_callback(receiver.url)
+        async with telling(clone, change, cluster=cluster) as (daemon, _):
+            await daemon.synced("web")
+            await daemon.until(lambda: notices(daemon, "web")[0][1], "tried")
+        receiver.answers(200)
+        (clone.origin / "HEAD").rename(clone.origin / "HEAD.away")
+        (clone.origin / "refs" / "heads" / "main").rename(tmp_path / "main")
+        (clone.origin / "HEAD.away").rename(clone.origin / "HEAD")
+        async with telling(clone, change, cluster=cluster) as (daemon, clock):
+            clock.ahead += 20
+            await daemon.until(lambda: settled(daemon, "web"), "told")
+    assert receiver.about("web") == [ALL[0], *ALL]
+    await cluster.close()
+
+
+def steps(url: str, **more: Any) -> Callable[[Application], Application]:
+    """An application of one `http` step, with a callback of its own where one is given."""
+
+    def change(app: Application) -> Application:
+        step = Step("ask", "http", "ask", properties={"url": url, **more})
+        return msgspec.structs.replace(app, workflow=msgspec.structs.replace(app.workflow, steps=[step]))
+
+    return change
+
+
+def ended(daemon: Daemon, name: str) -> Run | None:
+    return next((run for run in runs(daemon, name) if run.phase.final), None)
+
+
+async def asking(clone: Clone, change: Callable[[Application], Application], receiver: Receiver, *, opened: bool = True) -> Run:
+    from reconciler.engine.asking import Asking
+
+    client = GuardedClient(Egress(["127.0.0.1"] if opened else []))
+    families = [Changed(dialect, change) for dialect in dialects(STEP_TYPES)]
+    executors = {"http": Asking(client, 5.0, SystemClock())}
+    try:
+        async with running(clone, families=families, executors=executors) as daemon:
+            run: Run = await daemon.until(lambda: ended(daemon, "web"), "ended")
+            return run
+    finally:
+        await client.close()
+
+
+async def test_rule_9b_an_http_step_asks_once_under_its_key_and_again_under_the_same_one(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver:
+        receiver.answers(503, 201)
+        run = await asking(clone, steps(receiver.url, method="PUT", body="hello", headers="X-Token: t0k3n"), receiver)
+    assert (run.phase.value, run.steps[0].message) == ("Succeeded", "answered 201")
+    assert len(receiver.told) == 2
+    assert {(told.key, told.body, told.headers["x-token"]) for told in receiver.told} == {
+        (f"{run.owner}/{run.name}/0/ask/request", b"hello", "t0k3n")
+    }
+    assert "t0k3n" not in msgspec.json.encode(run).decode()
+
+
+async def test_rule_13b_an_http_step_to_an_address_that_is_not_opened_fails_for_good_and_names_the_flag(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with receiving() as receiver:
+        run = await asking(clone, steps(receiver.url), receiver, opened=False)
+        assert (run.phase.value, run.reason, run.steps[0].attempt) == ("Failed", "EgressRefused", 0)
+        assert run.message.endswith(f"--allow-egress 127.0.0.1:{receiver.port}")
+        assert receiver.told == []
+
+
+async def test_an_engine_without_a_way_out_ends_its_runs_and_tells_nobody(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1"), "other.yaml": config_map_app("other", "1")})
+    async with receiving() as receiver:
+        families = [Changed(dialect, with_callback(receiver.url)) for dialect in dialects(STEP_TYPES)]
+        async with running(clone, families=families) as daemon:
+            await daemon.synced("web")
+            await daemon.looked()
+            assert "CallbackOwed" not in daemon.conditions("web")
+            clone.push({"web.yaml": None})
+            await daemon.until(lambda: daemon.status("web") is None, "gone")
+        await asyncio.sleep(0)
+        assert receiver.told == []
