@@ -101,7 +101,7 @@ def instance_state(run: Run) -> str:
         return "EXCEPTION"
     if run.phase is Phase.PENDING and run.started_at is not None:
         return "PREPROCESSING"
-    if run.phase is Phase.RUNNING and run.suspended_at is not None:
+    if run.phase is Phase.RUNNING and any(task_state(run, step).endswith("_SUSPEND") for step in run.steps):
         return "SUSPEND"
     return RUN[run.phase]
 
@@ -124,8 +124,9 @@ def task_state(run: Run, step: StepState) -> str:
     return STEP[step.phase]
 
 
-def _paused(run: Run, step: StepState, state: str) -> str:  # noqa: ARG001 - which steps are suspended is the run's so far
-    return f"{state}_SUSPEND" if run.suspended_at is not None and not run.phase.final else state
+def _paused(run: Run, step: StepState, state: str) -> str:
+    """Suspended alone, or with its application."""
+    return f"{state}_SUSPEND" if run.suspended_at is not None or step.suspended_at is not None else state
 
 
 def _waits(step: StepState) -> bool:
@@ -135,12 +136,17 @@ def _waits(step: StepState) -> bool:
 
 
 def words(run: Run) -> dict[str, Any]:
-    """`{workflowStatus, workflowErrorMessage, tasks: [{taskName, taskType, taskStatus, taskErrorMessage}]}` (seed 003)."""
+    """
+    `{workflowStatus, workflowErrorMessage, tasks: [{taskName, taskType, taskStatus, taskErrorMessage}]}` (seed 003).
+
+    Of a task that a person suspended, `taskErrorMessage` is what that person said (upstream's `extMessage`).
+    """
     status = instance_state(run)
     tasks = []
     for step in run.steps:
         state = task_state(run, step)
-        error = step.message if state in ("FAILURE", "EXCEPTION", "TERMINATED") else ""
+        told = state in ("FAILURE", "EXCEPTION", "TERMINATED") or (step.suspended_at is not None and state.endswith("_SUSPEND"))
+        error = step.message if told else ""
         tasks.append({"taskName": step.name, "taskType": step.type, "taskStatus": state, "taskErrorMessage": _coded(step.reason, error)})
     error = run.message if status in ("FAILURE", "EXCEPTION", "TERMINATED") else ""
     return {"workflowStatus": status, "workflowErrorMessage": _coded(run.reason, error), "tasks": tasks}

@@ -7,7 +7,10 @@ from reconciler.model.run import Phase, Run, StepState
 
 
 def run(phase, failure=""):
-    steps = [StepState("a", "suspend", "a", Phase.WAITING, message="hold"), StepState("b", "deploy", "b")]
+    steps = [
+        StepState("a", "suspend", "a", Phase.WAITING if phase is Phase.WAITING else Phase.PENDING, message="hold"),
+        StepState("b", "deploy", "b"),
+    ]
     return Run(name="r", app="n/a", revision="a-v1", digest="d", phase=phase, failure=failure, steps=steps, message="why")
 
 
