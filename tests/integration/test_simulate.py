@@ -312,7 +312,8 @@ def test_the_examples_simulate_without_an_error(tmp_path: Path) -> None:
     assert not report.failed
     assert report.warnings == []
     assert {app.phase for app in report.applications} == {"Succeeded", "Waiting"}
-    everything = run(clone, "approve=continue", "rollout-promotion-3=continue", "suspend-2=continue")
+    opened = ("approve", "rollout-promotion-3", "suspend-2", "one-pod", "watch-one-pod", "half-of-them", "watch-half")
+    everything = run(clone, *(f"{gate}=continue" for gate in opened))
     assert {app.phase for app in everything.applications} == {"Succeeded"}
 
 

@@ -28,7 +28,12 @@ class Disk:
 
 def applications():
     found = {}
-    for path in ["shop/shop.yaml", "rollout/clustermanage.yaml", *(f"environments/{name}/web.yaml" for name in ("dev", "staging", "production"))]:
+    for path in [
+        "shop/shop.yaml",
+        "rollout/clustermanage.yaml",
+        "rollout/orders.yaml",
+        *(f"environments/{name}/web.yaml" for name in ("dev", "staging", "production")),
+    ]:
         (document,), problems = parse(path, (TOP / path).read_bytes())
         assert problems == []
         dialect = next(dialect for dialect in dialects(STEP_TYPES) if dialect.recognises(document))
@@ -46,6 +51,7 @@ def objects(app):
 def test_each_application_has_its_own_identity_and_namespace():
     assert sorted(str(app.key) for app in applications().values()) == [
         "cluster-daily/clustermanage",
+        "cluster-daily/orders",
         "shop/shop",
         "web-dev/web",
         "web-production/web",
@@ -53,7 +59,7 @@ def test_each_application_has_its_own_identity_and_namespace():
     ]
 
 
-@pytest.mark.parametrize("path", ["shop/shop.yaml", "rollout/clustermanage.yaml", "environments/dev/web.yaml"])
+@pytest.mark.parametrize("path", ["shop/shop.yaml", "rollout/clustermanage.yaml", "rollout/orders.yaml", "environments/dev/web.yaml"])
 def test_every_component_of_the_example_renders_into_its_applications_namespace(path):
     app = applications()[path]
     assert {obj["metadata"]["namespace"] for obj in objects(app)} == {app.namespace}
