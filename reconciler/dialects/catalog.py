@@ -182,6 +182,6 @@ LATER_STEP_TYPES = frozenset(
         *("collect-service-endpoints", "create-config", "delete-config", "read-config", "list-config", "depends-on-app"),
         *("deploy-cloud-resource", "deploy2env", "export-data", "export-service", "export2config", "export2secret"),
         *("generate-jdbc-connection", "notification", "read-object", "request", "restart-workflow", "share-cloud-resource"),
-        *("step-group", "vela-cli", "webhook"),
+        *("vela-cli", "webhook"),
     }
 )

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.dialects import words
-from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES, STEPFLOW_STEP_TYPES
+from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
@@ -20,15 +20,25 @@ from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import KUBEVELA
 from reconciler.dialects.served import served_version
-from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, gate_key, hashed_key, join, read_steps
-from reconciler.model.application import Application, Mode, Step, Workflow
+from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
+from reconciler.dialects.step_conditions import check_conditions
+from reconciler.dialects.step_order import check_order
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, gate_key, hashed_key, join, read_steps
+from reconciler.model.application import Application, Mode, Retry, Step, Workflow
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Run
 
 _LATER: Final = "not available yet"
 _UNSUPPORTED: Final = "not supported"
+_GROUP: Final = "step-group"
+_STEP_TYPES: Final = (
+    *("apply-component", "apply-components", "apply-and-wait", "apply-object", "deploy", "suspend", "rollout-promotion"),
+    *("print-message-in-status", _GROUP),
+)
+# Upstream's ten tries and its longest pause. Its first pauses are shorter: all ten are over after a minute, and so would be a run while a
+# cluster is restarted; with these it is about nine, just under the health deadline (rule 6c).
+_RETRY: Final = Retry(limit=9, period=1.0, factor=2.0, cap=300.0)
 _APPLYING: Final = frozenset({"apply-component", "apply-and-wait"})
 
 _PROPERTIES = MapOf(Anything())
@@ -45,20 +55,20 @@ _COMPONENT = Record(
     required=("name", "type"),
     refused=dict.fromkeys(("externalRevision", "replicaKey", "scopes"), _UNSUPPORTED),
 )
-_STEP = Record(
-    {
-        "name": Text(),
-        "type": Text(),
-        "properties": _PROPERTIES,
-        "inputs": INPUTS,
-        "outputs": OUTPUTS,
-        "dependsOn": ListOf(Text()),
-        "meta": Record({"alias": Text(empty=True)}),
-    },
-    required=("type",),
-    refused=dict.fromkeys(("timeout", "if", "subSteps", "mode"), _LATER),
-)
 _MODE = Text(choices=("StepByStep", "DAG"))
+_STEP_FIELDS: Mapping[str, Shape] = {
+    "name": Text(),
+    "type": Text(),
+    "properties": _PROPERTIES,
+    "inputs": INPUTS,
+    "outputs": OUTPUTS,
+    "dependsOn": ListOf(Text()),
+    "if": Text(empty=True),
+    "timeout": Text(),
+    "meta": Record({"alias": Text(empty=True)}),
+}
+_SUB_STEP = Record(_STEP_FIELDS, required=("type",), refused=dict.fromkeys(("subSteps", "mode"), "for a step that is in no group"))
+_STEP = Record({**_STEP_FIELDS, "mode": _MODE, "subSteps": ListOf(_SUB_STEP, least=1)}, required=("type",))
 _WORKFLOW = Record({"steps": ListOf(_STEP), "mode": Record({"steps": _MODE, "subSteps": _MODE})}, refused={"ref": _LATER})
 _POLICY = Record({"name": Text(), "type": Text(), "properties": _PROPERTIES}, required=("type",))
 _SPEC = Record({"components": ListOf(_COMPONENT, least=1), "policies": ListOf(_POLICY), "workflow": _WORKFLOW}, required=("components",))
@@ -69,7 +79,7 @@ class KubeVela:
     family = "kubevela"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
-        self._steps = join({name: kind for name, kind in steps.items() if name not in STEPFLOW_STEP_TYPES}, plugins)
+        self._steps = join({name: steps[name] for name in _STEP_TYPES if name in steps}, plugins)
 
     def recognises(self, document: Document) -> bool:
         return (document.content.get("apiVersion"), document.content.get("kind")) == KUBEVELA
@@ -118,30 +128,44 @@ class KubeVela:
         written = written if isinstance(written, dict) else {}
         at: FieldPath = ("spec", "workflow", "steps")
         items = written.get("steps")
+        group_mode: Mode = "DAG"
         if not isinstance(items, list) or not items:
             mode: Mode = "DAG"
             drafts = _deploy_by(policies, components) or _apply_each(components)
         else:
-            modes = written.get("mode")
-            mode = "DAG" if isinstance(modes, dict) and modes.get("steps") == "DAG" else "StepByStep"
-            drafts = self._read_steps(items, at, components, findings)
+            mode, group_mode = _read_modes(written.get("mode"))
+            drafts = self._read_steps(items, at, group_mode, components, findings)
         for draft in drafts:
             components.hand_data(draft)
-        if mode == "DAG":
-            components.hand_order(drafts)
+        modes = {draft.step.key: draft.step.mode for draft in drafts}
+        for group in dict.fromkeys(draft.step.group for draft in drafts):
+            if modes.get(group, mode) == "DAG":
+                components.hand_order([draft for draft in drafts if draft.step.group == group])
         check_order(drafts, mode, at if items else ("spec", "components"), findings)
-        return Workflow(mode, [draft.finish() for draft in drafts])
+        check_conditions(drafts, (), findings)
+        return Workflow(mode, [draft.finish() for draft in drafts], "visit", _RETRY, group_mode=group_mode)
 
-    def _read_steps(self, items: list[Any], at: FieldPath, components: Components, findings: Findings) -> list[Draft]:
+    def _read_steps(self, items: list[Any], at: FieldPath, group_mode: Mode, components: Components, findings: Findings) -> list[Draft]:
         def resolve(step_type: str, key: str, properties: dict[str, Any], place: FieldPath) -> list[str]:
             _check_served(properties, place, findings)
             return components.resolve(step_type, key, properties, place)
 
-        family = Family(self._steps, LATER_STEP_TYPES, lambda _, index: f"step-{index}", resolve, _target)
+        family = Family(self._steps, LATER_STEP_TYPES, _name_unnamed, resolve, _target, group=_GROUP, group_mode=group_mode)
         drafts = read_steps(items, at, family, findings)
         for draft in drafts:
             draft.step = _serve(draft.step)
         return drafts
+
+
+def _read_modes(written: Any) -> tuple[Mode, Mode]:
+    """Of the steps and of the steps in groups; one after the other and at once unless given."""
+    given = written if isinstance(written, dict) else {}
+    return "DAG" if given.get("steps") == "DAG" else "StepByStep", "StepByStep" if given.get("subSteps") == "StepByStep" else "DAG"
+
+
+def _name_unnamed(_: str, indexes: list[int]) -> str:
+    """`step-<N>`, of a group's step `step-<N>-<M>`, counted from 0 (rule 4f)."""
+    return "-".join(("step", *map(str, indexes)))
 
 
 def _target(step_type: str, parameter_key: str) -> str:

@@ -14,7 +14,8 @@ from reconciler.dialects.kubevela_policies import Patch, Policies
 from reconciler.dialects.objects import check_object, read_folder, serve
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
-from reconciler.dialects.steps import Draft, describe_cycle, mappings, read_inputs, read_outputs, texts
+from reconciler.dialects.step_order import describe_cycle
+from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
 from reconciler.model.text import one_line
@@ -81,7 +82,7 @@ class Components:
             self._handed.add(name)
 
     def hand_order(self, drafts: list[Draft]) -> None:
-        """A step for one component comes after the steps for those that it depends on."""
+        """A step for one component comes after the steps for those that it depends on. `drafts`: of one level."""
         applied: dict[str, str] = {}
         for draft in drafts:
             for component_id in draft.step.components:
@@ -367,7 +368,8 @@ def _step_inputs(spec: dict[str, Any]) -> dict[str, list[str]]:
     """Targets of the inputs of all steps by component: those fields may be missing until the step runs."""
     workflow = spec.get("workflow")
     found: dict[str, list[str]] = {}
-    for _, step in mappings(workflow.get("steps") if isinstance(workflow, dict) else None, ()):
+    listed = [step for _, step in mappings(workflow.get("steps") if isinstance(workflow, dict) else None, ())]
+    for step in [*listed, *(member for group in listed for _, member in mappings(group.get("subSteps"), ()))]:
         properties = step.get("properties")
         component = properties.get("component") if isinstance(properties, dict) else None
         if not isinstance(component, str):

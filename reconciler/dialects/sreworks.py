@@ -20,7 +20,8 @@ from reconciler.dialects.scope import SREWORKS, is_fragment
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.sreworks_components import RevisionComponents
 from reconciler.dialects.sreworks_context import overwritten, read_context
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, check_order, join, mappings, read_steps
+from reconciler.dialects.step_order import check_order
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, join, mappings, read_steps
 from reconciler.model.application import Application, Mode, Step, Workflow
 from reconciler.model.names import CONTEXT_DELIVERED
 from reconciler.model.outcome import StepType
@@ -132,7 +133,7 @@ class SREWorks:
                 return components.resolve(step_type, properties, where)
 
             readable = (*context, CONTEXT_DELIVERED)
-            family = Family(self._steps, frozenset(), lambda kind, index: f"{kind}-{index}", resolve, _target, readable, _DEEPEST)
+            family = Family(self._steps, frozenset(), lambda kind, indexes: f"{kind}-{indexes[-1]}", resolve, _target, readable, _DEEPEST)
             drafts = read_steps(items, place, family, findings)
             _check_targets(drafts, findings)
         else:

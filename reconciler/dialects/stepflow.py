@@ -17,7 +17,8 @@ from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import STEPFLOW
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text, Truth, Whole
-from reconciler.dialects.steps import MAX_STEPS, Names, check_properties, describe_cycle, join, mappings
+from reconciler.dialects.step_order import describe_cycle
+from reconciler.dialects.steps import MAX_STEPS, Names, check_properties, join, mappings
 from reconciler.model.application import Application, Callback, Component, Need, Retry, Step, Workflow
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Run
@@ -103,8 +104,8 @@ class _Drafts:
             findings.error(_STEPS, f"more than {MAX_STEPS} steps")
             return
         names = Names(findings)
-        for index, (place, item) in enumerate(mappings(items, _STEPS)):
-            key = names.take(item["name"], index, (*place, "name"))
+        for place, item in mappings(items, _STEPS):
+            key = names.take(item["name"], place, (*place, "name"))
             self.steps.append(self._read(item, key, place, spec.get("rollbackPolicy")))
         self._check_order(items)
 

@@ -1,20 +1,22 @@
-"""The workflow of both families with components and steps: names and keys, properties, data between steps, order."""
+"""The workflow of both families with components and steps: names and keys, properties, data between steps."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from reconciler.dialects.fieldpath import MAX_PARTS, FieldPath, parse_path
+import msgspec
+
+from reconciler.dialects.fieldpath import MAX_PARTS, FieldPath, format_path, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_gate_name
-from reconciler.dialects.ordering import find_cycle
 from reconciler.dialects.shapes import ListOf, Record, Text
 from reconciler.model.application import Input, Mode, Output, Step
+from reconciler.model.duration import parse_duration
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.text import one_line
@@ -29,19 +31,21 @@ OUTPUTS = ListOf(Record({"name": Text(), "valueFrom": Text(), "exportKey": Text(
 class Family(NamedTuple):
     """
     What a family says about steps. `types`: the step types it has, by its own words; `later`: words known but not available
-    yet; `unnamed`: the name of a step without one, from type and index; `resolve`: the ids of the components that a step
-    applies, from type, key, properties and the place of the properties; `target`: an input's parameterKey as a full path.
-    `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else. `deepest`: parts
-    of a parameterKey.
+    yet; `unnamed`: the name of a step without one, from type and index, of a group's step from both indexes; `resolve`: the ids of
+    the components that a step applies, from type, key, properties and the place of the properties; `target`: an input's parameterKey as
+    a full path. `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else.
+    `deepest`: parts of a parameterKey. `group`: the type whose steps have steps, `group_mode`: how those run where it does not say.
     """
 
     types: Mapping[str, StepType]
     later: frozenset[str]
-    unnamed: Callable[[str, int], str]
+    unnamed: Callable[[str, list[int]], str]
     resolve: Callable[[str, str, dict[str, Any], FieldPath], list[str]]
     target: Callable[[str, str], str]
     context: tuple[str, ...] | None = None
     deepest: int = MAX_PARTS
+    group: str = ""
+    group_mode: Mode = "DAG"
 
 
 @dataclass(slots=True)
@@ -66,6 +70,10 @@ class Draft:
             depends_on=step.depends_on,
             inputs=[item for item, _ in self.inputs],
             outputs=[item for item, _ in self.outputs],
+            condition=step.condition,
+            timeout=step.timeout,
+            group=step.group,
+            mode=step.mode,
         )
 
 
@@ -79,20 +87,23 @@ class Names:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._names: dict[str, int] = {}
-        self._keys: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
 
-    def take(self, name: str, index: int, at: FieldPath) -> str:
-        """The gate key of the step at `index`; a name that is reserved or another step's is an error."""
-        key, error = gate_key(name), self._findings.error
+    def take(self, name: str, step: FieldPath, at: FieldPath, above: str = "") -> str:
+        """
+        The gate key of the step at `step`; a name that is reserved or another step's is an error at `at`. `above`: what comes before the
+        name in the key.
+        """
+        key, error, place = gate_key(above + name), self._findings.error, format_path(step[step.index("steps") :])
         if name in RESERVED_STEPS:
             error(at, f"{name} is a reserved name (known: {', '.join(sorted(RESERVED_STEPS))}); give the step another")
         if name in self._names:
-            error(at, f"duplicate step name {one_line(name, 80)} (steps[{self._names[name]}] has it)")
+            error(at, f"duplicate step name {one_line(name, 80)} ({self._names[name]} has it)")
         elif key in self._keys:
-            error(at, f"the gate key {key} of this step is also that of steps[{self._keys[key]}]; give it another name")
-        self._names.setdefault(name, index)
-        self._keys.setdefault(key, index)
+            error(at, f"the gate key {key} of this step is also that of {self._keys[key]}; give it another name")
+        self._names.setdefault(name, place)
+        self._keys.setdefault(key, place)
         return key
 
 
@@ -121,20 +132,63 @@ def texts(value: Any) -> list[str]:
 
 
 def read_steps(items: list[Any], at: FieldPath, family: Family, findings: Findings) -> list[Draft]:
-    """One draft for each step; errors are added to `findings`, and a draft with errors holds what could be read."""
-    if len(items) > MAX_STEPS:
+    """One draft for each step, those of a group right behind it; errors are added to `findings`, and a draft with errors holds what could be
+    read."""
+    if len(items) + sum(len(item["subSteps"]) for _, item in mappings(items, at) if isinstance(item.get("subSteps"), list)) > MAX_STEPS:
         findings.error(at, f"more than {MAX_STEPS} steps")
         return []
-    drafts: list[Draft] = []
-    names = Names(findings)
+    reader = _StepReader(family, findings)
     for place, item in mappings(items, at):
-        index = int(place[-1])
+        group = reader.read(item, place, None)
+        for below, member in mappings(item.get("subSteps") if group.step.type == family.group else None, (*place, "subSteps")):
+            reader.read(member, below, group)
+    return reader.drafts
+
+
+class _StepReader:
+    """Reads steps one after the other. Names and keys are unique over all of them, groups' steps too."""
+
+    def __init__(self, family: Family, findings: Findings) -> None:
+        self.drafts: list[Draft] = []
+        self._family, self._findings = family, findings
+        self._taken = Names(findings)
+
+    def read(self, item: dict[str, Any], at: FieldPath, group: Draft | None) -> Draft:
+        family, findings = self._family, self._findings
         type_name = item["type"] if isinstance(item.get("type"), str) else ""
         given = isinstance(item.get("name"), str) and item["name"] != ""
-        name = item["name"] if given else family.unnamed(type_name, index)
-        key = names.take(name, index, (*place, "name") if given else place)
-        drafts.append(_read_step(item, place, Step(name, type_name, key, given), family, findings, index))
-    return drafts
+        indexes = [index for index in at if isinstance(index, int)]
+        name = item["name"] if given else family.unnamed(type_name, indexes)
+        key = self._taken.take(name, at, (*at, "name") if given else at, f"{group.step.name}." if group is not None else "")
+        if group is not None and type_name == family.group:
+            findings.error((*at, "type"), f"a {type_name} can't be a step of another")
+        elif item.get("subSteps") is not None and type_name != family.group:
+            findings.error((*at, "subSteps"), f"only a {family.group} has subSteps")
+        mode: Mode = item["mode"] if item.get("mode") in ("StepByStep", "DAG") else family.group_mode
+        step = Step(
+            name,
+            type_name,
+            key,
+            given,
+            condition=item["if"].strip() if isinstance(item.get("if"), str) else "",
+            timeout=_read_timeout(item, at, findings),
+            group=group.step.key if group is not None else "",
+            mode=mode if type_name == family.group else "DAG",
+        )
+        draft = _read_step(item, at, step, family, findings, indexes[-1])
+        self.drafts.append(draft)
+        return draft
+
+
+def _read_timeout(item: dict[str, Any], at: FieldPath, findings: Findings) -> float:
+    """Seconds, 0 where there is none."""
+    if not isinstance(item.get("timeout"), str):
+        return 0.0
+    try:
+        return parse_duration(item["timeout"]).total_seconds()
+    except ValueError as error:
+        findings.error((*at, "timeout"), one_line(error))
+        return 0.0
 
 
 def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, findings: Findings, index: int) -> Draft:
@@ -156,7 +210,7 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
         check_properties(step_type, properties, supplied, place, findings)
         if outputs and not components and not exports and family.context is None:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
-    step = Step(step.name, step.type, step.key, step.given, properties, components, texts(item.get("dependsOn")))
+    step = msgspec.structs.replace(step, properties=properties, components=components, depends_on=texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
 
 
@@ -229,54 +283,3 @@ def read_outputs(
             continue
         found.append((Output(name, path), place))
     return found
-
-
-def check_order(drafts: list[Draft], mode: Mode, at: FieldPath, findings: Findings) -> None:
-    """Duplicate outputs, inputs without a producer, unknown names in `dependsOn`, and steps that would wait for ever."""
-    producers = _producers(drafts, findings)
-    indexes = {draft.step.name: draft.index for draft in drafts}
-    waits: dict[str, list[str]] = {draft.step.name: [] for draft in drafts}
-    for draft in drafts:
-        for place, other in _needs(draft, producers, indexes, findings):
-            if mode == "DAG":
-                waits[draft.step.name].append(other)
-            elif indexes[other] >= draft.index:
-                findings.error(place, f"it waits for the step {one_line(other, 80)}, which comes no earlier; steps run in the order written")
-    cycle = find_cycle(waits)
-    if cycle:
-        findings.error(at, f"these steps wait for each other: {_chain(cycle)}")
-
-
-def describe_cycle(before: Mapping[str, Iterable[str]]) -> str:
-    cycle = find_cycle(before)
-    return _chain(cycle) if cycle else ""
-
-
-def _chain(names: list[str]) -> str:
-    shown = names if len(names) <= 10 else [*names[:9], "…", names[-1]]
-    return " → ".join(one_line(name, 60) for name in shown)
-
-
-def _producers(drafts: list[Draft], findings: Findings) -> dict[str, str]:
-    producers: dict[str, str] = {}
-    for draft in drafts:
-        for output, place in draft.outputs:
-            if output.name in producers:
-                findings.error((*place, "name"), f"the step {one_line(producers[output.name], 80)} has an output {one_line(output.name, 80)} already")
-            producers.setdefault(output.name, draft.step.name)
-    return producers
-
-
-def _needs(draft: Draft, producers: dict[str, str], indexes: dict[str, int], findings: Findings) -> Iterator[tuple[FieldPath, str]]:
-    for position, name in enumerate(draft.step.depends_on):
-        place = (*draft.at, "dependsOn", position)
-        if name in indexes:
-            yield place, name
-        else:
-            findings.unknown(place, "step", name, indexes)
-    for item, place in draft.inputs:
-        producer = producers.get(item.source) or producers.get(item.source.partition(".")[0])
-        if producer is not None:
-            yield (*place, "from"), producer
-        elif not findings.full:
-            findings.error((*place, "from"), f"no step has an output {one_line(item.source, 80)}{suggest(item.source, producers)}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.run import Phase, Run, StepState
+from reconciler.model.standing import PHASES, phase_of, reason_of
 from reconciler.model.text import MASK
 
 KUBEVELA_RUN: Mapping[Phase, str] = MappingProxyType(
@@ -23,21 +26,7 @@ KUBEVELA_RUN: Mapping[Phase, str] = MappingProxyType(
         Phase.SKIPPED: "skipped",
     }
 )
-# Upstream has no step that is rolled back or terminated: such a step has failed.
-KUBEVELA_STEP: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.PENDING: "pending",
-        Phase.RUNNING: "running",
-        Phase.WAITING: "suspending",
-        Phase.ROLLING_BACK: "running",
-        Phase.SUCCEEDED: "succeeded",
-        Phase.FAILED: "failed",
-        Phase.ROLLED_BACK: "failed",
-        Phase.TERMINATED: "failed",
-        Phase.SUPERSEDED: "failed",
-        Phase.SKIPPED: "skipped",
-    }
-)
+KUBEVELA_STEP = PHASES
 
 STEPFLOW_RUN: Mapping[Phase, str] = MappingProxyType(
     {
@@ -69,12 +58,45 @@ STEPFLOW_REACHED: Mapping[str, Phase | None] = MappingProxyType(
 
 
 def kubevela(run: Run) -> dict[str, Any]:
-    """`status.workflow` of an Application, in short: `{status, message, steps: [{name, type, phase, message}]}`."""
+    """
+    `status.workflow` of an Application: `{appRevision, mode, status, message, suspend, terminated, finished, steps, startTime, endTime}`, each
+    step `{id, name, type, phase, message, reason, firstExecuteTime, lastExecuteTime, subSteps}`. Times are missing where nothing has happened
+    yet, and `subSteps` where there are none.
+    """
+    members: dict[str, list[StepState]] = {}
+    for step in run.steps:
+        members.setdefault(step.group, []).append(step)
     return {
+        "appRevision": run.revision,
+        "mode": f"{run.mode}-{run.group_mode}",
         "status": KUBEVELA_RUN[run.phase],
         "message": run.message,
-        "steps": [{"name": step.name, "type": step.type, "phase": KUBEVELA_STEP[step.phase], "message": step.message} for step in run.steps],
+        "suspend": run.phase is Phase.WAITING or run.suspended_at is not None,
+        "terminated": KUBEVELA_RUN[run.phase] in ("terminated", "failed"),
+        "finished": run.phase.final,
+        "steps": [_kubevela_step(run, step, members.get(step.key, [])) for step in members.get("", [])],
+        **_times(startTime=run.started_at, endTime=run.finished_at),
     }
+
+
+def _kubevela_step(run: Run, step: StepState, members: list[StepState]) -> dict[str, Any]:
+    known = (*(intent.at for intent in step.intents.values()), *(result.at for result in step.results.values()), step.since, step.finished_at)
+    last = max((when for when in (step.started_at, *known) if when is not None), default=None)
+    return {
+        "id": sha256(f"{run.owner}/{run.name}/{step.round}/{step.key}".encode()).hexdigest()[:10],
+        "name": step.name,
+        "type": step.type,
+        "phase": phase_of(step),
+        "message": step.message,
+        "reason": reason_of(step),
+        **_times(firstExecuteTime=step.started_at, lastExecuteTime=last),
+        **({"subSteps": [_kubevela_step(run, member, []) for member in members]} if members else {}),
+    }
+
+
+def _times(**times: datetime | None) -> dict[str, str]:
+    """As Kubernetes writes them."""
+    return {name: when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, when in times.items() if when is not None}
 
 
 def stepflow(run: Run) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
             end=f"end@{gate.code}",
             message="; ".join(text for text in (_waits(run, gate).message, _alone(gate)) if text),
             until=_waits(run, gate).until,
+            deadline=_deadline(run, _waits(run, gate)),
         )
         for gate in gates
     ]
@@ -69,6 +70,12 @@ def gate_views(gates: list[WaitingGate], run: Run) -> list[GateView]:
 
 def _waits(run: Run, gate: WaitingGate) -> StepState:
     return next(step for step in run.steps if step.name == gate.step)
+
+
+def _deadline(run: Run, step: StepState) -> datetime | None:
+    """The earlier one of its own and its group's."""
+    found = [one.deadline for one in run.steps if one.key in (step.key, step.group) and one.deadline is not None]
+    return min(found, default=None)
 
 
 def _alone(gate: WaitingGate) -> str:

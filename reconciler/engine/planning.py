@@ -109,6 +109,8 @@ class Planner:
             implicit=implicit,
             steps=open_steps(workflow, implicit),
             queue=workflow.queue,
+            mode=workflow.mode,
+            group_mode=workflow.group_mode,
         )
         if declared is not None:
             run.standing = [item.text for item in read_declared(declared, run).items]

@@ -169,8 +169,9 @@ class Publisher:
 
 def _step_view(step: StepState) -> StepView:
     until = step.until if step.phase in (Phase.RUNNING, Phase.WAITING, Phase.ROLLING_BACK) and step.retry_at is None else None
-    retry_at = None if step.phase.final else step.retry_at
-    return StepView(step.name, step.type, step.phase.value, step.message, step.key, step.started_at, step.finished_at, until, retry_at)
+    retry_at, deadline = (None, None) if step.phase.final else (step.retry_at, step.deadline)
+    times = (step.started_at, step.finished_at, until, retry_at, deadline)
+    return StepView(step.name, step.type, step.phase.value, step.message, step.key, *times, step.group)
 
 
 def fingerprint(mirror: Mirror) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from reconciler.model.application import Application, Step
+from reconciler.model.application import Application, Step, Workflow
 from reconciler.model.canonical import canonical
+from reconciler.model.expression import ALWAYS
 from reconciler.model.names import GATE_STEP_TYPES
 
 
@@ -35,12 +36,13 @@ def weakening(promoted: Application, new: Application) -> str:
     """Why the new workflow is weaker, as a sentence; empty where it is not.
 
     Weaker: the promoted gates as (type, given name, parameters) are no subsequence of the new ones (which includes a gained
-    or shorter duration); or something that was applied only behind a gate is now applied before it.
+    or shorter duration), or one of them is in another group or has an `if` that it, or its group, did not have; or something that was
+    applied only behind a gate is now applied before it, or also where the gate was not passed.
     """
     pairs: list[tuple[Step, Step]] = []
     rest = iter([step for step in new.workflow.steps if is_gate(step)])
     for gate in (step for step in promoted.workflow.steps if is_gate(step)):
-        match = next((other for other in rest if _signature(other) == _signature(gate)), None)
+        match = next((other for other in rest if _stands_for(new, other, promoted, gate)), None)
         if match is None:
             return f"gate {gate.name} of the promoted revision is gone or changed"
         pairs.append((gate, match))
@@ -61,6 +63,20 @@ def _signature(step: Step) -> tuple[str, str, bytes]:
     return (step.type, step.name if step.given else "", canonical(step.properties))
 
 
+def _stands_for(new: Application, gate: Step, promoted: Application, old: Step) -> bool:
+    """Whether that gate holds back what the old one did."""
+    if _signature(gate) != _signature(old):
+        return False
+    above, old_above = _group(new, gate), _group(promoted, old)
+    same = (above.name if above and above.given else "") == (old_above.name if old_above and old_above.given else "")
+    conditions = [(gate.condition, old.condition), (above.condition if above else "", old_above.condition if old_above else "")]
+    return same and (above is None) is (old_above is None) and all(now in (was, ALWAYS) for now, was in conditions)
+
+
+def _group(app: Application, step: Step) -> Step | None:
+    return next((other for other in app.workflow.steps if step.group and other.key == step.group), None)
+
+
 def _marks(app: Application, step: Step) -> set[_Mark]:
     given = any(item.target.startswith("rollout") for item in step.inputs)  # what comes while it runs may be anything
     partition = 0 if given else _partition(step.properties.get("rollout"))
@@ -76,24 +92,38 @@ def _partition(rollout: Any) -> int | str:
 
 
 def _guards(app: Application) -> dict[str, set[str]]:
-    """For each step the keys of all steps that are surely over before it applies anything; a gate that applies guards itself."""
+    """For each step the keys of all steps that are surely over before it applies anything, and did not fail; a gate that applies guards itself.
+
+    Where failures are visited, a step with a condition may run although one before it failed or was passed by: then only what it takes
+    data from is sure.
+    """
     guards: dict[str, set[str]] = {}
-    steps = app.workflow.steps
-    if app.workflow.mode == "StepByStep":
-        for position, step in enumerate(steps):
-            guards[step.key] = {other.key for other in steps[: position + is_gate(step)]}
-        return guards
-    producers = {output.name: step.name for step in steps for output in step.outputs}
-    needs = {step.name: {*step.depends_on, *(_producer(item.source, producers) for item in step.inputs)} for step in steps}
+    workflow = app.workflow
+    steps = workflow.steps
+    members = {step.key: {other.key for other in steps if other.group == step.key} for step in steps if step.key in workflow.groups}
     known = {step.name: step.key for step in steps}
+    producers = {output.name: step.name for step in steps for output in step.outputs}
+    needs = {step.key: _needed(workflow, step, known, producers) for step in steps}
     ready = steps
     while ready:  # each round settles the steps whose needs are settled
         rest = [step for step in steps if step.key not in guards]
-        ready = [step for step in rest if all(name not in known or known[name] in guards for name in needs[step.name])]
+        ready = [step for step in rest if all(key in guards for key in (*needs[step.key], *([step.group] if step.group else ())))]
         for step in ready:
-            before = [{known[name]} | guards[known[name]] for name in needs[step.name] if name in known]
-            guards[step.key] = set().union({step.key} if is_gate(step) else (), *before)
+            before = [{key} | guards[key] | members.get(key, set()) for key in needs[step.key]]
+            above = guards[step.group] if step.group and not step.condition else set()
+            guards[step.key] = set(above).union({step.key} if is_gate(step) else (), *before)
     return {step.key: set() for step in steps} | guards  # in a cycle, which validation refuses, nothing is sure
+
+
+def _needed(workflow: Workflow, step: Step, known: dict[str, str], producers: dict[str, str]) -> list[str]:
+    """Keys of the steps that have to be over and not failed before it runs: of those that these need in turn, all is sure as well."""
+    given = [_producer(item.source, producers) for item in step.inputs]
+    if step.condition and workflow.on_failure == "visit":
+        return [known[name] for name in given if name in known]
+    level = [other for other in workflow.steps if other.group == step.group]
+    mode = next((other.mode for other in workflow.steps if step.group and other.key == step.group), workflow.mode)
+    earlier = [other.key for other in level[: level.index(step)]] if mode == "StepByStep" else []
+    return [*earlier, *(known[name] for name in (*step.depends_on, *given) if name in known)]
 
 
 def _producer(source: str, producers: dict[str, str]) -> str:

@@ -92,9 +92,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     `type` is the name of a step type (`steps/`), already mapped from the family's own word. `key` is the gate key
     (rule 4f), unique in the workflow. `given`: the name was written by a person, not generated. `components`: ids of the
     components it applies, in order. `properties`: what the step type reads, validated. `needs`: of those in `depends_on`, what is waited
-    for where it is not their success. `condition`: `if`, as written. `timeout`: seconds from its first start, 0 without one. `group`: key of
-    the step that it belongs to; `mode`: of the steps that belong to this one. `retry`, `undo_retry`: of running and of undoing it.
-    `sync`: seconds between two looks at what it made, 0 for none.
+    for where it is not their success. `condition`: `if`, as written (`model/expression.py`); only where failures are visited.
+    `timeout`: seconds from its first start, 0 without one. `group`: key of the step that it belongs to; `mode`: of the steps that belong
+    to this one. `retry`, `undo_retry`: of running and of undoing it. `sync`: seconds between two looks at what it made, 0 for none.
     """
 
     name: str
@@ -118,8 +118,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    `steps`: in the order written, those of a group right behind it. `on_failure`: when a step has failed for good, nothing new starts
-    (`stop`), the others are still visited, most of them to be skipped (`visit`), or what was done is undone in reverse order (`undo`).
+    `steps`: in the order written, those of a group right behind it. `group_mode`: of groups that say none themselves.
+    `on_failure`: when a step has failed for good, nothing new starts (`stop`), the others are still visited, most of them to be skipped
+    (`visit`), or what was done is undone in reverse order (`undo`).
     `health`: seconds that its steps wait for health where they say no other, 0: what the daemon says.
     `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
     `always_removed`: it goes when it is removed from git also where undoing it failed. `contexts`: each step begins with a context of its own,
@@ -137,6 +138,12 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: dict[str, Any] = {}
     always_removed: bool = False
     contexts: bool = False
+    group_mode: Mode = "DAG"
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Keys of the steps that others belong to."""
+        return frozenset(step.group for step in self.steps if step.group)
 
 
 class Environment(msgspec.Struct, frozen=True, omit_defaults=True):

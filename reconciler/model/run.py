@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.model.application import Mode
 from reconciler.model.outcome import Result
 
 Verb = Literal["continue", "rollback", "end"]
@@ -55,7 +56,9 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     `attempt` grows only on a recorded failure; `round` when the step is reset. `suspended_at`: since when a person has this step alone stand
     still; `paused`: how long it stood so before. `context`: what it began with, as a place in `Run.snapshots`; None before it begins, and
     where its workflow has no contexts. `error`: why running it failed for good, `sync_error` the same of a later look at it; both stay while it is
-    undone. `left`: a try that failed may have left something. `undo_attempt`, `undo_error`: of undoing it.
+    undone. `left`: a try that failed may have left something. `undo_attempt`, `undo_error`: of undoing it. `exhausted`: it failed because it was
+    tried as often as it may be. `deadline`: when its `timeout` is over, counted from its first start; it moves by the time for which it stands
+    still.
     """
 
     name: str
@@ -87,6 +90,8 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
     error: str = ""
     sync_error: str = ""
     left: bool = False
+    exhausted: bool = False
+    deadline: datetime | None = None
 
     @property
     def touched(self) -> bool:
@@ -240,7 +245,7 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     did began to be undone.
     `commands`: what persons ordered at it, oldest first. `snapshots`: the contexts with which steps began, equal ones once, and `given` what
     people put into them; kept in a Secret, never shown (rule 3e). `queue`: where it waits to be admitted;
-    empty: it does not.
+    empty: it does not. `mode`, `group_mode`: as its workflow's.
     """
 
     name: str
@@ -283,6 +288,8 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
     answered: int = 0
     commands: list[Command] = []
     queue: str = ""
+    mode: Mode = "StepByStep"
+    group_mode: Mode = "DAG"
     state_version: int = 1
 
     @property

@@ -23,7 +23,8 @@ class RevisionView(msgspec.Struct, rename="camel"):
 
 
 class StepView(msgspec.Struct, rename="camel"):
-    """`until`: when its wait ends by itself (a timer opens, health is waited for no longer); `retry_at`: when it is tried again after an error."""
+    """`until`: when its wait ends by itself (a timer opens, health is waited for no longer); `retry_at`: when it is tried again after an error;
+    `deadline`: when its timeout is over and it fails. `group`: key of the step that it belongs to."""
 
     name: str
     type: str
@@ -34,6 +35,8 @@ class StepView(msgspec.Struct, rename="camel"):
     finished_at: datetime | None = None
     until: datetime | None = None
     retry_at: datetime | None = None
+    deadline: datetime | None = None
+    group: str = ""
 
 
 class DecisionView(msgspec.Struct, rename="camel"):
@@ -86,7 +89,8 @@ class RunView(msgspec.Struct, rename="camel"):
 
 
 class GateView(msgspec.Struct, rename={"continue_": "continue"}):
-    """A gate that waits. `key` and one of the three values are what to put into the manifest's annotations. `until`: when a timer opens it."""
+    """A gate that waits. `key` and one of the three values are what to put into the manifest's annotations. `until`: when a timer opens it.
+    `deadline`: when its timeout is over and it fails."""
 
     step: str
     revision: str
@@ -97,6 +101,7 @@ class GateView(msgspec.Struct, rename={"continue_": "continue"}):
     end: str
     message: str = ""
     until: datetime | None = None
+    deadline: datetime | None = None
 
 
 class ApplicationStatus(msgspec.Struct, rename="camel"):

@@ -19,6 +19,7 @@ from reconciler.steps.random import Random
 from reconciler.steps.remote_deploy import RemoteDeploy
 from reconciler.steps.rollout_promotion import RolloutPromotion
 from reconciler.steps.sleep import Sleep
+from reconciler.steps.step_group import StepGroup
 from reconciler.steps.suspend import Suspend
 
 _ALL: tuple[StepType, ...] = (
@@ -36,6 +37,7 @@ _ALL: tuple[StepType, ...] = (
     Fail(),
     Apply(),
     Http(),
+    StepGroup(),
 )
 
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType({step_type.name: step_type for step_type in _ALL})

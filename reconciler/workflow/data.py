@@ -17,6 +17,10 @@ class Pending(Exception):  # noqa: N818  # not an error: the step has to wait
     """An input is not there yet. The text is KubeVela's: `Pending on Input: db-conn`."""
 
 
+class Absent(Pending):
+    """An input never comes: the step that should have given it is over and gave nothing."""
+
+
 def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the step's properties with inputs in them, values for its components by path). Raises Pending.
 
@@ -24,7 +28,7 @@ def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any
     """
     properties, values = dict(spec.properties), {}
     for item in spec.inputs:
-        value = _find(item.source, steps)
+        value = read_input(item.source, steps)
         if spec.components and _PART_OF_COMPONENT.match(item.target):
             values[item.target] = value
         else:
@@ -36,9 +40,12 @@ def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any
     return properties, values
 
 
-def _find(source: str, steps: Sequence[StepState]) -> Any:
+def read_input(source: str, steps: Sequence[StepState]) -> Any:
+    """The value of that name, or of the path below it. Raises Pending, and Absent where a step left its outputs null when it was over."""
     name, _, rest = source.partition(".")
     for step in steps:
+        if step.phase.final and step.phase is not Phase.SUCCEEDED and (source in step.outputs or name in step.outputs):
+            raise Absent(f"Input {source} never comes: step {step.name} gave nothing")
         for key, path in ((source, ""), (name, rest)):
             if step.phase is Phase.SUCCEEDED and key in step.outputs:
                 try:

@@ -89,6 +89,7 @@ def _waiting(status: ApplicationStatus) -> Reason | None:
         return None
     purpose = f" ({plain(gate.message)})" if gate.message else ""
     timer = f"; it opens by itself at {_time(gate.until)}" if gate.until else ""
+    timer += f"; without one it fails at {_time(gate.deadline)}" if gate.deadline else ""
     ask = f"; to let it go on, commit in {_place(status)} the annotation {_line(gate)}"
     behind = f"{timer}{_newer(status, gate.revision)}{_ignored(status)}"
     text = f", because gate {plain(gate.step)} of {plain(gate.revision)} waits for a decision{purpose}{behind}{ask}"

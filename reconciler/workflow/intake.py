@@ -40,6 +40,8 @@ def _take_pause(turn: Turn) -> None:
                 step.suspended_at += turn.now - max(step.suspended_at, run.suspended_at)
             elif step.retry_at is not None:
                 step.retry_at += stood
+            if step.deadline is not None and not step.phase.final:
+                step.deadline += stood
         run.suspended_at = None
 
 

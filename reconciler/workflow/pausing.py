@@ -31,3 +31,5 @@ def resume_step(run: Run, step: StepState, now: datetime) -> None:
     step.suspended_at, step.message = None, ""
     if step.retry_at is not None:
         step.retry_at += stood
+    if step.deadline is not None:
+        step.deadline += stood

@@ -11,23 +11,26 @@ from reconciler.model.run import SYNC, Decision, Phase, StepState
 from reconciler.model.text import one_line
 from reconciler.workflow.compensating import begin_undo
 from reconciler.workflow.contexts import ContextError, keep_snapshot
-from reconciler.workflow.data import Pending, gather_inputs
+from reconciler.workflow.data import Absent, Pending, gather_inputs
+from reconciler.workflow.grouping import move_group
 from reconciler.workflow.ordering import Ordering
-from reconciler.workflow.pausing import paused
 from reconciler.workflow.stopping import at_gate, is_decided
+from reconciler.workflow.timing import expire, is_expired
 from reconciler.workflow.turn import Turn, parameters_changed
+from reconciler.workflow.visiting import is_passed
 
 
 def proceed(turn: Turn) -> None:
     run, ordering = turn.run, Ordering(turn.run, turn.workflow)
+    expire(turn)
     moved = True
     while moved:
         moved = False
         for step in run.steps:
-            if step.suspended_at is not None and not step.phase.final:
+            if not step.phase.final and turn.stands_still(step):
                 turn.again(step)
             elif not step.phase.final and _may_run(turn, ordering, step):
-                moved |= _move(turn, step)
+                moved |= _visit(turn, ordering, step)
             elif step.phase is Phase.SUCCEEDED and not _has_failed(turn):
                 _look_at(turn, step)
     if is_decided(turn):  # a step called it off: what is under way is waited for
@@ -37,16 +40,19 @@ def proceed(turn: Turn) -> None:
 
 
 def _conclude(turn: Turn) -> None:
-    run = turn.run
-    failed = next((step for step in run.steps if step.phase is Phase.FAILED), None)
-    active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING)]
-    if failed is not None and turn.workflow.on_failure == "undo":
+    run, on_failure = turn.run, turn.workflow.on_failure
+    failures = [step for step in run.steps if step.phase is Phase.FAILED]
+    failed = next((step for step in failures if step.key not in turn.groups), next(iter(failures), None))
+    active = [step for step in run.steps if step.phase in (Phase.RUNNING, Phase.WAITING) and step.key not in turn.groups]
+    over = all(step.phase.final for step in run.steps)
+    if failed is not None and on_failure == "undo":
         turn.again_unresolved()
         if not turn.run.in_flight:  # what only waits is not waited for
             begin_undo(turn, "failure", f"step {failed.name}: {failed.message}")
-    elif failed is not None and all(step.phase is Phase.WAITING for step in active):  # a decision could change nothing any more
+    # Where failures are not visited, a decision could change nothing any more.
+    elif failed is not None and (over if on_failure == "visit" else all(step.phase is Phase.WAITING for step in active)):
         turn.finish(Phase.FAILED, failed.reason, f"step {failed.name}: {failed.message}")
-    elif all(step.phase is Phase.SUCCEEDED for step in run.steps):
+    elif over and all(step.phase in (Phase.SUCCEEDED, Phase.SKIPPED) for step in run.steps):
         turn.finish(Phase.SUCCEEDED, "Succeeded", "")
     elif not active and not any(step.retry_at or step.suspended_at for step in run.steps if not step.phase.final) and not _is_looked_at(turn):
         _stuck(turn)
@@ -54,7 +60,8 @@ def _conclude(turn: Turn) -> None:
         waiting = at_gate(turn)
         run.phase = Phase.WAITING if waiting else Phase.RUNNING
         run.reason = "Gate" if waiting else "Running"
-        run.message = "; ".join(f"{step.name}: {step.message}" for step in run.steps if step.message and not step.phase.final)[:1024]
+        telling = [step for step in run.steps if step.message and not step.phase.final and step.key not in turn.groups]
+        run.message = "; ".join(f"{step.name}: {step.message}" for step in telling)[:1024]
 
 
 def _has_failed(turn: Turn) -> bool:
@@ -84,30 +91,48 @@ def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
     if step.retry_at is not None and turn.now < step.retry_at:
         turn.wake_at(step.retry_at)
         return False
-    failed = _has_failed(turn)
+    if is_expired(turn, step):
+        return False
+    on_failure = turn.workflow.on_failure
+    failed = on_failure != "visit" and _has_failed(turn)
     if step.phase is not Phase.PENDING:
-        return not failed or turn.workflow.on_failure != "undo"
+        return not failed or on_failure != "undo"
     if failed or is_decided(turn):
         return False
-    return ordering.may_begin(step)
+    if ordering.may_begin(step):
+        return True
+    if on_failure == "visit" and (awaited := ordering.awaited(step)):
+        step.message = f"Pending on DependsOn: {awaited}"
+    return False
+
+
+def _visit(turn: Turn, ordering: Ordering, step: StepState) -> bool:
+    """Runs it, or skips it and what belongs to it."""
+    try:
+        gather_inputs(turn.spec(step), turn.run.steps)
+    except Absent:
+        pass  # the condition may ask for it, and running the step says that it is not there
+    except Pending as pending:
+        step.message = str(pending)
+        return False
+    if is_passed(turn, ordering, step):
+        return True
+    return move_group(turn, step) if step.key in turn.groups else _move(turn, step)
 
 
 def _move(turn: Turn, step: StepState) -> bool:
     """Asks the step what is next and writes the answer down. True where that may let another step go on."""
     spec = turn.spec(step)
-    try:
-        gather_inputs(spec, turn.run.steps)
-    except Pending as pending:
-        step.message = str(pending)
-        return False
     if step.phase is Phase.PENDING:
         if turn.workflow.contexts and step.context is None and not _take_context(turn, step):
             return False
-        step.phase = Phase.RUNNING
-        step.started_at = step.started_at or turn.now
-        step.paused_before = paused(turn.run, step) if not step.attempt else step.paused_before
+        turn.start(step)
     step.retry_at = None
-    return _take(turn, step, spec, turn.ask(step, spec))
+    try:
+        outcome = turn.ask(step, spec)
+    except Absent as absent:
+        return turn.fail(step, Failed("Input", str(absent)))
+    return _take(turn, step, spec, outcome)
 
 
 def _take_context(turn: Turn, step: StepState) -> bool:
@@ -137,7 +162,8 @@ def _take(turn: Turn, step: StepState, spec: Step, outcome: Outcome) -> bool:
         case Wait(until, message, watch):
             turn.queries.update(watch)
             turn.wake_at(until)
-            step.phase, step.message, step.until = Phase.RUNNING, message, until
+            step.phase, step.message = Phase.RUNNING, message
+            step.until = min((when for when in (until, step.deadline) if when is not None), default=None)
             return False
         case Gate(message, deadline):
             return _wait_at_gate(turn, step, message, deadline)

@@ -38,6 +38,7 @@ class Turn:
         self.wake: datetime | None = None
         self.specs = {step.key: step for step in workflow.steps}
         self.pairs = pairs(workflow)
+        self.groups = workflow.groups
 
     def spec(self, step: StepState) -> Step:
         """What the workflow says of it; an implicit gate is a suspend of its own."""
@@ -53,6 +54,24 @@ class Turn:
 
     def take_over(self, trial: Turn) -> None:
         self.run, self.orders, self.queries, self.wake = trial.run, trial.orders, trial.queries, trial.wake
+
+    def members(self, group: StepState) -> list[StepState]:
+        """The steps that belong to that one."""
+        return [step for step in self.run.steps if step.group == group.key] if group.key in self.groups else []
+
+    def stands_still(self, step: StepState) -> bool:
+        """Whether a person suspended it, or the group that it belongs to."""
+        return step.suspended_at is not None or (step.group != "" and self.run.step(step.group).suspended_at is not None)
+
+    def start(self, step: StepState) -> None:
+        """The first start, or that of another try: its timeout counts from the first, and its waits from this one."""
+        step.phase, step.message = Phase.RUNNING, step.message if step.attempt else ""
+        step.started_at = step.started_at or self.now
+        step.paused_before = paused(self.run, step) if not step.attempt else step.paused_before
+        timeout = self.spec(step).timeout
+        if timeout and step.deadline is None:
+            step.deadline = self.now + timedelta(seconds=timeout)
+        self.wake_at(step.deadline)
 
     # Asking a step ----------------------------------------------------------------------------------------------------
 
@@ -186,10 +205,16 @@ class Turn:
             step.phase = Phase.PENDING
             self.wake_at(step.retry_at)
             return False
-        step.phase, step.finished_at = Phase.FAILED, self.now
+        step.phase, step.finished_at, step.exhausted = Phase.FAILED, self.now, failed.retryable
         step.error = step.error or failed.message or failed.reason
         self.run.failure = self.run.failure or "user"
+        self.give_nothing(step)
         return True
+
+    def give_nothing(self, step: StepState) -> None:
+        """Where failures are visited, steps behind it may ask for what it should have given."""
+        if self.workflow.on_failure == "visit":
+            step.outputs = {output.name: None for output in self.spec(step).outputs}
 
     def pause(self, step: StepState) -> float | None:
         """Seconds until it is tried again after one more failure; None when that was the last try."""

@@ -38,7 +38,10 @@ def ends_at(run: RunView) -> datetime | None:
 
 
 def _current(run: RunView) -> StepView | None:
-    return next((step for step in run.steps if step.phase in _ACTIVE or (step.phase == Phase.PENDING and step.message)), None)
+    """The first that does something, else the first that says what it waits for; a group stands for none of its steps."""
+    groups = {step.group for step in run.steps}
+    active = [step for step in run.steps if (step.phase in _ACTIVE or step.retry_at is not None) and step.key not in groups]
+    return next(iter(active or [step for step in run.steps if step.phase == Phase.PENDING and step.message]), None)
 
 
 def _clock(moment: datetime) -> str:

@@ -12,9 +12,9 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.cluster.embedded.pattern import found
 from reconciler.cluster.protocol import InvalidError
 from reconciler.model.identity import JsonObject
+from reconciler.model.pattern import found
 
 Schema = Mapping[str, Any]
 

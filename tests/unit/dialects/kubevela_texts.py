@@ -56,7 +56,7 @@ spec:
     - type: apply-component
       properties: {component: wbe}
     - type: suspnd
-      timeout: 5s
+      timeout: 5 parsecs
     - type: suspend
       name: run
       properties: {duration: 5 parsecs, colour: red}

@@ -48,8 +48,9 @@ def test_an_internal_failure_is_an_exception_in_sreworks():
 
 
 def test_steps_are_told_in_the_familys_words():
-    assert words("kubevela", Phase.WAITING)["steps"] == [
-        {"name": "a", "type": "suspend", "phase": "suspending", "message": "hold"},
-        {"name": "b", "type": "deploy", "phase": "pending", "message": ""},
+    steps = words("kubevela", Phase.WAITING)["steps"]
+    assert [[step[field] for field in ("name", "type", "phase", "message", "reason")] for step in steps] == [
+        ["a", "suspend", "suspending", "hold", "Suspend"],
+        ["b", "deploy", "pending", "", ""],
     ]
     assert [task["taskStatus"] for task in words("sreworks", Phase.WAITING)["tasks"]] == ["WAITING_SUSPEND", "PENDING"]

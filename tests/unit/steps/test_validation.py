@@ -36,6 +36,7 @@ VALID = {
         "rollbackBody": "",
         "syncUrl": "HTTPS://example.org/state",
     },
+    "step-group": {},
 }
 WRONG = [
     ("apply-component", {"component": 3}, "component"),

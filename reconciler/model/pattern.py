@@ -1,8 +1,8 @@
 """
 Regular expressions in time linear in the text, as the API server's are (RE2): a pattern from a manifest must not hang the daemon.
 
-Read is what CRDs use: literals, escapes, classes, groups, alternatives, anchors and quantifiers. A pattern with anything
-else (flags, Unicode classes, word boundaries) is not enforced.
+Read is what CRDs and the conditions of steps use: literals, escapes, classes, groups, alternatives, anchors and quantifiers. A pattern
+with anything else (flags, Unicode classes, word boundaries) is not enforced.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def _compiled(pattern: str) -> _Part | None:
         return _Reader(pattern).read()
     except (_UnsupportedError, IndexError, OverflowError):
         return None
+
+
+def is_readable(pattern: str) -> bool:
+    """Whether `found` says of that pattern what is so, and not just true."""
+    return _compiled(pattern) is not None
 
 
 def found(pattern: str, text: str) -> bool:

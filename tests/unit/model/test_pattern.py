@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cluster.embedded.pattern import found
+from reconciler.model.pattern import found
 
 atoms = st.sampled_from(["a", "b", "[ab]", "[^a]", ".", r"\d", "(a|b)", "(?:ab)", "^", "$", "(?:(a*b)?)"])
 parts = (
