@@ -126,15 +126,16 @@ class Runner:
         return prepared, refused
 
     async def _store(self, app: Application, old: Run, new: Run) -> Run:
-        """Stored before anything acts on it; unchanged runs are not written."""
-        if new != old or not old.version:
+        """Stored before anything acts on it. What is only worded anew, as how many pods are ready, is seen at once and stored with what follows."""
+        if not old.version or _reworded(new, old) != old:
             stored = await (self._context.store.save(app.mirror, new) if old.version else self._context.store.create_run(app.mirror, new))
             app.put_run(stored)
             app.fold_results(stored, old if old.version else None)
             app.forget_results(stored)
             self._tell(app, old, stored)
             return stored
-        return old
+        app.put_run(new)
+        return new
 
     async def _execute(self, app: Application, order: Order, planned: Planned) -> None:
         """The effect, whatever comes of it: its result waits in `app.results` until the run has it."""
@@ -189,3 +190,10 @@ class Runner:
                 seconds = (now - step.started_at).total_seconds() if step.started_at else 0.0
                 fields = {"run": new.name, "step": step.name, "type": step.type, "from": before.phase.value if before else "", "to": step.phase.value}
                 self._context.sink.emit(Event("step", app.key, {**fields, "seconds": seconds, "message": step.message}))
+
+
+def _reworded(run: Run, other: Run) -> Run:
+    """The run with the messages of the other one."""
+    said = {step.key: step.message for step in other.steps}
+    steps = [msgspec.structs.replace(step, message=said.get(step.key, step.message)) for step in run.steps]
+    return msgspec.structs.replace(run, message=other.message, steps=steps)
