@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 from reconciler.dialects.documents import parse
@@ -18,11 +19,11 @@ def read_objects(text: str, at: FieldPath, findings: Findings) -> list[dict[str,
     """One object, several documents, or a list of objects. What is wrong is an error at `at` that names the line within the text."""
     documents, problems = parse("", text)
     if not documents and not problems:  # a list at the top is no mapping, so it is read as the value of one
-        documents, problems = parse("", f"objects:\n{text}")
-        listed = documents[0].content["objects"] if documents else None
+        within, _ = parse("", f"objects:\n{indent(text, ' ')}")
+        listed = within[0].content.get("objects") if within else None
         if isinstance(listed, list):
-            lines = [Document("", 0, document.line - 1, document.content, document.text) for document in documents]
-            return _check(listed, [(lines[0], ("objects", index)) for index in range(len(listed))], at, findings)
+            whole = within[0]._replace(line=0)  # the line above the text is none of its own
+            return _check(listed, [(whole, ("objects", index)) for index in range(len(listed))], at, findings)
     _tell(problems, at, findings)
     if not documents and not problems:
         findings.error(at, "it holds no object: YAML of one Kubernetes object, of several, or of a list of them is meant")

@@ -63,7 +63,7 @@ def _give_up(turn: Turn) -> None:
     """What is under way still comes in; nothing new begins."""
     for step in turn.run.steps:
         turn.take_back(step)
-        if step.phase is Phase.ROLLING_BACK and any(path not in step.results for path in step.intents):
+        if step.phase is Phase.ROLLING_BACK:
             _move(turn, step, anew=False)
     if not turn.run.in_flight:
         turn.finish(Phase.TERMINATED, "Ended", "ended while it was being undone: what is not undone stays")
