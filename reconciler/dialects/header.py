@@ -126,13 +126,14 @@ def _read_name(metadata: dict[str, Any], field: str, findings: Findings) -> str:
     if field == "namespace" and not DNS_LABEL.fullmatch(value):
         findings.error(at, f"{one_line(value, 80) or 'an empty text'} is no DNS-1123 label (a-z, 0-9 and -, at most 63)")
         return ""
-    if field == "name" and not _is_name(value):
+    if field == "name" and not is_name(value):
         findings.error(at, f"{one_line(value, 80) or 'an empty text'} is no DNS-1123 subdomain of at most 63 characters (a-z, 0-9, - and .)")
         return ""
     return value
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether the text can be the name of an application."""
     # At most 63, because it is the value of a label on all that the application applies.
     return len(text) <= 63 and _SUBDOMAIN.fullmatch(text) is not None
 
@@ -141,7 +142,7 @@ def _stem(document: Document, metadata: dict[str, Any], findings: Findings) -> s
     if metadata.get("name") is not None:
         return ""
     stem = stem_of(document.path)
-    if not _is_name(stem):
+    if not is_name(stem):
         findings.error(("metadata",), f"it has no name, and the file's name {one_line(stem, 80)} can't be one; set metadata.name")
         return ""
     findings.warn(("metadata",), f"it has no name; the file's is taken: {stem}")

@@ -9,37 +9,31 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.dialects import words
-from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES
+from reconciler.dialects.catalog import DNS_LABEL
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
-from reconciler.dialects.kubevela_components import Components, full_target
+from reconciler.dialects.kubevela_components import Components
 from reconciler.dialects.kubevela_policies import Policies
-from reconciler.dialects.objects import warn_served
+from reconciler.dialects.kubevela_workflows import MODES, RUN_STEP_TYPES, STEP_TYPES, STEPS, Written, compile_steps, read_modes, refer
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
-from reconciler.dialects.scope import KUBEVELA
-from reconciler.dialects.served import served_version
+from reconciler.dialects.scope import KUBEVELA, KUBEVELA_RUN
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
-from reconciler.dialects.step_conditions import check_conditions
+from reconciler.dialects.step_conditions import CONTEXT, check_conditions
 from reconciler.dialects.step_order import check_order
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, gate_key, hashed_key, join, read_steps
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, gate_key, hashed_key, join
 from reconciler.model.application import Application, Mode, Retry, Step, Workflow
+from reconciler.model.canonical import canonical
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.run import Run
 
-_LATER: Final = "not available yet"
+_CONTEXT_LIMIT: Final = 16 * 1024
 _UNSUPPORTED: Final = "not supported"
-_GROUP: Final = "step-group"
-_STEP_TYPES: Final = (
-    *("apply-component", "apply-components", "apply-and-wait", "apply-object", "deploy", "suspend", "rollout-promotion"),
-    *("print-message-in-status", _GROUP),
-)
 # Upstream's ten tries and its longest pause. Its first pauses are shorter: all ten are over after a minute, and so would be a run while a
 # cluster is restarted; with these it is about nine, just under the health deadline (rule 6c).
 _RETRY: Final = Retry(limit=9, period=1.0, factor=2.0, cap=300.0)
-_APPLYING: Final = frozenset({"apply-component", "apply-and-wait"})
 
 _PROPERTIES = MapOf(Anything())
 _COMPONENT = Record(
@@ -55,57 +49,62 @@ _COMPONENT = Record(
     required=("name", "type"),
     refused=dict.fromkeys(("externalRevision", "replicaKey", "scopes"), _UNSUPPORTED),
 )
-_MODE = Text(choices=("StepByStep", "DAG"))
-_STEP_FIELDS: Mapping[str, Shape] = {
-    "name": Text(),
-    "type": Text(),
-    "properties": _PROPERTIES,
-    "inputs": INPUTS,
-    "outputs": OUTPUTS,
-    "dependsOn": ListOf(Text()),
-    "if": Text(empty=True),
-    "timeout": Text(),
-    "meta": Record({"alias": Text(empty=True)}),
-}
-_SUB_STEP = Record(_STEP_FIELDS, required=("type",), refused=dict.fromkeys(("subSteps", "mode"), "for a step that is in no group"))
-_STEP = Record({**_STEP_FIELDS, "mode": _MODE, "subSteps": ListOf(_SUB_STEP, least=1)}, required=("type",))
-_WORKFLOW = Record({"steps": ListOf(_STEP), "mode": Record({"steps": _MODE, "subSteps": _MODE})}, refused={"ref": _LATER})
+_WORKFLOW = Record({"ref": Text(), "steps": STEPS, "mode": MODES})
 _POLICY = Record({"name": Text(), "type": Text(), "properties": _PROPERTIES}, required=("type",))
 _SPEC = Record({"components": ListOf(_COMPONENT, least=1), "policies": ListOf(_POLICY), "workflow": _WORKFLOW}, required=("components",))
-_DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "spec": _SPEC, "status": Anything()}, required=("spec",))
+_RUN_SPEC = Record(
+    {"context": MapOf(Anything()), "mode": MODES, "workflowRef": Text(), "workflowSpec": Record({"steps": STEPS}, required=("steps",))},
+    one_of=("workflowRef", "workflowSpec"),
+)
+_FIELDS: Mapping[str, Shape] = {"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "status": Anything()}
+_DOCUMENTS = {
+    KUBEVELA: Record({**_FIELDS, "spec": _SPEC}, required=("spec",)),
+    KUBEVELA_RUN: Record({**_FIELDS, "spec": _RUN_SPEC}, required=("spec",)),
+}
 
 
 class KubeVela:
     family = "kubevela"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
-        self._steps = join({name: steps[name] for name in _STEP_TYPES if name in steps}, plugins)
+        self._steps = {
+            kind: join({name: steps[name] for name in names if name in steps}, plugins)
+            for kind, names in ((KUBEVELA, STEP_TYPES), (KUBEVELA_RUN, RUN_STEP_TYPES))
+        }
 
     def recognises(self, document: Document) -> bool:
-        return (document.content.get("apiVersion"), document.content.get("kind")) == KUBEVELA
+        return _kind_of(document) in _DOCUMENTS
 
     def compile(self, document: Document, files: Files) -> Compiled:
-        findings = Findings(document, subject_of(document, "Application"))
+        kind = _kind_of(document)
+        findings = Findings(document, subject_of(document, kind[1]))
         reading = Reading.of(files)
         header = read_header(document, reading, findings)
-        _DOCUMENT.check(document.content, (), findings)
+        _DOCUMENTS[kind].check(document.content, (), findings)
         spec = document.content.get("spec")
         if not isinstance(spec, dict):
             return Compiled(None, findings.problems())
+        written = _find_steps(spec, document, reading, findings)
         policies = Policies(spec, findings)
-        components = Components(spec, document, header.namespace, policies, reading, findings)
-        workflow = self._compile_workflow(spec, components, policies, findings)
+        components = Components(spec, document, header.namespace, policies, reading, findings, written.items if written is not None else [])
+        parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
+        workflow = self._compile_workflow(written, self._steps[kind], parameters, components, policies, findings)
         policies.check_names([*components.declared.values(), *components.compiled(workflow)])
+        if written is not None and written.findings is not findings:
+            findings.include(written.findings.problems())
         problems = findings.problems()
         if findings.failed:
             return Compiled(None, problems)
-        app = self._assemble(document, header, spec, components, workflow)
+        app = self._assemble(document, header, spec, components, workflow, written)
         return Compiled(msgspec.structs.replace(app, rules=policies.reader.rules), problems)
 
     def words(self, run: Run) -> dict[str, Any]:
         return words.kubevela(run)
 
-    def _assemble(self, document: Document, header: Header, spec: dict[str, Any], components: Components, workflow: Workflow) -> Application:
+    def _assemble(
+        self, document: Document, header: Header, spec: dict[str, Any], components: Components, workflow: Workflow, written: Written | None
+    ) -> Application:
+        references, watched = (written.references, written.watched) if written is not None else ((), ())
         return Application(
             namespace=header.namespace,
             name=header.name,
@@ -114,67 +113,78 @@ class KubeVela:
             path=document.path,
             index=document.position,
             line=document.line,
+            kind=_kind_of(document)[1],
             labels=header.labels,
             annotations=header.annotations,
             environment=header.environment,
             components=components.compiled(workflow),
             workflow=workflow,
-            references=components.references,
-            watched=[*header.watched, *components.watched],
+            references=[*components.references, *references],
+            watched=[*header.watched, *components.watched, *watched],
         )
 
-    def _compile_workflow(self, spec: dict[str, Any], components: Components, policies: Policies, findings: Findings) -> Workflow:
-        written = spec.get("workflow")
-        written = written if isinstance(written, dict) else {}
-        at: FieldPath = ("spec", "workflow", "steps")
-        items = written.get("steps")
+    def _compile_workflow(
+        self,
+        written: Written | None,
+        types: Mapping[str, StepType],
+        parameters: dict[str, Any],
+        components: Components,
+        policies: Policies,
+        findings: Findings,
+    ) -> Workflow:
+        mode: Mode = "DAG"
         group_mode: Mode = "DAG"
-        if not isinstance(items, list) or not items:
-            mode: Mode = "DAG"
+        if written is None:
             drafts = _deploy_by(policies, components) or _apply_each(components)
+            written = Written([], None, ("spec", "components"), findings)
         else:
-            mode, group_mode = _read_modes(written.get("mode"))
-            drafts = self._read_steps(items, at, group_mode, components, findings)
+            mode, group_mode = read_modes(written.modes)
+            drafts = compile_steps(written, group_mode, types, components)
         for draft in drafts:
-            components.hand_data(draft)
+            components.hand_data(draft, written.outside)
         modes = {draft.step.key: draft.step.mode for draft in drafts}
         for group in dict.fromkeys(draft.step.group for draft in drafts):
             if modes.get(group, mode) == "DAG":
                 components.hand_order([draft for draft in drafts if draft.step.group == group])
-        check_order(drafts, mode, at if items else ("spec", "components"), findings)
-        check_conditions(drafts, (), findings)
-        return Workflow(mode, [draft.finish() for draft in drafts], "visit", _RETRY, group_mode=group_mode)
-
-    def _read_steps(self, items: list[Any], at: FieldPath, group_mode: Mode, components: Components, findings: Findings) -> list[Draft]:
-        def resolve(step_type: str, key: str, properties: dict[str, Any], place: FieldPath) -> list[str]:
-            _check_served(properties, place, findings)
-            return components.resolve(step_type, key, properties, place)
-
-        family = Family(self._steps, LATER_STEP_TYPES, _name_unnamed, resolve, _target, group=_GROUP, group_mode=group_mode)
-        drafts = read_steps(items, at, family, findings)
-        for draft in drafts:
-            draft.step = _serve(draft.step)
-        return drafts
+        check_order(drafts, mode, written.at, written.findings)
+        check_conditions(drafts, parameters, written.findings)
+        return Workflow(mode, [draft.finish() for draft in drafts], "visit", _RETRY, group_mode=group_mode, parameters=parameters)
 
 
-def _read_modes(written: Any) -> tuple[Mode, Mode]:
-    """Of the steps and of the steps in groups; one after the other and at once unless given."""
-    given = written if isinstance(written, dict) else {}
-    return "DAG" if given.get("steps") == "DAG" else "StepByStep", "StepByStep" if given.get("subSteps") == "StepByStep" else "DAG"
+def _kind_of(document: Document) -> tuple[Any, Any]:
+    return document.content.get("apiVersion"), document.content.get("kind")
 
 
-def _name_unnamed(_: str, indexes: list[int]) -> str:
-    """`step-<N>`, of a group's step `step-<N>-<M>`, counted from 0 (rule 4f)."""
-    return "-".join(("step", *map(str, indexes)))
+def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findings: Findings) -> Written | None:
+    """The steps that a spec has or refers to; None where there are none, so that they are made. The mode that stands beside a reference wins."""
+    if _kind_of(document) == KUBEVELA:
+        at: FieldPath = ("spec", "workflow")
+        place, written = at, spec.get("workflow")
+        written = written if isinstance(written, dict) else {}
+        ref, modes, steps = "ref", written.get("mode"), written.get("steps")
+    else:
+        at, place, written = ("spec",), ("spec", "workflowSpec"), spec
+        inline = spec.get("workflowSpec")
+        ref, modes, steps = "workflowRef", spec.get("mode"), inline.get("steps") if isinstance(inline, dict) else []
+    if isinstance(written.get(ref), str):
+        if steps and place == at:
+            findings.error((*at, ref), "a workflow has steps of its own or refers to one, not both")
+        found = refer(written[ref], (*at, ref), document.path, files, findings)
+        return found._replace(modes=modes) if found is not None and modes is not None else found
+    if not steps and _kind_of(document) == KUBEVELA:
+        return None
+    return Written(steps if isinstance(steps, list) else [], modes, (*place, "steps"), findings)
 
 
-def _target(step_type: str, parameter_key: str) -> str:
-    """Where an input goes: into the component of a step that applies one, by full path; else into the step's own properties."""
-    if step_type == "apply-object":
-        # The object is the first of the component that stands for the step.
-        inside = parameter_key.removeprefix("value.")
-        return f"properties.objects[0].{inside}" if inside != parameter_key else parameter_key
-    return full_target(parameter_key) if step_type in _APPLYING else parameter_key
+def _read_context(spec: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    """What a WorkflowRun gives to the conditions of its steps."""
+    context = spec["context"] if isinstance(spec.get("context"), dict) else {}
+    if len(canonical(context)) > _CONTEXT_LIMIT:
+        findings.error(("spec", "context"), f"has more than {_CONTEXT_LIMIT} bytes")
+    for name in context:
+        if name in CONTEXT:
+            findings.error(("spec", "context", name), f"{name} is the run's own")
+    return context
 
 
 def _apply_each(components: Components) -> list[Draft]:
@@ -197,23 +207,3 @@ def _deploy_by(policies: Policies, components: Components) -> list[Draft]:
         step = Step(name, "deploy", gate_key(name), False, {"policies": names}, found)
         drafts.append(Draft(step, ("spec", "policies"), index))
     return drafts
-
-
-def _check_served(properties: dict[str, Any], at: FieldPath, findings: Findings) -> None:
-    kind, version = properties.get("resourceType"), properties.get("resourceAPIVersion")
-    served = served_version(version, kind)
-    if served is not None:
-        warn_served((*at, "resourceAPIVersion"), str(version), str(kind), served, findings)
-
-
-def _serve(step: Step) -> Step:
-    """The step with API versions that Kubernetes serves; the warnings are given where it is read."""
-    properties = step.properties
-    served = served_version(properties.get("resourceAPIVersion"), properties.get("resourceType"))
-    if served is not None:
-        properties = {**properties, "resourceAPIVersion": served}
-    value = properties.get("value")
-    if step.type == "apply-object" and isinstance(value, dict):
-        served = served_version(value.get("apiVersion"), value.get("kind"))
-        properties = {**properties, "value": {**value, "apiVersion": served}} if served is not None else properties
-    return msgspec.structs.replace(step, properties=properties)

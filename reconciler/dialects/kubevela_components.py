@@ -30,10 +30,19 @@ class Components:
     """
     The components that `spec` declares, by name, and those that steps make of them: an object of its own (`object/<key>`),
     a component in another namespace (`<name>@<namespace>`), or one by policies (`<name>@<policy>,<policy>:<namespace>`).
-    `home`: the application's namespace.
+    `home`: the application's namespace; `steps`: its workflow's, as written.
     """
 
-    def __init__(self, spec: dict[str, Any], document: Document, home: str, policies: Policies, files: Reading, findings: Findings) -> None:
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        document: Document,
+        home: str,
+        policies: Policies,
+        files: Reading,
+        findings: Findings,
+        steps: list[Any],
+    ) -> None:
         self.declared: dict[str, Component] = {}
         self.references: list[Reference] = []
         self.watched: list[str] = []
@@ -53,7 +62,7 @@ class Components:
         if isinstance(items, list) and len(items) > MAX_COMPONENTS:
             findings.error(_AT, f"more than {MAX_COMPONENTS} components")
             return
-        inputs = _step_inputs(spec)
+        inputs = _step_inputs(steps)
         for place, item in mappings(items, _AT):
             self._declare(item, place, inputs)
         self._check_dependencies()
@@ -68,10 +77,11 @@ class Components:
         kept = [component for component in self.declared.values() if component.id in used or component.name not in moved]
         return kept + list(self._made.values())
 
-    def hand_data(self, draft: Draft) -> None:
-        """As upstream does: what a component needs and gives is what the step that applies it needs and gives."""
+    def hand_data(self, draft: Draft, outside: FieldPath = ()) -> None:
+        """As upstream does: what a component needs and gives is what the step that applies it needs and gives. `outside`: where the document
+        refers to that of the step."""
         if draft.step.type not in ("apply-component", "apply-and-wait"):
-            self._refuse_data(draft)
+            self._refuse_data(draft, outside)
             return
         for component_id in draft.step.components:
             name = self.name_of(component_id)
@@ -335,13 +345,13 @@ class Components:
         if properties.get("rollout") is not None and found and not self._stateful.intersection(found):
             self._findings.error((*at, "rollout"), "a partition needs a StatefulSet, and none of these components has one")
 
-    def _refuse_data(self, draft: Draft) -> None:
+    def _refuse_data(self, draft: Draft, outside: FieldPath) -> None:
         """Only a step for one component can hand it data."""
         for component_id in draft.step.components:
             component = self._made.get(component_id) or self.declared[component_id]
             if component.inputs or component.outputs:
                 self._findings.error(
-                    draft.at,
+                    (*outside, *draft.at),
                     f"the component {component.name} has inputs or outputs: apply it by a step of type apply-component, not {draft.step.type}",
                 )
 
@@ -364,11 +374,10 @@ def full_target(parameter_key: str) -> str:
     return parameter_key if parameter_key.startswith(("properties.", "traits[")) else f"properties.{parameter_key}"
 
 
-def _step_inputs(spec: dict[str, Any]) -> dict[str, list[str]]:
+def _step_inputs(steps: list[Any]) -> dict[str, list[str]]:
     """Targets of the inputs of all steps by component: those fields may be missing until the step runs."""
-    workflow = spec.get("workflow")
     found: dict[str, list[str]] = {}
-    listed = [step for _, step in mappings(workflow.get("steps") if isinstance(workflow, dict) else None, ())]
+    listed = [step for _, step in mappings(steps, ())]
     for step in [*listed, *(member for group in listed for _, member in mappings(group.get("subSteps"), ()))]:
         properties = step.get("properties")
         component = properties.get("component") if isinstance(properties, dict) else None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reconciler.dialects.documents import MAX_BYTES, parse
 from reconciler.dialects.environment import check_environment, read_environment
 from reconciler.dialects.kubevela import KubeVela
+from reconciler.dialects.kubevela_workflows import check_workflow
 from reconciler.dialects.protocol import Dialect, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import classify, explain_unrecognised, suspect_group
@@ -75,6 +76,8 @@ def _compile(document: Document, files: Files, dialects: Sequence[Dialect], fore
                 return compiled.application, compiled.problems
     if kind == "environment":
         return None, check_environment(document)[1]
+    if kind == "workflow":
+        return None, check_workflow(document)
     if kind == "foreign":
         foreign.add(_name(content))
         group = suspect_group(content)

@@ -1,0 +1,173 @@
+"""Workflows of the KubeVela family: steps where they are written, in the document itself or in one that it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from reconciler.dialects.catalog import LATER_STEP_TYPES
+from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.findings import Findings, suggest
+from reconciler.dialects.header import is_name
+from reconciler.dialects.kubevela_components import Components, full_target
+from reconciler.dialects.objects import warn_served
+from reconciler.dialects.protocol import Document
+from reconciler.dialects.reading import Reading
+from reconciler.dialects.scope import KUBEVELA_WORKFLOW
+from reconciler.dialects.served import served_version
+from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, read_steps
+from reconciler.model.application import Mode, Reference, Step
+from reconciler.model.outcome import StepType
+from reconciler.model.problem import Problem
+from reconciler.model.text import one_line
+
+GROUP: Final = "step-group"
+STEP_TYPES: Final = (
+    *("apply-component", "apply-components", "apply-and-wait", "apply-object", "deploy", "suspend", "rollout-promotion"),
+    *("print-message-in-status", GROUP),
+)
+# What needs no components.
+RUN_STEP_TYPES: Final = ("apply-object", "suspend", "print-message-in-status", GROUP)
+FOLDER: Final = "workflows"
+_APPLYING: Final = frozenset({"apply-component", "apply-and-wait"})
+
+_MODE = Text(choices=("StepByStep", "DAG"))
+MODES = Record({"steps": _MODE, "subSteps": _MODE})
+_STEP_FIELDS: Mapping[str, Shape] = {
+    "name": Text(),
+    "type": Text(),
+    "properties": MapOf(Anything()),
+    "inputs": INPUTS,
+    "outputs": OUTPUTS,
+    "dependsOn": ListOf(Text()),
+    "if": Text(empty=True),
+    "timeout": Text(),
+    "meta": Record({"alias": Text(empty=True)}),
+}
+_SUB_STEP = Record(_STEP_FIELDS, required=("type",), refused=dict.fromkeys(("subSteps", "mode"), "for a step that is in no group"))
+STEPS = ListOf(Record({**_STEP_FIELDS, "mode": _MODE, "subSteps": ListOf(_SUB_STEP, least=1)}, required=("type",)))
+_DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "mode": MODES, "steps": STEPS}, required=("steps",))
+
+
+class Written(NamedTuple):
+    """
+    Steps as somebody wrote them. `at`: where they stand in the document of `findings`; `outside`: what comes before that in places of the
+    application's own document. `references`, `watched`: as an application's.
+    """
+
+    items: list[Any]
+    modes: Any
+    at: FieldPath
+    findings: Findings
+    outside: FieldPath = ()
+    references: tuple[Reference, ...] = ()
+    watched: tuple[str, ...] = ()
+
+
+def check_workflow(document: Document) -> list[Problem]:
+    """What is wrong with a Workflow by itself; who refers to it says the rest."""
+    findings = Findings(document, f"Workflow {_name_of(document) or ''}".strip())
+    _check(document, findings)
+    return findings.problems()
+
+
+def refer(name: str, at: FieldPath, manifest: str, files: Reading, findings: Findings) -> Written | None:
+    """
+    The Workflow of that name: in the file of that name beside the manifest, else in the repository's folder `workflows/`.
+
+    `at`: where it is referred to. What is wrong with its file is that file's problem, and the caller's to include.
+    """
+    if not is_name(name):
+        findings.error(at, f"{one_line(name, 80) or 'an empty text'} is no DNS-1123 subdomain of at most 63 characters (a-z, 0-9, - and .)")
+        return None
+    folder = manifest.rpartition("/")[0]
+    places = list(dict.fromkeys(f"{place}/{name}.yaml".lstrip("/") for place in (folder, FOLDER)))
+    path = next((place for place in places if files.oid(place) is not None), "")
+    if not path:
+        findings.error(at, f"there is no Workflow {name}: neither {' nor '.join(places)} is there")
+        return Written([], None, ("steps",), findings, at, watched=tuple(places))
+    documents, problems = files.parsed(path)
+    findings.include(problems)
+    known = {_name_of(document): document for document in documents if _kind_of(document) == KUBEVELA_WORKFLOW}
+    if name not in known:
+        findings.error(at, f"{path} has no Workflow {name}{suggest(name, [known_name for known_name in known if known_name])}")
+        return Written([], None, ("steps",), findings, at, watched=tuple(places))
+    document = known[name]
+    own = Findings(document, f"Workflow {name}")
+    _check(document, own)
+    items = document.content["steps"] if isinstance(document.content.get("steps"), list) else []
+    reference = Reference(name, path, files.oid(path) or "")
+    return Written(items, document.content.get("mode"), ("steps",), own, at, (reference,), tuple(places))
+
+
+def read_modes(written: Any) -> tuple[Mode, Mode]:
+    """Of the steps and of the steps in groups; one after the other and at once unless given."""
+    given = written if isinstance(written, dict) else {}
+    return "DAG" if given.get("steps") == "DAG" else "StepByStep", "StepByStep" if given.get("subSteps") == "StepByStep" else "DAG"
+
+
+def compile_steps(written: Written, group_mode: Mode, types: Mapping[str, StepType], components: Components) -> list[Draft]:
+    """The steps with what they apply."""
+
+    def resolve(step_type: str, key: str, properties: dict[str, Any], place: FieldPath) -> list[str]:
+        _check_served(properties, place, written.findings)
+        return components.resolve(step_type, key, properties, (*written.outside, *place))
+
+    family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, _target, group=GROUP, group_mode=group_mode)
+    drafts = read_steps(written.items, written.at, family, written.findings)
+    for draft in drafts:
+        draft.step = _serve(draft.step)
+    return drafts
+
+
+def _check(document: Document, findings: Findings) -> None:
+    _DOCUMENT.check(document.content, (), findings)
+    if not _name_of(document):
+        findings.error(("metadata",), "name is required and is text")
+
+
+def _name_of(document: Document) -> str:
+    metadata = document.content.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _kind_of(document: Document) -> tuple[Any, Any]:
+    return document.content.get("apiVersion"), document.content.get("kind")
+
+
+def _name_unnamed(_: str, indexes: list[int]) -> str:
+    """`step-<N>`, of a group's step `step-<N>-<M>`, counted from 0 (rule 4f)."""
+    return "-".join(("step", *map(str, indexes)))
+
+
+def _target(step_type: str, parameter_key: str) -> str:
+    """Where an input goes: into the component of a step that applies one, by full path; else into the step's own properties."""
+    if step_type == "apply-object":
+        # The object is the first of the component that stands for the step.
+        inside = parameter_key.removeprefix("value.")
+        return f"properties.objects[0].{inside}" if inside != parameter_key else parameter_key
+    return full_target(parameter_key) if step_type in _APPLYING else parameter_key
+
+
+def _check_served(properties: dict[str, Any], at: FieldPath, findings: Findings) -> None:
+    kind, version = properties.get("resourceType"), properties.get("resourceAPIVersion")
+    served = served_version(version, kind)
+    if served is not None:
+        warn_served((*at, "resourceAPIVersion"), str(version), str(kind), served, findings)
+
+
+def _serve(step: Step) -> Step:
+    """The step with API versions that Kubernetes serves; the warnings are given where it is read."""
+    properties = step.properties
+    served = served_version(properties.get("resourceAPIVersion"), properties.get("resourceType"))
+    if served is not None:
+        properties = {**properties, "resourceAPIVersion": served}
+    value = properties.get("value")
+    if step.type == "apply-object" and isinstance(value, dict):
+        served = served_version(value.get("apiVersion"), value.get("kind"))
+        properties = {**properties, "value": {**value, "apiVersion": served}} if served is not None else properties
+    return msgspec.structs.replace(step, properties=properties)
