@@ -20,6 +20,7 @@ from reconciler.dialects.scope import in_scope
 from reconciler.gates.annotations import read_items
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
+from reconciler.model.dependencies import describe_cycle, find_cycles
 from reconciler.model.identity import AppKey
 from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_FILE, RESERVED_STEPS, is_ours
 from reconciler.model.problem import Problem
@@ -94,7 +95,7 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = ()) -> list[
     for path, listed in found.items():
         if in_scope(path, folders) or path.rpartition("/")[2] == ENVIRONMENT_FILE:
             problems += listed
-    problems += _find_doubles(applications)
+    problems += _find_doubles(applications) + _find_dependencies(applications)
     return [problem for problem in problems if not part or problem.path == part or problem.path.startswith(f"{part}/")]
 
 
@@ -129,6 +130,20 @@ def _find_doubles(applications: list[Application]) -> list[Problem]:
         if len(same) > 1
         for app in same
     ]
+
+
+def _find_dependencies(applications: list[Application]) -> list[Problem]:
+    """Applications that wait for one that is declared nowhere, or, however far around, for themselves."""
+    waits = {app.key: [*app.needs, *app.awaited] for app in applications}
+    cycles = find_cycles(waits)
+    problems = []
+    for app in applications:
+        field = "metadata.annotations" if app.needs else "spec.workflow.steps"
+        messages = [f"it waits for {key}, which no manifest here declares" for key in dict.fromkeys(waits[app.key]) if key not in waits]
+        if app.key in cycles:
+            messages.append(f"these applications wait for each other: {describe_cycle(cycles[app.key])}")
+        problems += [Problem(app.path, app.line, message, f"{app.kind} {app.name}", field) for message in messages]
+    return problems
 
 
 def _others(app: Application, same: list[Application]) -> list[str]:

@@ -16,6 +16,8 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.shapes import kind_of
 from reconciler.model import names
 from reconciler.model.application import Environment
+from reconciler.model.dependencies import parse_dependencies
+from reconciler.model.identity import AppKey
 from reconciler.model.text import one_line
 
 MAX_ANNOTATIONS = 256 * 1024  # Kubernetes' own limit, keys and values together
@@ -68,7 +70,18 @@ def read_header(document: Document, files: Reading, findings: Findings) -> Heade
     if label:
         environment = msgspec.structs.replace(environment, name=label)
     name = _read_name(metadata, "name", findings)
+    if names.DEPENDS_ON in annotations:
+        _check_dependencies(annotations[names.DEPENDS_ON], AppKey(namespace, name), findings)
     return Header(name or _stem(document, metadata, findings), namespace, labels, annotations, environment, candidates(document.path))
+
+
+def _check_dependencies(text: str, own: AppKey, findings: Findings) -> None:
+    at: FieldPath = ("metadata", "annotations", names.DEPENDS_ON)
+    try:
+        if own in parse_dependencies(text, own.namespace):
+            findings.error(at, "an application can't wait for itself")
+    except ValueError as error:
+        findings.error(at, str(error))
 
 
 def subject_of(document: Document, kind: str) -> str:

@@ -20,6 +20,7 @@ from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, read_steps
 from reconciler.model.application import Mode, Reference, Step
+from reconciler.model.names import DEPENDS_ON_APP
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
@@ -27,10 +28,10 @@ from reconciler.model.text import one_line
 GROUP: Final = "step-group"
 STEP_TYPES: Final = (
     *("apply-component", "apply-components", "apply-and-wait", "apply-object", "deploy", "suspend", "rollout-promotion"),
-    *("print-message-in-status", GROUP),
+    *("print-message-in-status", DEPENDS_ON_APP, GROUP),
 )
 # What needs no components.
-RUN_STEP_TYPES: Final = ("apply-object", "suspend", "print-message-in-status", GROUP)
+RUN_STEP_TYPES: Final = ("apply-object", "suspend", "print-message-in-status", DEPENDS_ON_APP, GROUP)
 FOLDER: Final = "workflows"
 _APPLYING: Final = frozenset({"apply-component", "apply-and-wait"})
 

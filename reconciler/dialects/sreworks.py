@@ -23,14 +23,14 @@ from reconciler.dialects.sreworks_context import overwritten, read_context
 from reconciler.dialects.step_order import check_order
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, join, mappings, read_steps
 from reconciler.model.application import Application, Mode, Step, Workflow
-from reconciler.model.names import CONTEXT_DELIVERED
+from reconciler.model.names import CONTEXT_DELIVERED, DEPENDS_ON_APP
 from reconciler.model.outcome import StepType
 from reconciler.model.rules import Rules
 from reconciler.model.run import Run
 
 _LATER: Final = "not available yet"
 _KIND: Final = "ApplicationConfiguration"
-_STEP_TYPES: Final = ("apply-components", "deploy", "remoteDeploy", "suspend", "rollout-promotion")
+_STEP_TYPES: Final = ("apply-components", "deploy", "remoteDeploy", "suspend", "rollout-promotion", DEPENDS_ON_APP)
 _INVALID_USER_ARGS: Final = "10002"
 _MODES: Mapping[object, Mode] = {"STEP_BY_STEP": "StepByStep", "DAG": "DAG"}
 _APPLYING: Final = frozenset({"apply-components", "deploy"})

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.engine.observations import Identity
 from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
 from reconciler.gates.annotations import Remark
+from reconciler.model.dependencies import Unmet
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
@@ -48,6 +49,7 @@ class Application:
         self.prune_note: tuple[str, str, str] = ("", "", "")
         self.render_problem: tuple[str, Problem | None] = ("", None)
         self.stalled = ""
+        self.unmet: list[Unmet] = []
         self.heals: dict[Identity, int] = {}
         self.tolerated: dict[Identity, str] = {}
         self.heal_pause = 0.0

@@ -18,6 +18,7 @@ from reconciler.workflow.wording import Place, decided, word
 
 _LONGEST = 4096
 _LISTED = 20
+_GRAVEST = ("Cycle", "Missing", "NotReady")
 _GLUE = re.compile(r",? (?:because |but |and )?")
 
 
@@ -30,6 +31,7 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
         *_of_run(app, entry, status),
         *_of_write_back(app, entry, status),
         *_of_callbacks(app, status),
+        *_of_dependencies(app, status),
         *_of_objects(app, status),
     ]
     if app.stalled:
@@ -108,6 +110,15 @@ def _of_run(app: Application, entry: Entry | None, status: ApplicationStatus) ->
         name = (status.desired.revision if status.desired is not None else "") or "what git declares"
         found.append(_tell(status, "Rejected", "RolledBack", f"{name} was rolled back{decided(status.run)}"))
     return found
+
+
+def _of_dependencies(app: Application, status: ApplicationStatus) -> list[Condition]:
+    """What its next run, or a step of the one that is open, waits for; what can't come by itself first."""
+    if not app.unmet:
+        return []
+    first = min(app.unmet, key=lambda unmet: _GRAVEST.index(unmet.reason))
+    detail = "; ".join(f"{unmet.app} {unmet.text}" for unmet in app.unmet[:_LISTED])
+    return [_tell(status, "DependencyNotReady", first.reason, detail, str(first.app))]
 
 
 def _of_write_back(app: Application, entry: Entry | None, status: ApplicationStatus) -> list[Condition]:

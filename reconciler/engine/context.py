@@ -14,6 +14,7 @@ from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
+from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
 from reconciler.engine.observations import Observations
@@ -76,3 +77,7 @@ class Context:
     look: Callable[[], None]
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
+    dependencies: Dependencies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dependencies = Dependencies(self.index, self.apps, self.observations, self.hint)

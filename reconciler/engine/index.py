@@ -18,6 +18,7 @@ from reconciler.engine.approvals import read_approvals
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
+from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
 from reconciler.model.names import IGNORE_FILE, SUSPEND, is_ours
 from reconciler.model.problem import Problem
@@ -44,6 +45,12 @@ class Declared(NamedTuple):
     annotations: dict[str, str]
     gates: tuple[str, ...]
     watched: tuple[str, ...]
+    awaited: tuple[AppKey, ...] = ()
+
+    @property
+    def needs(self) -> list[AppKey]:
+        """Those that must be ready before a new run of it begins; `awaited` are those that its steps wait for."""
+        return read_dependencies(self.annotations, self.key.namespace)
 
     @property
     def suspended(self) -> str:
@@ -255,6 +262,7 @@ class Index:
             annotations={key: value for key, value in app.annotations.items() if is_ours(key)},
             gates=tuple(step.key for step in app.workflow.steps if is_gate(step)),
             watched=tuple(app.watched),
+            awaited=tuple(app.awaited),
         )
 
     # Bringing a look in: on the event loop ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, GROUP, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
-from reconciler.model.outcome import Health, Query
+from reconciler.model.outcome import Health, Live, Query
 
 Identity = tuple[str, str, str, str]
 _QUIET = frozenset({("", "Event"), ("coordination.k8s.io", "Lease")})
@@ -157,7 +157,7 @@ class Observations:
         for query in queries:
             if isinstance(query, Health):
                 answers[query] = self._health(query.refs)
-            else:
+            elif isinstance(query, Live):
                 try:
                     answers[query] = mask(await self._cluster.get(query.ref))
                 except (NotFoundError, KindUnknownError):
@@ -170,7 +170,7 @@ class Observations:
         """Reads the objects without our label that a step asks about: the shared watch does not bring them. Whether there were any."""
         found = False
         for query in queries:
-            for ref in query.refs if isinstance(query, Health) else (query.ref,):
+            for ref in query.refs if isinstance(query, Health) else (query.ref,) if isinstance(query, Live) else ():
                 seen = self._objects.get(ref.identity)
                 if seen is None or not seen.owner:
                     found = True

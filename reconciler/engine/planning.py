@@ -38,6 +38,7 @@ class Planner:
     async def open_next(self, app: Application) -> Run | None:
         """A new run for what the head wants, not stored yet; None where nothing is to be done or may be done."""
         mirror, entry = app.mirror, self._context.index.entries.get(app.key)
+        app.unmet = []
         if mirror.removal is not None and mirror.removal.state == "Deleting":
             return None if mirror.removal.forced else self._open_undo(app)
         if entry is None or not entry.valid or entry.declared.suspended or mirror.removal is not None:
@@ -58,10 +59,15 @@ class Planner:
                 return None
             case Restore(revision):
                 record = records[revision.number]
-                return await self._new_run(app, record, declared, restore=not record.undone)
+                return None if self._is_held(app, declared) else await self._new_run(app, record, declared, restore=not record.undone)
             case New(kept):
                 record = records[kept.number] if kept is not None else await self._make_revision(app, declared)
-                return await self._new_run(app, record, declared) if record is not None else None
+                return await self._new_run(app, record, declared) if record is not None and not self._is_held(app, declared) else None
+
+    def _is_held(self, app: Application, declared: Declared) -> bool:
+        """Whether it waits for applications that it depends on. Its revision is made before that, so that what is wrong with it shows."""
+        app.unmet = self._context.dependencies.ask(app.key, declared.needs)
+        return bool(app.unmet)
 
     def _open_undo(self, app: Application) -> Run | None:
         """Before a removed application is deleted: a run that undoes what the run did that was promoted last, and whatever later ones left."""

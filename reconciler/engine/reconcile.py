@@ -74,6 +74,7 @@ class Reconciler:
             raise
         finally:
             context.unplanned.discard(key)
+            context.dependencies.tell(key)
 
     async def _show_stalled(self, key: AppKey, error: Exception) -> None:
         """Rule 8b: it says so as far as it can. What an unforeseen error says may hold anything and is not shown."""

@@ -13,7 +13,7 @@ from reconciler.engine.executors import Planned
 from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
-from reconciler.model.outcome import Health, Query, Result
+from reconciler.model.outcome import Health, Live, Query, Ready, Result
 from reconciler.model.run import Phase, Run
 from reconciler.workflow.facts import Advance, Facts, Order
 
@@ -64,6 +64,7 @@ class Runner:
         """Asks the machine, answers its queries, asks again until it has no new ones."""
         context = self._context
         seen: dict[Query, object] = {}
+        app.unmet = []
         while True:
             step = context.machine.advance(run, workflow, msgspec.structs.replace(facts, seen=seen), context.clock.now())
             new = step.queries - seen.keys()
@@ -71,15 +72,25 @@ class Runner:
                 return step
             if self._foreign(app, new) and await context.observations.read_unwatched(new):
                 context.hint_after(app.key, _POLL)
-            answers = await context.observations.answer(new)
+            about_apps = [query for query in new if isinstance(query, Ready)]
+            answers = await context.observations.answer(new.difference(about_apps))
+            answers |= self._judge(app, about_apps)
             seen = {**seen, **answers}
             if not new <= answers.keys():
                 context.hint_after(app.key, _POLL)
                 return step
 
+    def _judge(self, app: Application, queries: list[Ready]) -> dict[Query, object]:
+        """How other applications stand that a step waits for. They are told of, and when one stands otherwise, it is asked again."""
+        unmet = {found.app: found for found in self._context.dependencies.ask(app.key, [query.app for query in queries])}
+        app.unmet += [found for found in unmet.values() if found not in app.unmet]
+        return {query: {"ready": query.app not in unmet, "message": unmet[query.app].text if query.app in unmet else ""} for query in queries}
+
     def _foreign(self, app: Application, queries: frozenset[Query]) -> bool:
         """Whether one is about an object that we did not apply: the shared watch does not bring it."""
-        return any(ref.identity not in app.items for query in queries for ref in (query.refs if isinstance(query, Health) else (query.ref,)))
+        asked = [ref for query in queries if isinstance(query, Health) for ref in query.refs]
+        asked += [query.ref for query in queries if isinstance(query, Live)]
+        return any(ref.identity not in app.items for ref in asked)
 
     async def _facts(self, app: Application, run: Run, workflow: Workflow) -> Facts:
         context = self._context

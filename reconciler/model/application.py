@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
+from reconciler.model.names import DEPENDS_ON_APP
 from reconciler.model.rules import Rules
 
 Mode = Literal["StepByStep", "DAG"]
@@ -193,6 +195,17 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def key(self) -> AppKey:
         return AppKey(self.namespace, self.name)
+
+    @property
+    def needs(self) -> list[AppKey]:
+        """The applications that must be ready before a new run of this one begins."""
+        return read_dependencies(self.annotations, self.namespace)
+
+    @property
+    def awaited(self) -> list[AppKey]:
+        """Those that a step of its workflow waits for."""
+        waits = [step.properties for step in self.workflow.steps if step.type == DEPENDS_ON_APP and isinstance(step.properties.get("name"), str)]
+        return [AppKey(str(properties.get("namespace") or self.namespace), properties["name"]) for properties in waits]
 
     def component(self, component_id: str) -> Component:
         """The component of that id. Raises KeyError: a compiled application never names one that it lacks."""

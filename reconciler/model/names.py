@@ -13,6 +13,7 @@ CONTINUE_ROLLOUT: Final = "context.reconciler.dev/continueRollout"
 ROLLBACK: Final = "context.reconciler.dev/rollback"
 SUSPEND: Final = "reconciler.dev/suspend"
 ENVIRONMENT: Final = "reconciler.dev/environment"
+DEPENDS_ON: Final = "reconciler.dev/depends-on"
 CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
 
 # The one hint that is read from a mirror (rule 3a).
@@ -31,6 +32,9 @@ RUN_GATE: Final = "run"
 WORKFLOW_CHANGED_GATE: Final = "workflow-changed"
 STATE_LOST_GATE: Final = "state-lost"
 RESERVED_STEPS: Final = frozenset({RUN_GATE, WORKFLOW_CHANGED_GATE, STATE_LOST_GATE})
+
+# The step type that waits for another application.
+DEPENDS_ON_APP: Final = "depends-on-app"
 
 # Step types that are gates: engine code, never replaced by a definition (rule 4g).
 GATE_STEP_TYPES: Final = frozenset({"suspend", "rollout-promotion"})

@@ -57,7 +57,14 @@ class Live(msgspec.Struct, frozen=True):
     ref: ObjectRef
 
 
-Query = Health | Live
+class Ready(msgspec.Struct, frozen=True):
+    """Query: is that application as git declares it, with nothing newer waiting, and healthy? Answer: `{"ready": bool, "message": str}`, the
+    message what follows its name where it is not."""
+
+    app: AppKey
+
+
+Query = Health | Live | Ready
 
 
 class Do(msgspec.Struct, frozen=True):

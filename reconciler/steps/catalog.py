@@ -11,6 +11,7 @@ from reconciler.steps.apply_and_wait import ApplyAndWait
 from reconciler.steps.apply_component import ApplyComponent
 from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.depends_on_app import DependsOnApp
 from reconciler.steps.deploy import Deploy
 from reconciler.steps.fail import Fail
 from reconciler.steps.http import Http
@@ -29,6 +30,7 @@ _ALL: tuple[StepType, ...] = (
     ApplyObject(),
     Deploy(),
     RemoteDeploy(),
+    DependsOnApp(),
     Suspend(),
     RolloutPromotion(),
     PrintMessage(),

@@ -192,6 +192,7 @@ _CASES: Final[tuple[Callable[[ApplicationStatus], Reason | None], ...]] = (
     _waiting,
     _of("NamespaceMissing"),
     _moving,
+    _of("DependencyNotReady"),
     _of("GitDiffers"),
     _rejected,
     _ended,

@@ -76,6 +76,21 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
         ("Rejected", "RolledBack"): Words(
             "{detail} and is rejected", "push another change to go on, or set git back with `{help}`: what is rejected is not tried again", _BACK
         ),
+        ("DependencyNotReady", "NotReady"): Words(
+            "it waits for applications that it depends on: {detail}",
+            "it goes on by itself as soon as they are ready; `{help}` says more",
+            "reconciler why {line}",
+        ),
+        ("DependencyNotReady", "Missing"): Words(
+            "it waits for applications that it depends on: {detail}",
+            "declare it, or take it out of what {path} depends on; `{help}` in your clone shows every mistake",
+            _LINT,
+        ),
+        ("DependencyNotReady", "Cycle"): Words(
+            "it waits for itself: {detail}",
+            "none of them can ever go on: take one of the dependencies out; `{help}` in your clone shows all of them",
+            _LINT,
+        ),
         ("GitDiffers", "WriteBackOff"): Words(f"{_DIFFERS}, and write-back is off{{detail}}", _BY_HAND, _BACK),
         ("GitDiffers", "BranchCheckedOut"): Words(f"{_DIFFERS}, and a work tree has the branch checked out{{detail}}", _BY_HAND, _BACK),
         ("GitDiffers", "OtherWriter"): Words(f"{_DIFFERS}, and another writer is declared for the branch{{detail}}", _BY_HAND, _BACK),

@@ -293,3 +293,36 @@ def test_rule_13f_lint_loads_no_plug_in_and_says_which_steps_it_can_not_check(ca
     [finding] = known.json()
     assert (finding["severity"], finding["field"], finding["line"]) == ("warning", "spec.workflow.steps[0].type", 14)
     assert finding["message"] == "warm-cache is a plug-in: its properties are not checked here"
+
+
+def depending(name, needs="", step=""):
+    said = f"  annotations: {{reconciler.dev/depends-on: '{needs}'}}\n" if needs else ""
+    workflow = f"  workflow: {{steps: [{{name: w, type: depends-on-app, properties: {{name: {step}}}}}]}}\n" if step else ""
+    return APP.replace("  name: web\n  namespace", f"{said}  name: {name}\n  namespace") + workflow
+
+
+def test_one_that_waits_for_an_application_that_is_declared_nowhere_is_an_error(call, tmp_path, write):
+    write("a.yaml", depending("a", "b, other/b"))
+    write("b.yaml", depending("b"))
+    answer = call("lint", tmp_path)
+    assert answer.out.splitlines()[:-1] == [
+        "error: a.yaml:1: Application a: metadata.annotations: it waits for other/b, which no manifest here declares"
+    ]
+    assert answer.code == 1
+
+
+def test_applications_that_wait_for_each_other_are_an_error_of_each_also_through_a_step(call, tmp_path, write):
+    for name, needs, step in (("a", "b", ""), ("b", "", "c"), ("c", "a", ""), ("d", "a", "")):
+        write(f"{name}.yaml", depending(name, needs, step))
+    lines = call("lint", tmp_path).out.splitlines()[:-1]
+    assert [line.partition(":1:")[0] for line in lines] == ["error: a.yaml", "error: b.yaml", "error: c.yaml"]
+    assert all(line.endswith("these applications wait for each other: shop/a → shop/b → shop/c → shop/a") for line in lines)
+
+
+@pytest.mark.parametrize(("needs", "words"), [("b c", "names no application"), ("web", "an application can't wait for itself")])
+def test_a_dependency_that_is_written_wrongly_is_an_error_of_its_line(call, tmp_path, write, needs, words):
+    write("web.yaml", depending("web", needs))
+    answer = call("lint", tmp_path)
+    assert answer.out.startswith("error: web.yaml:4: Application web: metadata.annotations")
+    assert words in answer.out
+    assert "reconciler.dev/depends-on" in answer.out

@@ -7,6 +7,7 @@ from reconciler.steps.validation import parse_partition
 
 VALID = {
     "remoteDeploy": {"policies": ["p"]},
+    "depends-on-app": {"name": "db", "namespace": "shop"},
     "apply-component": {"component": "web", "cluster": "", "namespace": "x", "timeout": "5m"},
     "apply-components": {
         "components": [{"type": "K8S_MICROSERVICE", "name": "web"}],
