@@ -31,13 +31,15 @@ class Told(NamedTuple):
 
 
 class Receiver:
-    """`answer`: the status for a request, by the requests so far (that one included). `hanging`: set, nothing is answered."""
+    """`answer`: the status for a request, by the requests so far (that one included). `replies`: what it answers, by
+    path. `open`: while it is not set, nothing is answered."""
 
     def __init__(self) -> None:
         self.told: list[Told] = []
         self.answer: Callable[[list[Told]], int] = lambda _: 200
         self.open = asyncio.Event()
         self.open.set()
+        self.replies: dict[str, bytes] = {}
         self.port = 0
 
     @property
@@ -62,7 +64,7 @@ class Receiver:
         self.told.append(Told(request.path, headers.get("idempotency-key", ""), await request.read(), headers))
         status = self.answer(self.told)
         await self.open.wait()
-        return web.Response(status=status)
+        return web.Response(status=status, body=self.replies.get(request.path, b""))
 
 
 @asynccontextmanager

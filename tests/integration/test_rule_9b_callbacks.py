@@ -21,6 +21,7 @@ from reconciler.model.run import Run
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.workflow.explain import describe
 from tests.integration.harness import Clone, Daemon, config_map_app, running
 from tests.integration.receiver import Receiver, receiving
 from tests.integration.sequences import runs
@@ -125,6 +126,9 @@ async def test_rule_9b_what_was_not_taken_is_told_again_with_the_same_key_and_bo
             "mend the receiver, or the URL in web.yaml"
         )
         assert daemon.conditions("web")["Ready"].startswith("Succeeded")
+        status = daemon.status("web")
+        assert status is not None
+        assert describe(status).startswith("default/web is at web-v1, but the callback of web-v1-1 was not told: ")
         assert receiver.about("web") == ALL[:2]
         for attempts in (2, 3):
             clock.ahead += 25
