@@ -127,7 +127,19 @@ DELIVERY = Dashboard(
                 "Do callbacks of workflows arrive? Failed ones are tried again for a day, then Dropped.",
                 counts("reconciler_callback_deliveries_total", "result"),
             ),
+            Panel("Rollbacks", "Why is what was done undone, or an earlier revision put back?", counts("reconciler_rollbacks_total", "reason")),
             Panel("Steps that fail", "Which type of step fails?", counts("reconciler_steps_total", "type", selector='{phase="Failed"}')),
+        ],
+        "Queues": [
+            Panel("Runs", "How many runs go on, and how many wait?", {"sum by (queue, phase) (reconciler_runs_open)": "{{queue}} {{phase}}"}),
+            Panel("Wait", "How long does a run wait in its queue?", quantiles("reconciler_queue_wait_seconds", by="queue"), "s"),
+            Panel("Throttled", "Effects of which steps wait for their turn?", counts("reconciler_throttled_total", "type")),
+            Panel("Throttled for", "How long do they wait for it?", quantiles("reconciler_throttle_wait_seconds"), "s"),
+            Panel(
+                "Tried again",
+                "Which type of step is tried again, to run it or to undo it?",
+                counts("reconciler_step_attempts_total", "type", "result", selector='{result=~"again|undo-again"}'),
+            ),
         ],
         "What runs where": [
             table("Applications", "What runs where, in which revision, and how is it?", f"reconciler_application_info{IN}", width=24),

@@ -155,6 +155,7 @@ class Publisher:
             stop=stop_view(self._context.cluster_id, app, run),
             write_back=WriteBackView(owed.state, owed.commit, owed.reason) if owed else None,
             family=dialect.words(run) if dialect else {},
+            queue=run.queue,
         )
 
     def _tell_gates(self, app: Application, gates: list[GateView]) -> None:

@@ -14,11 +14,12 @@ from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
 from reconciler.model.outcome import Health, Live, Query, Ready, Result
-from reconciler.model.run import Phase, Run
+from reconciler.model.run import Phase, Run, StepState
 from reconciler.workflow.facts import Advance, Facts, Order
 
 _POLL = 2.0
 _PATIENCE = 3
+_ENDS = {Phase.SUCCEEDED: "ok", Phase.FAILED: "failed", Phase.ROLLED_BACK: "undone"}
 
 
 class Runner:
@@ -178,6 +179,10 @@ class Runner:
             emit(Event("decision", app.key, {**fields, "commit": decision.commit, "author": decision.author}))
         if not new.phase.final:
             self._tell_phase(app, old, new)
+        if new.undo_cause and not (old.version and old.undo_cause):
+            emit(Event("rollback", app.key, {"run": new.name, "reason": new.undo_cause}))
+        elif new.kind == "restore" and not old.version:
+            emit(Event("rollback", app.key, {"run": new.name, "reason": "restore"}))
         if new.write_back is not None and (not old.version or old.write_back is None):
             emit(Event("rejected", app.key, {"run": new.name, "revision": new.revision}))
         self._tell_steps(app, old, new)
@@ -185,6 +190,9 @@ class Runner:
             self._tell_phase(app, old, new)
 
     def _tell_phase(self, app: Application, old: Run, new: Run) -> None:
+        if new.queue and new.started_at is not None and new.created_at is not None and not (old.version and old.started_at):
+            waited = (new.started_at - new.created_at).total_seconds()
+            self._context.sink.emit(Event("admitted", app.key, {"run": new.name, "queue": new.queue, "seconds": waited}))
         if old.version and old.phase is new.phase:
             return
         seconds = (self._context.clock.now() - new.started_at).total_seconds() if new.started_at else 0.0
@@ -201,6 +209,8 @@ class Runner:
                 seconds = (now - step.started_at).total_seconds() if step.started_at else 0.0
                 fields = {"run": new.name, "step": step.name, "type": step.type, "from": before.phase.value if before else "", "to": step.phase.value}
                 self._context.sink.emit(Event("step", app.key, {**fields, "seconds": seconds, "message": step.message}))
+            for result in _attempts(before, step):
+                self._context.sink.emit(Event("attempt", app.key, {"run": new.name, "step": step.name, "type": step.type, "result": result}))
 
 
 def _reworded(run: Run, other: Run) -> Run:
@@ -208,3 +218,14 @@ def _reworded(run: Run, other: Run) -> Run:
     said = {step.key: step.message for step in other.steps}
     steps = [msgspec.structs.replace(step, message=said.get(step.key, step.message)) for step in run.steps]
     return msgspec.structs.replace(run, message=other.message, steps=steps)
+
+
+def _attempts(before: StepState | None, step: StepState) -> list[str]:
+    """How the tries of a step ended that ended between two stored states. One that was reset begins anew."""
+    old = before if before is not None and before.round == step.round else StepState(step.name, step.type, step.key)
+    found = ["again"] * (step.attempt - old.attempt) + ["undo-again"] * (step.undo_attempt - old.undo_attempt)
+    if step.undo_error and not old.undo_error:
+        return [*found, "undo-failed"]
+    if step.phase is not old.phase and step.phase in _ENDS and not step.undo_error:
+        found.append(_ENDS[step.phase])
+    return found

@@ -36,10 +36,19 @@ KINDS = (
     "drift-healed",  # object
     "object-released",  # object: it stays, and is no longer ours
     "queue",  # depth
+    "admitted",  # run, queue, seconds: how long it waited in its queue before it began
+    "attempt",  # run, step, type, result: one of `ATTEMPTS`
+    "rollback",  # run, reason: one of `ROLLBACKS`
     "throttled",  # type, seconds: how long an effect of a step of that type waited for its turn
     "cache",  # cache, hits, misses: since it was last told
     "heartbeat",  # loop, age: seconds since that loop last moved
 )
+
+ATTEMPTS = ("ok", "again", "failed", "undone", "undo-again", "undo-failed")
+"""How a try of running or of undoing a step ended. Again: it failed and is repeated."""
+
+ROLLBACKS = ("failure", "decision", "removed", "superseded", "restore")
+"""Why what a run did is undone, as `Run.undo_cause` has it; restore: an earlier revision is put back."""
 
 APPLIED = ("created", "changed", "unchanged", "conflict", "refused", "failed")
 """What becomes of an object that is applied. Conflict: it is somebody else's; refused: it may not be, by the cluster or the operator."""

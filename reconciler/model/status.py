@@ -70,7 +70,8 @@ class WriteBackView(msgspec.Struct, rename="camel"):
 
 class RunView(msgspec.Struct, rename="camel"):
     """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more.
-    `supersedes`: runs and commits that were passed by on the way to it (rule 6b). `write_back`: the commit that a rollback owes."""
+    `supersedes`: runs and commits that were passed by on the way to it (rule 6b). `write_back`: the commit that a rollback owes.
+    `queue`: where it waits to be admitted, or waited; empty: in none."""
 
     id: str
     revision: str
@@ -86,6 +87,7 @@ class RunView(msgspec.Struct, rename="camel"):
     supersedes: list[str] = []
     write_back: WriteBackView | None = None
     family: dict[str, Any] = {}
+    queue: str = ""
 
 
 class GateView(msgspec.Struct, rename={"continue_": "continue"}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -10,8 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from reconciler import __version__
 from reconciler.model.event import Event
+from reconciler.model.identity import AppKey
 from reconciler.model.run import FINAL, Phase
-from reconciler.model.status import ApplicationStatus
+from reconciler.model.status import ApplicationStatus, RunView
 from reconciler.observe.series import ApplicationSeries
 from reconciler.observe.words import KNOWN, OTHER
 from reconciler.steps.catalog import STEP_TYPES
@@ -35,6 +37,8 @@ class Metrics:
         self._now, self._step_types = now, frozenset({*STEP_TYPES, *plugins})
         self._applications = ApplicationSeries()
         self._words: dict[str, set[str]] = {}
+        self._places: dict[AppKey, tuple[str, str]] = {}  # queue and phase of each open run, and how many stand where
+        self._standing: Counts[tuple[str, str]] = Counts()
         self.registry = CollectorRegistry()
         # `_created` would be one more series for each that counts, and nobody asks for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
@@ -49,6 +53,10 @@ class Metrics:
             "application-gone": self._drop_application,
             "run": self._count_run,
             "step": self._count_step,
+            "admitted": lambda event: self._queue_wait.labels(self._word("queue", event)).observe(event.fields["seconds"]),
+            "throttled": self._count_throttled,
+            "attempt": lambda event: self._attempts.labels(self._step_type(event), self._word("result", event)).inc(),
+            "rollback": lambda event: self._rollbacks.labels(self._word("reason", event)).inc(),
             "decision": self._count_decision,
             "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
@@ -90,6 +98,13 @@ class Metrics:
         self._rejected = self._counter("rejections", "Revisions that were rolled back and are not applied again.")
         self._steps = self._counter("steps", "Steps that ended, by type and phase.", "type", "phase")
         self._step_seconds = self._histogram("step_seconds", "Duration of steps that ended, by type.", LONG, "type")
+        self._attempts = self._counter("step_attempts", "Tries to run or to undo steps, by type and how they ended.", "type", "result")
+        self._rollbacks = self._counter("rollbacks", "Runs that undo what was done, or put an earlier revision back, by reason.", "reason")
+        self._open_runs = self._gauge("runs_open", "Newest runs that have not ended, by queue and phase.", "queue", "phase")
+        self._queue_wait = self._histogram("queue_wait_seconds", "How long runs waited in their queue before they began.", LONG, "queue")
+        self._queue_wait.labels("default")  # step flow's own: there from the start
+        self._throttled = self._counter("throttled", "Effects of steps that had to wait for their turn, by type.", "type")
+        self._throttle_wait = self._histogram("throttle_wait_seconds", "How long effects of steps waited for their turn.", LONG)
         self._decisions = self._counter("decisions", "Decisions that were used, by verb and by who made them.", "verb", "by")
         self._effects = self._counter("effects", "Effects carried out or refused, by kind and result.", "kind", "result")
         self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
@@ -144,10 +159,12 @@ class Metrics:
         status = event.fields["status"]
         assert isinstance(status, ApplicationStatus)
         self._applications.update(status)
+        self._place(status.key, status.run)
 
     def _drop_application(self, event: Event) -> None:
         if event.app is not None:
             self._applications.remove(event.app)
+            self._place(event.app, None)
 
     def _count_run(self, event: Event) -> None:
         phase = Phase(event.fields["to"])
@@ -158,9 +175,34 @@ class Metrics:
     def _count_step(self, event: Event) -> None:
         phase = Phase(event.fields["to"])
         if phase in FINAL:
-            kind = event.fields["type"] if event.fields["type"] in self._step_types else OTHER  # a manifest may name anything
+            kind = self._step_type(event)
             self._steps.labels(kind, phase.value).inc()
             self._step_seconds.labels(kind).observe(event.fields["seconds"])
+
+    def _step_type(self, event: Event) -> str:
+        """A manifest may name anything."""
+        return event.fields["type"] if event.fields["type"] in self._step_types else OTHER
+
+    def _count_throttled(self, event: Event) -> None:
+        self._throttled.labels(self._step_type(event)).inc()
+        self._throttle_wait.observe(event.fields["seconds"])
+
+    def _place(self, key: AppKey, run: RunView | None) -> None:
+        """Counts an application's run where it stands now, and no longer where it stood."""
+        before = self._places.pop(key, None)
+        if before is not None:
+            self._move(before, -1)
+        if run is not None and not Phase(run.phase).final:
+            place = self._places[key] = (self._known("queue", run.queue), run.phase)
+            self._move(place, 1)
+
+    def _move(self, place: tuple[str, str], change: int) -> None:
+        self._standing[place] += change
+        if self._standing[place]:
+            self._open_runs.labels(*place).set(self._standing[place])
+        else:
+            del self._standing[place]
+            self._open_runs.remove(*place)
 
     def _count_decision(self, event: Event) -> None:
         self._decisions.labels(self._word("verb", event), self._word("by", event)).inc()
@@ -178,8 +220,10 @@ class Metrics:
 
     def _word(self, label: str, event: Event, field: str = "") -> str:
         """The label's value in the event (in the field of its name, or in `field`), out of at most `MOST_WORDS` for that label."""
-        known = self._words.setdefault(label, set())
-        word = str(event.fields[field or label])[:64]
+        return self._known(label, str(event.fields[field or label]))
+
+    def _known(self, label: str, text: str) -> str:
+        known, word = self._words.setdefault(label, set()), text[:64]
         if word not in known and len(known) >= MOST_WORDS:
             return OTHER
         known.add(word)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from reconciler.model.event import APPLIED, CALLED
+from reconciler.model.event import APPLIED, ATTEMPTS, CALLED, ROLLBACKS
 from reconciler.model.run import FINAL, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -21,6 +21,9 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_looks": [(result,) for result in LOOKS],
     "reconciler_runs": list(product(("deploy", "restore", "undo"), _RUN_ENDS)),
     "reconciler_steps": list(product((*STEP_TYPES, OTHER), _STEP_ENDS)),
+    "reconciler_step_attempts": list(product((*STEP_TYPES, OTHER), ATTEMPTS)),
+    "reconciler_rollbacks": [(reason,) for reason in ROLLBACKS],
+    "reconciler_throttled": [(kind,) for kind in (*STEP_TYPES, OTHER)],
     # Nobody but a commit goes back, and nobody but a commit or a person ends.
     "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
     "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back", "http"), ("ok",))),

@@ -17,8 +17,9 @@ from reconciler.model.run import Phase
 from reconciler.model.status import Result
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
-from reconciler.observe.words import KNOWN
+from reconciler.observe.words import KNOWN, OTHER
 from reconciler.settings import Access, describe_settings
+from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.api.fakes import NOW, FakeReader, history, waiting
 
 DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
@@ -101,7 +102,7 @@ def test_the_words_that_counters_start_with_are_documented():
         if name == "reconciler_steps":
             continue  # types and phases have pages of their own
         [row] = [row for row in rows("metrics.md") if code(row[0]) == f"{name}_total"]
-        words = {word for words in known for word in words} - {"deploy", "restore", *Phase}
+        words = {word for words in known for word in words} - {"deploy", "restore", *STEP_TYPES, OTHER, *Phase}
         assert words <= set(re.findall(r"`([\w-]+)`", row[2])), name
 
 

@@ -174,6 +174,12 @@ EVENTS = [
     (Event("step", None, {**STEP, "type": "suspend", "to": "Succeeded"}), "reconciler_steps_total", {"type": "suspend", "phase": "Succeeded"}),
     (Event("step", None, {**STEP, "type": "deploy", "to": "Failed"}), "reconciler_step_seconds_count", {"type": "deploy"}),
     (Event("decision", None, {"verb": "continue", "by": "timer"}), "reconciler_decisions_total", {"verb": "continue", "by": "timer"}),
+    (Event("admitted", None, {"queue": "a", "seconds": 3}), "reconciler_queue_wait_seconds_count", {"queue": "a"}),
+    (Event("throttled", None, {"type": "http", "seconds": 3}), "reconciler_throttled_total", {"type": "http"}),
+    (Event("throttled", None, {"type": "odd", "seconds": 3}), "reconciler_throttled_total", {"type": "other"}),
+    (Event("throttled", None, {"type": "http", "seconds": 3}), "reconciler_throttle_wait_seconds_count", {}),
+    (Event("attempt", None, {"type": "http", "result": "again"}), "reconciler_step_attempts_total", {"type": "http", "result": "again"}),
+    (Event("rollback", None, {"reason": "failure"}), "reconciler_rollbacks_total", {"reason": "failure"}),
     (Event("effect", None, {"kind": "apply", "result": "ok", "seconds": 0.1}), "reconciler_effects_total", {"kind": "apply", "result": "ok"}),
     (Event("effect", None, {"kind": "apply", "result": "ok", "seconds": 0.1}), "reconciler_effect_seconds_count", {"kind": "apply"}),
     (Event("effect", None, {"kind": "apply", "result": "NotAllowed"}), "reconciler_effects_total", {"kind": "apply", "result": "NotAllowed"}),
@@ -285,3 +291,30 @@ def test_fanout_hands_on_to_each():
     first, second = Heard(), Heard()
     Fanout(first, second).emit(Event("queue"))
     assert first == second == [Event("queue")]
+
+
+def standing(metrics):
+    return {
+        (dict(name[1:])["queue"], dict(name[1:])["phase"]): count for name, count in samples(metrics).items() if name[0] == "reconciler_runs_open"
+    }
+
+
+def test_open_runs_are_counted_by_queue_and_phase_and_no_longer_where_they_stood(metrics):
+    def stands(name, phase, queue):
+        show(metrics, application(name=name, run=run(phase, [], queue=queue)))
+
+    for number in range(3):
+        stands(f"app-{number}", "Pending", "many")
+    stands("one", "Running", "few")
+    assert standing(metrics) == {("many", "Pending"): 3, ("few", "Running"): 1}
+    stands("app-0", "Running", "many")
+    stands("one", "Succeeded", "few")
+    assert standing(metrics) == {("many", "Pending"): 2, ("many", "Running"): 1}
+    metrics.emit(Event("application-gone", AppKey("default", "app-0")))
+    assert standing(metrics) == {("many", "Pending"): 2}
+
+
+def test_queues_have_no_more_series_than_a_label_has_words(metrics):
+    for number in range(MOST_WORDS + 20):
+        metrics.emit(Event("admitted", None, {"queue": f"queue-{number}", "seconds": 1}))
+    assert value(metrics, "reconciler_queue_wait_seconds_count", queue="other") > 0
