@@ -116,14 +116,14 @@ class Engine:
             executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
             machine=Machine(types, options.retry, options.health),
-            throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._queue.add, self._tell_throttled),
-            admission=Admission(options.strategy, options.most_running, self._queue.add),
+            throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._hint, self._tell_throttled),
+            admission=Admission(options.strategy, options.most_running, self._hint),
             apps=apps,
             compiled={},
             write_back=options.write_back,
             sender=sender,
             rpc_seconds=options.rpc_seconds,
-            hint=lambda key: self._queue.add(key, urgent=True),
+            hint=self._hint,
             hint_after=self._queue.add_after,
             look=self.look,
             unplanned=unplanned,
@@ -365,6 +365,10 @@ class Engine:
 
     def _tell_throttled(self, key: AppKey, kind: str, seconds: float) -> None:
         self._sink.emit(Event("throttled", key, {"type": kind, "seconds": seconds}))
+
+    def _hint(self, key: AppKey) -> None:
+        """Something came about that its run waits for: before all who are only to be looked at."""
+        self._queue.add(key, urgent=True)
 
     def _turn_now(self, key: AppKey) -> None:
         """A person waits: whatever pause the key was held back for ends."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "growth.py"
+WORKFLOWS = SCRIPT.with_name("workflows.py")
 FEW, MANY = 20, 80
 _NOISE = 200  # lines: heartbeats, and looks that the poll asks for
 
@@ -41,3 +42,18 @@ def test_rule_10_what_one_push_costs_does_not_grow_with_the_number_of_applicatio
 def test_rule_10_applications_without_news_cost_nothing_also_at_their_gates(costs) -> None:
     assert costs[MANY]["idle"]["lines"] <= costs[FEW]["idle"]["lines"] + _NOISE
     assert costs[MANY]["idle"]["rows"] <= costs[FEW]["idle"]["rows"] + 1
+
+
+@pytest.fixture(scope="module")
+def flows() -> dict[int, dict[str, dict[str, int]]]:
+    """Workflows of four steps in queues, three of which run at a time."""
+    words = [sys.executable, str(WORKFLOWS), "5", "20", "--lines", "--steps", "4", "--most", "3", "--strategy", "FAIR"]
+    lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    return {found["workflows"]: found for found in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize("unit", ["lines", "rows"])
+@pytest.mark.parametrize("what", ["done", "restart"])
+def test_rule_10_four_times_the_workflows_in_queues_cost_no_more_than_five_times_as_much(flows, what: str, unit: str) -> None:
+    assert flows[5][what][unit] > 0
+    assert flows[20][what][unit] <= 5 * flows[5][what][unit]
