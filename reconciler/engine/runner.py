@@ -202,7 +202,7 @@ class Runner:
 
     def _tell_steps(self, app: Application, old: Run, new: Run) -> None:
         now = self._context.clock.now()
-        was = {step.key: step for step in old.steps} if old.version else {}
+        was = {step.key: step for step in old.steps} if old.version or new.kind == "undo" else {}  # an undo run begins with what another did
         for step in new.steps:
             before = was.get(step.key)
             if before is None or before.phase is not step.phase:
