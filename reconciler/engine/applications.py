@@ -156,13 +156,13 @@ class Application:
                 value = result.value if result is not None else {}
                 told = {item["ref"]: item for item in value.get("objects") or []}
                 for packed in intent.refs:
-                    self._fold(run, packed, told.get(packed), value)
+                    self._fold(run, packed, told.get(packed), value, created=packed in intent.absent)
         for step in run.steps:  # what was undone was applied before that, by whichever step
             for path, result in step.results.items():
                 for packed in result.value.get("deleted") or () if path.startswith(UNDO) and (step.key, path) not in known else ():
                     self.items.pop(ObjectRef.unpack(packed).identity, None)
 
-    def _fold(self, run: Run, packed: str, told: dict[str, Any] | None, value: dict[str, object]) -> None:
+    def _fold(self, run: Run, packed: str, told: dict[str, Any] | None, value: dict[str, object], *, created: bool) -> None:
         identity = ObjectRef.unpack(packed).identity
         before = self.items.get(identity)
         if told is None:
@@ -178,7 +178,7 @@ class Application:
             component=str(value.get("component_id", "")),
             partition=str(value.get("partition", "")),
             content=str(value.get("content", "")),
-            run=run.name if told.get("created") else before.run if before is not None else "",
+            run=run.name if created or told.get("created") else before.run if before is not None else "",
             collect=told.get("collect", "onAppUpdate"),
             orphan=told.get("orphan", False),
             shared=told.get("shared", False),

@@ -41,7 +41,7 @@ _NOT_APPLIED = {
 
 class Prepared(NamedTuple):
     """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it. `origins`: of each
-    object, for `rules`."""
+    object, for `rules`. `absent`: the objects that are not there, of a workflow that undoes what it created."""
 
     component: str
     source: dict[str, str]
@@ -49,6 +49,7 @@ class Prepared(NamedTuple):
     refs: list[ObjectRef]
     origins: list[Origin]
     rules: Rules
+    absent: tuple[ObjectRef, ...] = ()
 
     @property
     def written(self) -> list[ObjectRef]:
@@ -133,6 +134,11 @@ class Applier:
         collision = self._collision(app.key, prepared)
         if collision is not None:
             return collision
+        if application.workflow.on_failure == "undo":
+            try:
+                prepared = prepared._replace(absent=tuple([ref for ref in prepared.written if await self._is_absent(app, ref)]))
+            except ClusterError as error:
+                return self._failed(error.reason, f"{error}", error.retry)
         for ref in prepared.written:
             owner = self._claims.owner(ref)
             if owner is None or not self._contents.shares_now(owner, ref):
@@ -142,6 +148,10 @@ class Applier:
     def objection(self, app: Application, ref: ObjectRef) -> str:
         """Why the application may not have that object now; empty when it may (13a)."""
         return self._access.objection(app.mirror.path, ref)
+
+    async def _is_absent(self, app: Application, ref: ObjectRef) -> bool:
+        item = app.items.get(ref.identity)
+        return (item is None or not item.uid) and await self._read(ref) is None
 
     async def _served(self, ref: ObjectRef) -> ObjectRef:
         kind = await self._cluster.kind(ref.gvk)

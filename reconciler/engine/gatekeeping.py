@@ -85,8 +85,8 @@ def _alone(gate: WaitingGate) -> str:
 
 def stop_view(cluster_id: str, app: Application, run: Run) -> StopView | None:
     """What stops the whole run at any time (4f); None where it has ended, or is a rollback or part of one: that is finished first (6a).
-    Undoing its steps may take for ever, and so can be ended."""
-    undone = run.phase is Phase.ROLLING_BACK and bool(run.undo_cause)
+    Undoing its steps may take for ever, and so can be ended, as long as there is a manifest to say so in."""
+    undone = run.phase is Phase.ROLLING_BACK and run.undo_cause not in ("", "removed")
     if run.phase.final or (run.phase is Phase.ROLLING_BACK and not undone) or run.restores:
         return None
     code = gate_code(cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)

@@ -229,9 +229,9 @@ def _run_name(app: Application, record: RevisionRecord) -> str:
 
 
 def _to_undo(app: Application) -> Run | None:
-    """The newest run whose steps stand, as far back as the one that was promoted last; None once undoing them was tried and failed."""
+    """The newest run whose steps stand, as far back as the one that was promoted last; None once undoing them was tried and failed or was ended."""
     newest = app.newest
-    if newest is not None and newest.phase is Phase.FAILED and newest.undo_cause == "removed":
+    if newest is not None and newest.undo_cause == "removed" and newest.reason in ("RollbackFailed", "Ended"):
         return None
     taken = {name for run in app.runs if run.kind == "undo" for name in run.undoes}
     for run in reversed(app.runs):

@@ -125,7 +125,9 @@ class Publisher:
             status, trouble = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
             found.append(msgspec.convert(status, HealthStatus))
         elif app.mirror.running is None and not gates:
-            found.append("Missing" if run is None or run.phase.final else "Progressing")
+            record = app.record(run.revision) if run is not None else None
+            without: HealthStatus = "Degraded" if record is not None and not record.objects else "Missing"  # what has no objects can't miss any
+            found.append("Progressing" if run is not None and not run.phase.final else without)
         if run is not None and run.phase is Phase.FAILED and app.mirror.dirty:
             found.append("Degraded")
         open_run = app.open_run()

@@ -134,7 +134,10 @@ class Runner:
                 self._context.sink.emit(Event("effect", app.key, {"kind": order.effect.kind, "result": found.reason}))
             else:
                 prepared[order.key] = found
-                step.run.step(order.step).intents[order.path].refs = [ref.pack() for ref in found.written]
+                intent = step.run.step(order.step).intents[order.path]
+                if not intent.refs:  # after a crash they may be there because of it
+                    intent.absent = [ref.pack() for ref in getattr(found, "absent", ())]
+                intent.refs = [ref.pack() for ref in found.written]
         return prepared, refused
 
     async def _store(self, app: Application, old: Run, new: Run) -> Run:

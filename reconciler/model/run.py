@@ -40,7 +40,8 @@ class Intent(msgspec.Struct, omit_defaults=True, rename="camel"):
     """
     Stored before an effect is carried out. `digest` is of its parameters: other parameters under one key fail the step (rule 9a).
 
-    `refs`: packed refs of the objects that it is about to apply, so that a crash loses track of none (rule 3d).
+    `refs`: packed refs of the objects that it is about to apply, so that a crash loses track of none (rule 3d). `absent`: those of them that
+    were not there, where that is asked: the effect creates them, whether or not its first answer is heard.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Intent(msgspec.Struct, omit_defaults=True, rename="camel"):
     digest: str
     at: datetime
     refs: list[str] = []
+    absent: list[str] = []
 
 
 class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -1,8 +1,14 @@
 """Workflows of the step flow (seed 004), from a push to their end: what succeeds, what is undone, and how they leave git again."""
 
+import asyncio
 from pathlib import Path
 
-from reconciler.model.identity import AppKey
+import pytest
+
+from reconciler.cluster.embedded.cluster import EmbeddedCluster
+from reconciler.engine.heal import Healer
+from reconciler.model.identity import AppKey, ObjectRef
+from reconciler.simulation.clock import VirtualClock
 from tests.integration.harness import Clone, Daemon, running, virtual
 from tests.integration.removals import PRUNE, code_of, is_there
 from tests.integration.sequences import phases, push, runs
@@ -246,3 +252,115 @@ async def test_rule_1d_what_can_never_be_made_again_is_not_undone_without_approv
         clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
         await daemon.until(lambda: not daemon.conditions("flow").get("PruneBlocked"), "it is pruned")
         assert not await is_there(daemon, "data", "PersistentVolumeClaim")
+
+
+@virtual
+async def test_rule_9a_what_was_created_before_a_crash_is_undone_although_its_answer_was_never_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone, clock = Clone(tmp_path), VirtualClock(asyncio.get_running_loop())
+    cluster = EmbeddedCluster(":memory:", clock, speed=1000.0)
+    await cluster.start()
+    apply, sent = cluster.apply, []
+
+    async def apply_and_die(obj, *args, **kwargs):
+        sent.append(obj["metadata"]["name"])
+        await apply(obj, *args, **kwargs)
+        await asyncio.Event().wait()
+
+    text = workflow(f"one: apply {config_map('one')}", 'two after one: sleep {seconds: "60"}', "three after two: fail")
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "apply", apply_and_die)
+        async with running(clone, cluster=cluster) as daemon:
+            clone.push({"flow.yaml": text})
+            await daemon.until(lambda: sent == ["one"])
+            [intent] = runs(daemon, "flow")[0].steps[0].intents.values()
+            assert intent.absent == intent.refs
+    async with running(clone, cluster=cluster) as daemon:
+        await daemon.until(lambda: runs(daemon, "flow") and steps(daemon, "flow")["two"] == "Running")
+        assert await is_there(daemon, "one")
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert not await is_there(daemon, "one")
+    await cluster.close()
+
+
+@virtual
+async def test_rule_2_a_daemon_that_is_killed_anywhere_undoes_in_the_same_order_under_the_same_keys(tmp_path: Path) -> None:
+    """Killed again and again, at each look while a run goes on, fails and is undone; then while its workflow is removed."""
+    clone, clock = Clone(tmp_path), VirtualClock(asyncio.get_running_loop())
+    cluster = EmbeddedCluster(":memory:", clock, speed=1000.0)
+    await cluster.start()
+    slow = 'random {result: success, sleepSeconds: "7"}'
+    clone.push(
+        {"flow.yaml": workflow(f"one: apply {config_map('one')}", f"two after one: {slow}", f"three after two: {slow}", "bad after three: fail")}
+    )
+    keys: dict[str, str] = {}
+
+    def note(daemon: Daemon) -> None:
+        for run in runs(daemon, "flow"):
+            for step in run.steps:
+                for path, intent in step.intents.items():
+                    assert keys.setdefault(intent.key, f"{step.name} {path}") == f"{step.name} {path}"
+
+    for _ in range(60):
+        async with running(clone, cluster=cluster) as daemon:
+            await asyncio.sleep(1)
+            note(daemon)
+            if runs(daemon, "flow") and runs(daemon, "flow")[-1].phase.final:
+                done = sorted(
+                    (step for step in runs(daemon, "flow")[-1].steps if step.phase.value == "RolledBack"), key=lambda step: str(step.finished_at)
+                )
+                break
+    assert [step.name for step in done] == ["three", "two", "one"]
+    assert sorted(keys.values()) == ["bad run", "one apply/object/one", "one undo/unapply", "three run", "three undo/run", "two run", "two undo/run"]
+    clone.push(
+        {
+            "flow.yaml": workflow(f"one: apply {config_map('one')}", f"two after one: {slow}"),
+            "keep.yaml": workflow("only: random {result: success}", name="keep"),
+        }
+    )
+    async with running(clone, cluster=cluster) as daemon:
+        await daemon.synced("flow")
+    clone.push({"flow.yaml": None})
+    for _ in range(30):
+        async with running(clone, cluster=cluster) as daemon:
+            await asyncio.sleep(1)
+            note(daemon)
+            if daemon.engine.reader.ready()[0] and not runs(daemon, "flow"):
+                break
+    assert sorted(key.split("/")[1] for key, what in keys.items() if what == "two undo/run") == ["flow-v1-1", "flow-v2-2"]
+    async with running(clone, cluster=cluster) as daemon:
+        await left(daemon, "flow")
+        assert not await is_there(daemon, "one")
+    await cluster.close()
+
+
+@virtual
+async def test_rule_1c_what_somebody_else_made_anew_under_the_name_is_not_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Clone(tmp_path)
+
+    async def leave(*_: object) -> None:
+        """It would be healed, and so taken back, before it is undone."""
+
+    monkeypatch.setattr(Healer, "heal", leave)
+    async with running(clone) as daemon:
+        clone.push({"flow.yaml": workflow(f"one: apply {config_map('one')}", 'two after one: sleep {seconds: "600"}', "three after two: fail")})
+        await daemon.until(lambda: runs(daemon, "flow") and steps(daemon, "flow")["two"] == "Running")
+        ref = ObjectRef("v1", "ConfigMap", "default", "one")
+        live = await daemon.cluster.get(ref)
+        strange = {**live, "metadata": {"namespace": "default", "name": "one", "labels": {"mine": "yes"}}}
+        await daemon.cluster.delete(ref)
+        await daemon.cluster.create(strange)
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert (await daemon.get("ConfigMap", "one"))["metadata"]["labels"] == {"mine": "yes"}
+
+
+@virtual
+async def test_rule_1b_what_another_application_declares_by_then_is_not_undone(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        clone.push({"flow.yaml": workflow(f"one: apply {config_map('one')}", 'two after one: sleep {seconds: "600"}', "three after two: fail")})
+        await daemon.until(lambda: runs(daemon, "flow") and steps(daemon, "flow")["two"] == "Running")
+        clone.push({"other.yaml": workflow(f"first: apply {config_map('one')}", name="other")})
+        assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
+        assert await is_there(daemon, "one")
