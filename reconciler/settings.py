@@ -68,13 +68,17 @@ class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     steps: Annotated[list[KindLimit], Meta(description="Limits of single step types.")] = []
 
 
-class Backoff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """How a step that failed in a way that may pass is tried again, where neither it nor its workflow says so."""
+_Seconds = Annotated[float, Meta(gt=0, le=86400)]
+_Factor = Annotated[float, Meta(ge=1, le=100)]
 
-    limit: Annotated[int, Meta(description="Tries after the first one; below 0 without end.")] = 14
-    period_seconds: Annotated[float, Meta(gt=0, le=86400, description="Seconds before the first of them.")] = 1.0
-    factor: Annotated[float, Meta(ge=1, le=100, description="How many times longer each pause is than the one before.")] = 2.0
-    cap_seconds: Annotated[float, Meta(gt=0, le=86400, description="Seconds of the longest pause.")] = 60.0
+
+class Backoff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """How a step that failed in a way that may pass is tried again, where neither it nor its workflow says so. None: as its family does."""
+
+    limit: Annotated[int | None, Meta(description="Tries after the first one; below 0 without end.")] = None
+    period_seconds: Annotated[_Seconds | None, Meta(description="Seconds before the first of them.")] = None
+    factor: Annotated[_Factor | None, Meta(description="How many times longer each pause is than the one before.")] = None
+    cap_seconds: Annotated[_Seconds | None, Meta(description="Seconds of the longest pause.")] = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -18,6 +18,7 @@ from reconciler.dialects.kubevela_policies import Policies
 from reconciler.dialects.kubevela_workflows import MODES, RUN_STEP_TYPES, STEP_TYPES, STEPS, Written, compile_steps, read_modes, refer
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
+from reconciler.dialects.retries import PATIENCE, pick_patience, read_health, read_retry
 from reconciler.dialects.scope import KUBEVELA, KUBEVELA_RUN
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.step_conditions import CONTEXT, check_conditions
@@ -49,11 +50,17 @@ _COMPONENT = Record(
     required=("name", "type"),
     refused=dict.fromkeys(("externalRevision", "replicaKey", "scopes"), _UNSUPPORTED),
 )
-_WORKFLOW = Record({"ref": Text(), "steps": STEPS, "mode": MODES})
+_WORKFLOW = Record({"ref": Text(), "steps": STEPS, "mode": MODES, **PATIENCE})
 _POLICY = Record({"name": Text(), "type": Text(), "properties": _PROPERTIES}, required=("type",))
 _SPEC = Record({"components": ListOf(_COMPONENT, least=1), "policies": ListOf(_POLICY), "workflow": _WORKFLOW}, required=("components",))
 _RUN_SPEC = Record(
-    {"context": MapOf(Anything()), "mode": MODES, "workflowRef": Text(), "workflowSpec": Record({"steps": STEPS}, required=("steps",))},
+    {
+        "context": MapOf(Anything()),
+        "mode": MODES,
+        "workflowRef": Text(),
+        "workflowSpec": Record({"steps": STEPS}, required=("steps",)),
+        **PATIENCE,
+    },
     one_of=("workflowRef", "workflowSpec"),
 )
 _FIELDS: Mapping[str, Shape] = {"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "status": Anything()}
@@ -88,7 +95,7 @@ class KubeVela:
         policies = Policies(spec, findings)
         components = Components(spec, document, header.namespace, policies, reading, findings, written.items if written is not None else [])
         parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
-        workflow = self._compile_workflow(written, self._steps[kind], parameters, components, policies, findings)
+        workflow = self._compile_workflow(written, spec, self._steps[kind], parameters, components, policies, findings)
         policies.check_names([*components.declared.values(), *components.compiled(workflow)])
         if written is not None and written.findings is not findings:
             findings.include(written.findings.problems())
@@ -126,6 +133,7 @@ class KubeVela:
     def _compile_workflow(
         self,
         written: Written | None,
+        spec: dict[str, Any],
         types: Mapping[str, StepType],
         parameters: dict[str, Any],
         components: Components,
@@ -136,7 +144,8 @@ class KubeVela:
         group_mode: Mode = "DAG"
         if written is None:
             drafts = _deploy_by(policies, components) or _apply_each(components)
-            written = Written([], None, ("spec", "components"), findings)
+            beside = spec["workflow"] if isinstance(spec.get("workflow"), dict) else {}
+            written = Written([], None, ("spec", "components"), findings, patience=pick_patience(beside))
         else:
             mode, group_mode = read_modes(written.modes)
             drafts = compile_steps(written, group_mode, types, components)
@@ -148,7 +157,16 @@ class KubeVela:
                 components.hand_order([draft for draft in drafts if draft.step.group == group])
         check_order(drafts, mode, written.at, written.findings)
         check_conditions(drafts, parameters, written.findings)
-        return Workflow(mode, [draft.finish() for draft in drafts], "visit", _RETRY, group_mode=group_mode, parameters=parameters)
+        return Workflow(
+            mode,
+            [draft.finish() for draft in drafts],
+            "visit",
+            read_retry(written.patience.get("retryPolicy")),
+            usual=_RETRY,
+            health=read_health(written.patience.get("healthTimeout")),
+            group_mode=group_mode,
+            parameters=parameters,
+        )
 
 
 def _kind_of(document: Document) -> tuple[Any, Any]:
@@ -156,7 +174,8 @@ def _kind_of(document: Document) -> tuple[Any, Any]:
 
 
 def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findings: Findings) -> Written | None:
-    """The steps that a spec has or refers to; None where there are none, so that they are made. The mode that stands beside a reference wins."""
+    """The steps that a spec has or refers to; None where there are none, so that they are made. What stands beside a reference, as
+    the mode, wins."""
     if _kind_of(document) == KUBEVELA:
         at: FieldPath = ("spec", "workflow")
         place, written = at, spec.get("workflow")
@@ -170,10 +189,12 @@ def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findin
         if steps and place == at:
             findings.error((*at, ref), "a workflow has steps of its own or refers to one, not both")
         found = refer(written[ref], (*at, ref), document.path, files, findings)
-        return found._replace(modes=modes) if found is not None and modes is not None else found
+        if found is None:
+            return None
+        return found._replace(modes=found.modes if modes is None else modes, patience={**found.patience, **pick_patience(written)})
     if not steps and _kind_of(document) == KUBEVELA:
         return None
-    return Written(steps if isinstance(steps, list) else [], modes, (*place, "steps"), findings)
+    return Written(steps if isinstance(steps, list) else [], modes, (*place, "steps"), findings, patience=pick_patience(written))
 
 
 def _read_context(spec: dict[str, Any], findings: Findings) -> dict[str, Any]:

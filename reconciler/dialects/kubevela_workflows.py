@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from reconciler.dialects.kubevela_components import Components, full_target
 from reconciler.dialects.objects import warn_served
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
+from reconciler.dialects.retries import PATIENCE, RETRY, pick_patience
 from reconciler.dialects.scope import KUBEVELA_WORKFLOW
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
@@ -47,16 +49,19 @@ _STEP_FIELDS: Mapping[str, Shape] = {
     "if": Text(empty=True),
     "timeout": Text(),
     "meta": Record({"alias": Text(empty=True)}),
+    "retryPolicy": RETRY,
 }
 _SUB_STEP = Record(_STEP_FIELDS, required=("type",), refused=dict.fromkeys(("subSteps", "mode"), "for a step that is in no group"))
 STEPS = ListOf(Record({**_STEP_FIELDS, "mode": _MODE, "subSteps": ListOf(_SUB_STEP, least=1)}, required=("type",)))
-_DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "mode": MODES, "steps": STEPS}, required=("steps",))
+_DOCUMENT = Record(
+    {"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "mode": MODES, "steps": STEPS, **PATIENCE}, required=("steps",)
+)
 
 
 class Written(NamedTuple):
     """
     Steps as somebody wrote them. `at`: where they stand in the document of `findings`; `outside`: what comes before that in places of the
-    application's own document. `references`, `watched`: as an application's.
+    application's own document. `references`, `watched`: as an application's. `patience`: its `retryPolicy` and `healthTimeout`.
     """
 
     items: list[Any]
@@ -66,6 +71,7 @@ class Written(NamedTuple):
     outside: FieldPath = ()
     references: tuple[Reference, ...] = ()
     watched: tuple[str, ...] = ()
+    patience: Mapping[str, Any] = MappingProxyType({})
 
 
 def check_workflow(document: Document) -> list[Problem]:
@@ -101,7 +107,7 @@ def refer(name: str, at: FieldPath, manifest: str, files: Reading, findings: Fin
     _check(document, own)
     items = document.content["steps"] if isinstance(document.content.get("steps"), list) else []
     reference = Reference(name, path, files.oid(path) or "")
-    return Written(items, document.content.get("mode"), ("steps",), own, at, (reference,), tuple(places))
+    return Written(items, document.content.get("mode"), ("steps",), own, at, (reference,), tuple(places), pick_patience(document.content))
 
 
 def read_modes(written: Any) -> tuple[Mode, Mode]:

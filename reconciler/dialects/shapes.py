@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
+from reconciler.model.duration import parse_duration
 from reconciler.model.schedule import parse_schedule
 from reconciler.model.text import one_line
 
@@ -61,6 +62,27 @@ class Whole:
             findings.error(at, f"must be a whole number, not {kind_of(value)}")
         elif not self.least <= value <= self.most:
             findings.error(at, f"must be from {self.least} to {self.most}")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    least: float
+    most: float
+
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            findings.error(at, f"must be a number, not {kind_of(value)}")
+        elif not self.least <= value <= self.most:
+            findings.error(at, f"must be from {self.least:g} to {self.most:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    def check(self, value: Any, at: FieldPath, findings: Findings) -> None:
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            findings.error(at, one_line(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from reconciler.dialects.globals import Globals
 from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
+from reconciler.dialects.retries import PATIENCE, RETRY, read_health, read_retry
 from reconciler.dialects.scope import SREWORKS, is_fragment
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text
 from reconciler.dialects.sreworks_components import RevisionComponents
@@ -72,15 +73,17 @@ _STEP = Record(
         "properties": _PROPERTIES,
         "inputs": INPUTS,
         "outputs": OUTPUTS,
+        "retryPolicy": RETRY,
     },
     required=("type",),
 )
+_WORKFLOW = Record({"steps": ListOf(_STEP), "mode": Text(choices=tuple(map(str, _MODES))), "initContext": MapOf(Anything()), **PATIENCE})
 _SPEC = Record(
     {
         "parameterValues": ListOf(Record({"name": Text(), "value": Anything()}, required=("name",))),
         "components": ListOf(_COMPONENT, least=1),
         "policies": ListOf(_POLICY),
-        "workflow": Record({"steps": ListOf(_STEP), "mode": Text(choices=tuple(map(str, _MODES))), "initContext": MapOf(Anything())}),
+        "workflow": _WORKFLOW,
     },
     required=("components",),
 )
@@ -142,7 +145,14 @@ class SREWorks:
         check_order(drafts, mode, place, findings)
         if mode == "DAG":
             _draw_edges(drafts)
-        return Workflow(mode, [draft.finish() for draft in drafts], parameters=context, contexts=True)
+        return Workflow(
+            mode,
+            [draft.finish() for draft in drafts],
+            retry=read_retry(written.get("retryPolicy")),
+            health=read_health(written.get("healthTimeout")),
+            parameters=context,
+            contexts=True,
+        )
 
 
 def _check_targets(drafts: list[Draft], findings: Findings) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from reconciler.dialects.fieldpath import MAX_PARTS, FieldPath, format_path, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_gate_name
+from reconciler.dialects.retries import read_retry
 from reconciler.dialects.shapes import ListOf, Record, Text
 from reconciler.model.application import Input, Mode, Output, Step
 from reconciler.model.duration import parse_duration
@@ -72,6 +73,7 @@ class Draft:
             outputs=[item for item, _ in self.outputs],
             condition=step.condition,
             timeout=step.timeout,
+            retry=step.retry,
             group=step.group,
             mode=step.mode,
         )
@@ -174,6 +176,7 @@ class _StepReader:
             timeout=_read_timeout(item, at, findings),
             group=group.step.key if group is not None else "",
             mode=mode if type_name == family.group else "DAG",
+            retry=read_retry(item.get("retryPolicy")),
         )
         draft = _read_step(item, at, step, family, findings, indexes[-1])
         self.drafts.append(draft)

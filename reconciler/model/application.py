@@ -123,7 +123,8 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     `steps`: in the order written, those of a group right behind it. `group_mode`: of groups that say none themselves.
     `on_failure`: when a step has failed for good, nothing new starts (`stop`), the others are still visited, most of them to be skipped
     (`visit`), or what was done is undone in reverse order (`undo`).
-    `health`: seconds that its steps wait for health where they say no other, 0: what the daemon says.
+    `usual`: how its family tries again where neither step, workflow nor daemon says so. `health`: seconds that its steps wait for health where
+    they say no other, 0: what the daemon says.
     `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
     `always_removed`: it goes when it is removed from git also where undoing it failed. `contexts`: each step begins with a context of its own,
     made of `parameters`, of what those before it leave and of what a person puts in, and kept from before it starts.
@@ -134,6 +135,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     on_failure: OnFailure = "stop"
     retry: Retry = Retry()
     undo_retry: Retry = Retry()
+    usual: Retry = Retry()
     health: float = 0.0
     queue: str = ""
     callback: Callback | None = None

@@ -100,7 +100,7 @@ def _fail(turn: Turn, step: StepState, failed: Failed) -> bool:
     step.message = failed.message
     pause: float | None = failed.after
     if not failed.ignorable:
-        retry = merge(turn.spec(step).undo_retry, turn.workflow.undo_retry, turn.retry)
+        retry = merge(turn.spec(step).undo_retry, turn.workflow.undo_retry, turn.retry, turn.workflow.usual)
         pause = pause_before(retry, step.undo_attempt + 1, f"{turn.run.name}/{step.key}/undo/{step.undo_attempt}") if failed.retryable else None
     if pause is None:
         step.phase, step.undo_error, step.finished_at = Phase.FAILED, failed.message or failed.reason, turn.now

@@ -218,7 +218,7 @@ class Turn:
 
     def pause(self, step: StepState) -> float | None:
         """Seconds until it is tried again after one more failure; None when that was the last try."""
-        retry = merge(self.spec(step).retry, self.workflow.retry, self.retry)
+        retry = merge(self.spec(step).retry, self.workflow.retry, self.retry, self.workflow.usual)
         return pause_before(retry, step.attempt + 1, f"{self.run.name}/{step.key}/{step.attempt}")
 
     @staticmethod

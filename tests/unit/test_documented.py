@@ -61,7 +61,7 @@ def parts_of(setting, place):
         if part.parts:
             yield from parts_of(part, f"{name}[]" if part.many else name)
         else:
-            yield [name, "" if part.default is msgspec.NODEFAULT else str(part.default), part.description]
+            yield [name, "" if part.default in (msgspec.NODEFAULT, None) else str(part.default), part.description]
 
 
 @pytest.mark.parametrize(("key", "heading"), [("controllerConfig", "Queues and limits"), ("retry", "Trying again")])

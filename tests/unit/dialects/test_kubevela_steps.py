@@ -62,7 +62,7 @@ def test_a_group_may_have_a_mode_of_its_own(compile_text):
 
 def test_failures_are_visited_and_tried_ten_times(compile_text):
     found = workflow(compile_text, "{type: suspend}")
-    assert (found.on_failure, found.retry) == ("visit", Retry(9, 1.0, 2.0, 300.0))
+    assert (found.on_failure, found.usual) == ("visit", Retry(9, 1.0, 2.0, 300.0))
 
 
 def test_condition_timeout_and_alias_are_read(compile_text):

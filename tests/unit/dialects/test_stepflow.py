@@ -41,7 +41,7 @@ def test_the_seeds_example_is_compiled_as_it_stands(compile_text):
     assert (str(app.key), app.family, app.kind, app.components) == ("default/example", "stepflow", "Workflow", [])
     flow = app.workflow
     assert (flow.mode, flow.on_failure, flow.queue, flow.callback) == ("DAG", "undo", "default", Callback("http://locahost:8080/abc", True))
-    assert (flow.retry, flow.undo_retry) == (Retry(3, 60.0, 1.0, 60.0), Retry(3, 60.0, 1.0, 60.0))
+    assert (flow.retry, flow.undo_retry, flow.usual) == (Retry(), Retry(), Retry(3, 60.0, 1.0, 60.0))
     one, two, three = flow.steps
     assert [(step.name, step.type, step.depends_on, step.needs, step.properties) for step in flow.steps] == [
         ("step1", "random", [], [], {"sleepSeconds": "20"}),
