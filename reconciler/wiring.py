@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -43,10 +44,12 @@ def build_engine(
     plugins: Mapping[str, StepType] = MappingProxyType({}),
     executors: Mapping[str, Executor] = MappingProxyType({}),
     sender: Sender | None = None,
+    recall: Path | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
     types beside them, and `executors`: of their effects. `sender`: None where nothing leaves the machine, as in a simulation.
+    `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
     seconds = settings.rpc_timeout_mill_seconds / 1000
@@ -64,6 +67,7 @@ def build_engine(
         throttle_qps=settings.throttle_qps,
         kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
         rpc_seconds=seconds,
+        recall=None if plugins else recall,
     )
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:

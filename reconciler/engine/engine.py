@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -19,15 +20,17 @@ from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
+from reconciler.engine.declared import declared_of
 from reconciler.engine.executors import Executor, Executors
-from reconciler.engine.index import Declared, Index, Look
+from reconciler.engine.index import Index, Look
 from reconciler.engine.namespaces import Creation, Namespaces
 from reconciler.engine.observations import Observations
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reader import EngineReader
+from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
-from reconciler.engine.records import Mirror, SourceRecord
+from reconciler.engine.records import SourceRecord
 from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
@@ -54,7 +57,8 @@ _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", 
 class Options:
     """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
-    `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for."""
+    `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
+    `recall`: the file in which is kept, for the next start, what looks made of the repository's files."""
 
     namespace: str
     access: Access
@@ -68,6 +72,7 @@ class Options:
     throttle_qps: float = 0.0
     kind_qps: Mapping[str, float] = field(default_factory=dict)
     rpc_seconds: float = 5.0
+    recall: Path | None = None
 
 
 class Engine:
@@ -92,7 +97,7 @@ class Engine:
         self._look_wanted = asyncio.Event()
         self._awaiting_look: set[AppKey] = set()
         apps: dict[AppKey, Application] = {}
-        index = Index(dialects)
+        index = Index(dialects, Recall(options.recall))
         store = Store(cluster, clock, options.namespace)
         self._by_uid: dict[str, AppKey] = {}
         observations = Observations(cluster, clock, self._on_change)
@@ -200,7 +205,7 @@ class Engine:
             context.claims.claim(ref, app.key)
         app.lost = self._reconciler.lost(app)
         app.saved = fingerprint(mirror)
-        context.index.seed(_declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
+        context.index.seed(declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
 
     # Loops --------------------------------------------------------------------------------------------------------------
 
@@ -217,6 +222,8 @@ class Engine:
                 await self._take(look, now, start)
                 self.reader.unread = None
                 self._requests.end_look()
+                if (keep := self._context.index.keep()) is not None:
+                    await self._context.thread.call(keep)
             except Exception as error:  # noqa: BLE001  # rule 2: whatever a look meets, the last good state stays and it looks again
                 self._context.index.redo = True
                 if isinstance(error, ConflictError | NotFoundError):
@@ -383,22 +390,3 @@ class Engine:
     def _asks_for_namespace(self, key: AppKey) -> bool:
         entry = self._context.index.entries.get(key)
         return entry is not None and entry.declared.annotations.get(CREATE_NAMESPACE) == "true"
-
-
-def _declared_of(mirror: Mirror) -> Declared:
-    """What state knows of an application's manifest, until a look finds it."""
-    desired = mirror.desired
-    return Declared(
-        key=mirror.key,
-        digest=desired.digest if desired is not None else "",
-        path=mirror.path,
-        position=0,
-        line=mirror.line,
-        oid="",
-        family=mirror.family,
-        environment=mirror.environment,
-        commit=desired.commit if desired is not None else "",
-        annotations={},
-        gates=(),
-        watched=(),
-    )

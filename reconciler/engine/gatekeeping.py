@@ -7,8 +7,8 @@ from datetime import datetime
 from reconciler.dialects.documents import parse
 from reconciler.engine.applications import Application
 from reconciler.engine.context import Context
+from reconciler.engine.declared import Declared
 from reconciler.engine.files import FILE_LIMIT
-from reconciler.engine.index import Declared
 from reconciler.gates.annotations import Item, Reading, Remark, read_items
 from reconciler.gates.decisions import Head, Verdict, WaitingGate, gate_code, judge, judge_late, judge_run
 from reconciler.model.application import Workflow

@@ -6,6 +6,7 @@ The index is changed by one look at a time. A look works on a thread and only re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,57 +16,17 @@ from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.dialects.scope import in_scope
 from reconciler.engine.approvals import read_approvals
+from reconciler.engine.declared import Declared, File
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
+from reconciler.engine.recall import Recall
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
-from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
-from reconciler.model.names import IGNORE_FILE, SUSPEND, is_ours
+from reconciler.model.names import IGNORE_FILE, is_ours
 from reconciler.model.problem import Problem
 from reconciler.revisions.digest import git_digest
 from reconciler.source.ignore import Ignore
 from reconciler.source.protocol import Blob, Head, Source, SourceError
-
-
-class Declared(NamedTuple):
-    """One application as a head declares it; small, because there may be ten thousand of them. `annotations`: ours alone.
-
-    `commit`: the head in which this digest was first seen.
-    """
-
-    key: AppKey
-    digest: str
-    path: str
-    position: int
-    line: int
-    oid: str
-    family: str
-    environment: str
-    commit: str
-    annotations: dict[str, str]
-    gates: tuple[str, ...]
-    watched: tuple[str, ...]
-    awaited: tuple[AppKey, ...] = ()
-
-    @property
-    def needs(self) -> list[AppKey]:
-        """Those that must be ready before a new run of it begins; `awaited` are those that its steps wait for."""
-        return read_dependencies(self.annotations, self.key.namespace)
-
-    @property
-    def suspended(self) -> str:
-        """The reason; empty where it is not suspended. A suspension without a reason is one nevertheless."""
-        return (self.annotations[SUSPEND] or "no reason given") if SUSPEND in self.annotations else ""
-
-
-class File(NamedTuple):
-    """One file in scope. `recognised`: every document in it was read and is known for what it is (rule 1a)."""
-
-    oid: str
-    declared: tuple[Declared, ...]
-    problems: tuple[Problem, ...]
-    recognised: bool
-    foreign: frozenset[str]
 
 
 class Entry(msgspec.Struct):
@@ -105,11 +66,11 @@ class Look(NamedTuple):
 class Index:
     """
     `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
-    look found was not brought in to the end, so that the next one reads everything.
+    look found was not brought in to the end, so that the next one reads everything. `recall`: what the daemon before this one read.
     """
 
-    def __init__(self, dialects: list[Dialect]) -> None:
-        self.dialects = dialects
+    def __init__(self, dialects: list[Dialect], recall: Recall | None = None) -> None:
+        self.dialects, self._recall = dialects, recall
         self.head: Head | None = None
         self.looked_at: datetime | None = None
         self.accepted = ""
@@ -165,26 +126,45 @@ class Index:
             paths.setdefault(path, files.blob(path))
         if full:
             paths |= {path: None for path in self.files if path not in changed}
-        found: dict[str, File | None] = {}
-        compiled: dict[AppKey, Application] = {}
-        for path, blob in paths.items():
-            if path in self.files or (in_scope(path) and not ignore.matches(path)):
-                found[path] = self._read(source, files, path, None if ignore.matches(path) else blob, compiled)
-        folders = {path for app in compiled.values() for path in app.watched if path.endswith("/")}
+        found, compiled = self._read_all(source, files, paths, ignore)
+        declared = {each.key: each for file in found.values() if file is not None for each in file.declared}
+        folders = {path for each in declared.values() for path in each.watched if path.endswith("/")}
         for path, file in found.items():
             if file is not None and not file.declared and not self._keys_at.get(path) and self._is_referred(path, folders):
                 found[path] = None  # a plain manifest in a folder that a component refers to is that application's, not in scope (1a)
         descends = not self.accepted or source.descends(head.id, self.accepted)
-        existed = self._existed(source, found, compiled)
+        existed = self._existed(source, found, declared.keys())
         above = {folder for key in existed if (entry := self.entries.get(key)) for folder in _folders(entry.declared.path)}
         blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
         approved, times = read_approvals(files), (known - start, seconds() - known)
         return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, *times)
 
-    def _existed(self, source: Source, found: dict[str, File | None], compiled: dict[AppKey, Application]) -> frozenset[AppKey]:
+    def _read_all(
+        self, source: Source, files: TreeFiles, paths: dict[str, Blob | None], ignore: Ignore
+    ) -> tuple[dict[str, File | None], dict[AppKey, Application]]:
+        """The files in scope, and the applications of those that were not recalled."""
+        found: dict[str, File | None] = {}
+        compiled: dict[AppKey, Application] = {}
+        recalled, count = self._recall.read(files) if self._recall is not None and self.head is None else {}, 0
+        for path, blob in paths.items():
+            if path not in self.files and (not in_scope(path) or ignore.matches(path)):
+                continue
+            kept = recalled.get(path)
+            if blob is None or ignore.matches(path):
+                found[path] = None
+            elif kept is not None and blob.mode in ORDINARY and blob.oid == kept.oid:
+                found[path] = kept._replace(declared=tuple(self._first_seen(declared, files.commit) for declared in kept.declared))
+                count += 1
+            else:
+                found[path] = self._read(source, files, path, blob, compiled)
+        if self._recall is not None:
+            self._recall.note(len(found) - count)
+        return found, compiled
+
+    def _existed(self, source: Source, found: dict[str, File | None], declared: AbstractSet[AppKey]) -> frozenset[AppKey]:
         """Which of the identities that this look does not find did the accepted commit declare? After a restart it is asked again."""
         changed = {key for path in found for key in tuple(self._keys_at.get(path, ()))}  # the loop may drop one meanwhile
-        missing = [key for key in self.missing | changed if key not in compiled]
+        missing = [key for key in self.missing | changed if key not in declared]
         if self._accepted_keys is not None:
             return self._accepted_keys.intersection(missing)
         files = TreeFiles(source, self.accepted) if self.accepted and source.has(self.accepted) else None
@@ -226,9 +206,7 @@ class Index:
                 slash = path.rfind("/", 0, slash)
         return found
 
-    def _read(self, source: Source, files: TreeFiles, path: str, blob: Blob | None, compiled: dict[AppKey, Application]) -> File | None:
-        if blob is None:
-            return None
+    def _read(self, source: Source, files: TreeFiles, path: str, blob: Blob, compiled: dict[AppKey, Application]) -> File:
         if blob.mode not in ORDINARY:
             what = "a symbolic link" if blob.mode == 0o120000 else "no ordinary file"
             return File(blob.oid, (), (Problem(path, 0, f"{what}: it is not read"),), recognised=False, foreign=frozenset())
@@ -246,24 +224,28 @@ class Index:
         return File(blob.oid, tuple(declared), tuple(result.problems), result.recognised, frozenset(result.foreign))
 
     def _declare(self, app: Application, oid: str, commit: str) -> Declared:
-        digest = git_digest(app)
-        before = self.entries.get(app.key)
-        seen = before.declared.commit if before is not None and before.declared.digest == digest else commit
-        return Declared(
+        declared = Declared(
             key=app.key,
-            digest=digest,
+            digest=git_digest(app),
             path=app.path,
             position=app.index,
             line=app.line,
             oid=oid,
             family=app.family,
             environment=app.environment.name,
-            commit=seen,
+            commit=commit,
             annotations={key: value for key, value in app.annotations.items() if is_ours(key)},
             gates=tuple(step.key for step in app.workflow.steps if is_gate(step)),
             watched=tuple(app.watched),
             awaited=tuple(app.awaited),
         )
+        return self._first_seen(declared, commit)
+
+    def _first_seen(self, declared: Declared, commit: str) -> Declared:
+        """With the commit in which that digest was first seen, `commit` where it is new."""
+        before = self.entries.get(declared.key)
+        known = before is not None and before.declared.digest == declared.digest
+        return declared._replace(commit=before.declared.commit if before is not None and known else commit)
 
     # Bringing a look in: on the event loop ----------------------------------------------------------------------------
 
@@ -287,6 +269,13 @@ class Index:
         self.accepted, self.accepted_ignore = self.head.id, self.ignore_oid
         self._accepted_keys = frozenset(self.entries.keys() - self.missing)
         return True
+
+    def keep(self) -> Callable[[Source], None] | None:
+        """Writes down what is known, for the next start, where enough of it is new; to be called on the source's thread."""
+        recall, head, known = self._recall, self.head, dict(self.files) if self._recall and self._recall.due(len(self.files)) else {}
+        if recall is None or head is None or not known:
+            return None
+        return lambda source: recall.write(known, TreeFiles(source, head.id))
 
     def _replace(self, path: str, file: File | None) -> set[AppKey]:
         old = self.files.pop(path, None)

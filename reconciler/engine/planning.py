@@ -10,9 +10,9 @@ from reconciler.engine.applications import Application, ended_badly
 from reconciler.engine.callbacks import next_owed
 from reconciler.engine.content import pack
 from reconciler.engine.context import Context
+from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
-from reconciler.engine.index import Declared
 from reconciler.engine.ownership import managed, shared
 from reconciler.engine.records import Content, RevisionRecord
 from reconciler.gates.weakening import weakening

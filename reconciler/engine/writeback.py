@@ -14,8 +14,8 @@ from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application
 from reconciler.engine.content import holds_secret
 from reconciler.engine.context import Context
+from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
-from reconciler.engine.index import Declared
 from reconciler.model.application import Application as Compiled
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from pathlib import Path
 
 import structlog
 from watchfiles import awatch
 
+from reconciler.source import inotify
 from reconciler.source.refs import common_folder, open_in_place
 
-# Milliseconds. The defaults (50 and 1600) cost 54-64 ms from a push to the look, these 6-10.
-STEP = 5
-DEBOUNCE = 20
-# HEAD and packed-refs change when a person switches or packs, and refs/ tells of the latter too: no need to hurry, and each
-# step costs a wake-up.
+# Milliseconds between two questions, and of calm before an answer, where the system is asked instead of telling
+# (docs/decisions/0007). HEAD and packed-refs change when a person switches or packs, and refs/ tells of the latter too: no hurry.
+STEP = 20
 SLOW_STEP = 100
 # Seconds until a watch that failed or lost its folder is tried again; the poll is the truth meanwhile.
 RETRY = 5.0
@@ -36,8 +35,8 @@ async def watch_refs(path: str | Path, stop: asyncio.Event) -> AsyncIterator[Non
     common, own = _git_folders(Path(path))
     watch = _Watch(common, own)
     tasks = [
-        asyncio.create_task(watch.run({common / "refs"}, recursive=True, step=STEP)),
-        asyncio.create_task(watch.run({common, own}, recursive=False, step=SLOW_STEP)),
+        asyncio.create_task(watch.run({common / "refs"}, recursive=True)),
+        asyncio.create_task(watch.run({common, own}, recursive=False)),
     ]
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -76,12 +75,12 @@ class _Watch:
         self._files = {str(folder / name) for folder in (common, own) for name in ("HEAD", "packed-refs")}
         self._refs = f"{common / 'refs'}/"
 
-    async def run(self, folders: set[Path], *, recursive: bool, step: int) -> None:
+    async def run(self, folders: set[Path], *, recursive: bool) -> None:
         """Watches until `halt`, again and again where a folder goes or the system refuses."""
         warned = False
         while not self.halt.is_set():
             try:
-                await self._once(folders, recursive=recursive, step=step)
+                await self._once(folders, recursive=recursive)
             except (OSError, RuntimeError) as error:
                 if not warned:
                     _log.warning("refs can't be watched, only polled", folders=sorted(map(str, folders)), error=str(error))
@@ -89,33 +88,33 @@ class _Watch:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.halt.wait(), RETRY)
 
-    async def _once(self, folders: set[Path], *, recursive: bool, step: int) -> None:
+    async def _once(self, folders: set[Path], *, recursive: bool) -> None:
         """Returns when one of the watched folders is not the one that it was: its watch is gone with it."""
         were = _identities(folders)
-        looks = awatch(
-            *folders,
-            watch_filter=None,
-            step=step,
-            debounce=max(step, DEBOUNCE),
-            stop_event=self.halt,
-            recursive=recursive,
-            ignore_permission_denied=True,
-        )
-        async with contextlib.aclosing(looks):
-            first = asyncio.ensure_future(anext(looks, None))
-            await asyncio.sleep(0)  # the watch stands after the first step: whatever moved before it is behind this hint
-            self.changed.set()
-            changes = await first
-            while changes is not None:
-                paths = {path for _, path in changes}
-                if any(self._matters(path) for path in paths):
+        tell = inotify.changes if inotify.SERVED else ask
+        async with contextlib.aclosing(tell(folders, recursive=recursive, halt=self.halt)) as looks:
+            async for paths in looks:
+                if not paths or any(self._matters(path) for path in paths):  # none: it stands, and what moved before is behind this hint
                     self.changed.set()
                 if paths & self._folders and _identities(folders) != were:
                     return
-                changes = await anext(looks, None)
 
     def _matters(self, path: str) -> bool:
         return not path.endswith(".lock") and (path.startswith(self._refs) or path in self._files or path in self._folders)
+
+
+async def ask(folders: Collection[Path], *, recursive: bool, halt: asyncio.Event) -> AsyncGenerator[set[str], None]:
+    """The same as `inotify.changes`, where there is no inotify: asks every few milliseconds."""
+    step = STEP if recursive else SLOW_STEP
+    looks = awatch(*folders, watch_filter=None, step=step, debounce=step, stop_event=halt, recursive=recursive, ignore_permission_denied=True)
+    async with contextlib.aclosing(looks):
+        first = asyncio.ensure_future(anext(looks, None))
+        await asyncio.sleep(0)  # the watch stands after the first step
+        yield set()
+        changes = await first
+        while changes is not None:
+            yield {path for _, path in changes}
+            changes = await anext(looks, None)
 
 
 def _identities(folders: set[Path]) -> set[tuple[int, int] | None]:

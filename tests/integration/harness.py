@@ -178,7 +178,7 @@ async def running(
     """
     Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones. `families`,
     `types`, `executors`: instead of what is built in, and beside it. `sender`: who leaves
-    the machine. Other options are the engine's.
+    the machine. Other options are the engine's. With a state file and what is built in, it recalls what the one before it read.
     """
     loop = asyncio.get_running_loop()
     clock = options.pop("clock", None) or (VirtualClock(loop) if isinstance(loop, VirtualLoop) else SystemClock())
@@ -188,6 +188,8 @@ async def running(
     sink = Recorder()
     source = GitSource.open(str(clone.origin), ref, paths)
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
+    if state != ":memory:" and not options.keys() & {"types", "families"}:
+        options.setdefault("recall", Path(f"{state}.looks"))
     sender = options.pop("sender", None)
     types, executors, sinks = (
         {**STEP_TYPES, **options.pop("types", {})},

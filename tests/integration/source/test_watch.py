@@ -4,10 +4,20 @@ import shutil
 
 import pytest
 
-from reconciler.source import watch
+from reconciler.source import inotify, watch
 from reconciler.source.poll import Poll
 from reconciler.source.protocol import NotARepositoryError
 from reconciler.source.watch import watch_refs
+
+pytestmark = pytest.mark.usefixtures("way")
+
+
+@pytest.fixture(params=["told", "asked"])
+def way(request, monkeypatch):
+    """Both ways of watching: the system tells, or is asked."""
+    if request.param == "told" and not inotify.SERVED:
+        pytest.skip("this system has no inotify")
+    monkeypatch.setattr(inotify, "SERVED", request.param == "told")
 
 
 class Hints:
@@ -106,14 +116,16 @@ async def test_a_burst_is_one_hint_however_slowly_it_is_taken(origin, monkeypatc
     ref = str(origin.folder.resolve() / "refs/heads/main")
     burst, over = asyncio.Event(), asyncio.Event()
 
-    async def scripted(*folders, recursive, stop_event, **_):
+    async def scripted(folders, *, recursive, halt):
+        yield set()
         await burst.wait()
         for _ in range(50 if recursive else 0):
-            yield {(1, ref), (2, f"{ref}.lock")}
+            yield {ref, f"{ref}.lock"}
         over.set()
-        await stop_event.wait()
+        await halt.wait()
 
-    monkeypatch.setattr(watch, "awatch", scripted)
+    monkeypatch.setattr(watch, "ask", scripted)
+    monkeypatch.setattr(inotify, "changes", scripted)
     looks = watch_refs(origin.folder, asyncio.Event())
     await anext(looks)
     burst.set()
@@ -167,6 +179,7 @@ async def test_a_system_that_cannot_watch_gives_no_hint_and_no_error(origin, mon
         raise OSError("OS file watch limit reached")
 
     monkeypatch.setattr(watch, "awatch", refuse)
+    monkeypatch.setattr(inotify._Inotify, "_call", refuse)
     monkeypatch.setattr(watch, "RETRY", 0.01)
     stop = asyncio.Event()
     looks = watch_refs(origin.folder, stop)
