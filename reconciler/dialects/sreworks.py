@@ -35,7 +35,7 @@ _STEP_TYPES: Final = ("apply-components", "deploy", "remoteDeploy", "suspend", "
 _INVALID_USER_ARGS: Final = "10002"
 _MODES: Mapping[object, Mode] = {"STEP_BY_STEP": "StepByStep", "DAG": "DAG"}
 _APPLYING: Final = frozenset({"apply-components", "deploy"})
-_OWN: Final = re.compile(r"(?:components|policies|rollout|timeout)(?:[.\[]|$)")
+_OWN: Final = re.compile(r"(?:auto|components|policies|rollout|timeout)(?:[.\[]|$)")
 _DEEPEST: Final = 10  # upstream's, of a parameterKey
 _READ: Final = ("appId", "appInstanceName")
 

@@ -18,7 +18,7 @@ from reconciler.dialects.retries import read_retry
 from reconciler.dialects.shapes import ListOf, Record, Text
 from reconciler.model.application import Input, Mode, Output, Step
 from reconciler.model.duration import parse_duration
-from reconciler.model.names import RESERVED_STEPS
+from reconciler.model.names import GATE_STEP_TYPES, RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.text import one_line
 
@@ -211,10 +211,19 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     if step_type is not None:
         supplied = {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs} - ({"properties", "traits"} if components else set())
         check_properties(step_type, properties, supplied, place, findings)
+        _check_gate_inputs(step.type, inputs, findings)
         if outputs and not components and not exports and family.context is None:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
     step = msgspec.structs.replace(step, properties=properties, components=components, depends_on=texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
+
+
+def _check_gate_inputs(step_type: str, inputs: list[tuple[Input, FieldPath]], findings: Findings) -> None:
+    """How a gate opens stands in the manifest, where a weaker one shows (rule 4g)."""
+    if step_type in GATE_STEP_TYPES or step_type == "deploy":
+        for item, place in inputs:
+            if item.target in ("auto", "duration"):
+                findings.error((*place, "parameterKey"), f"{item.target} says how a gate opens: no input can fill it")
 
 
 def check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:

@@ -60,7 +60,7 @@ def weakening(promoted: Application, new: Application) -> str:
 
 
 def _signature(step: Step) -> tuple[str, str, bytes]:
-    return (step.type, step.name if step.given else "", canonical(step.properties))
+    return (step.type, step.name if step.given else "", canonical([step.properties, sorted(item.target for item in step.inputs)]))
 
 
 def _stands_for(new: Application, gate: Step, promoted: Application, old: Step) -> bool:

@@ -80,6 +80,16 @@ DEEP = ".".join("abcdefghijk")
         ([applying("a", "outputs: [{name: w, valueFrom: wieght}]")], {"initContext": "{weight: 1}"}, "or into the context (did you mean weight?)"),
         ([applying("a", WEIGHT)], {}, "10002: must be a path into what a step exports"),
         ([applying("a", WEIGHT), applying("b", "inputs: [{from: w, parameterKey: 'policies[0]'}]")], {"initContext": "{weight: p}"}, "no input can fill it"),
+        (
+            [applying("a", WEIGHT), "{type: suspend, inputs: [{from: w, parameterKey: duration}]}"],
+            {"initContext": "{weight: 1s}"},
+            "10002: duration says how a gate opens: no input can fill it",
+        ),
+        (
+            [applying("a", WEIGHT), "{type: deploy, properties: {auto: false}, inputs: [{from: w, parameterKey: auto}]}"],
+            {"initContext": "{weight: true}"},
+            "10002: auto says how a gate opens: no input can fill it",
+        ),
         ([applying("a")], {"mode": "dag"}, "10002: unknown value dag"),
         ([applying("a")], {"initContext": "{continueRollout: true}"}, "10002: continueRollout decides a gate"),
         ([applying("a")], {"initContext": "{rollback: false}"}, "10002: rollback decides a gate"),

@@ -168,3 +168,14 @@ def test_rule_4g_in_a_cycle_nothing_is_surely_behind_a_gate():
 def test_a_rollout_that_cannot_be_read_is_compared_as_it_is():
     odd = Step("canary", "apply-components", "canary", properties={"rollout": ["?"]}, components=["web"])
     assert "before gate verify" in between(PROMOTED, [odd, *PROMOTED[1:]])
+
+
+def test_rule_4g_a_partition_that_comes_while_the_run_goes_on_may_be_none_at_all():
+    taking = apply("web", name="canary", partition=2, inputs=[Input("n", "rollout.properties.partition")])
+    giving = Step("giving", "suspend", "giving", outputs=[Output("n", "weight")])
+    assert "step canary applies web before gate verify" in between([giving, *PROMOTED], [giving, taking, *PROMOTED[1:]])
+
+
+def test_rule_4g_a_gate_that_gains_an_input_is_another_gate():
+    opened = Step("verify", "suspend", "verify", inputs=[Input("n", "duration")])
+    assert between([gate()], [opened]) == "gate verify of the promoted revision is gone or changed"

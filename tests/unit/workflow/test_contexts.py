@@ -86,6 +86,20 @@ def test_a_context_that_grows_too_large_fails_the_step_that_would_begin_with_it(
     assert "c" not in found.told
 
 
+def test_the_contexts_of_a_run_have_a_limit_together():
+    found = driver(*(sharing(f"s{number}", x=number) for number in range(12)), parameters={"w": "y" * 12_000}).look()
+    assert (found.run.phase, found.run.reason) == (Phase.FAILED, "ContextTooLarge")
+    assert "the contexts of a run are at most 131072 bytes together" in found.run.message
+    assert len(found.run.snapshots) == 10
+
+
+def test_a_gate_hands_on_no_decision_whoever_made_one_up():
+    found = driver(sharing("a", continueRollout=True, rollback=False, x=1), step("gate", "rollout-promotion"), sharing("b")).look()
+    assert found.state("gate").phase is Phase.WAITING, "no step decides for a person"
+    found.decide(decision("continue", "gate"), seconds=1)
+    assert found.told["b"] == {"x": 1}
+
+
 # What a person puts in ---------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +231,16 @@ def test_a_retry_from_a_step_begins_with_what_was_kept_for_it_and_forgets_what_c
     found = again(ended(), "b")
     found.decide(decision("continue", "g2", "again"), seconds=1)
     assert found.told == {"b": {"w": 0, "x": 2}, "d": {"w": 0, "x": 2}}
+
+
+def test_a_retry_from_a_gate_begins_with_what_was_kept_for_it_and_not_with_what_was_given_while_it_waited():
+    found = driver(step("gate"), sharing("b")).look()
+    put(found, x=2)
+    assert snapshot(found, "gate") == {}
+    found.decide(decision("end", "gate"))
+    assert found.run.phase is Phase.TERMINATED
+    again(found, "gate")
+    assert snapshot(found, "gate") == {}
 
 
 def test_outputs_read_the_context_and_what_was_delivered_before():
