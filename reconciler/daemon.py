@@ -20,10 +20,12 @@ from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
-from reconciler.settings import Settings, state_file
+from reconciler.places import state_file, token_file
+from reconciler.settings import Settings
 from reconciler.source.git import GitSource
 from reconciler.source.poll import Poll
 from reconciler.source.watch import watch_refs
+from reconciler.tokens import keep_token
 from reconciler.wiring import RESERVED, build_engine
 
 # Objects made less those gone, and two counts of collections, until the next older ones are gone through (Python's: 700, 10, 10).
@@ -90,7 +92,9 @@ class Daemon:
             sender=self.client,
             recall=self.state.with_name(f"{self.state.name}.looks"),
         )
-        self._server = Server(create_app(self.engine.reader, metrics.render, clock.now))
+        self._metrics, self._clock = metrics, clock
+        self.token = token_file(settings, self.state)
+        self._server: Server | None = None
         self._poll = Poll(self._look, settings.poll_interval)
         self._ended = asyncio.Event()
 
@@ -98,6 +102,8 @@ class Daemon:
         """Opens the state and binds the API; answers its URL."""
         self.state.parent.mkdir(parents=True, exist_ok=True)
         await self.cluster.start()
+        app = create_app(self.engine.reader, self._metrics.render, self._clock.now, self.engine.commands, keep_token(self.token))
+        self._server = Server(app)
         return await self._server.start(*self._settings.address)
 
     async def work(self) -> None:
@@ -110,7 +116,8 @@ class Daemon:
     async def stop(self) -> None:
         self._ended.set()
         self._poll.stop()
-        await self._server.stop()
+        if self._server is not None:
+            await self._server.stop()
         await self.client.close()
         await self.cluster.close()
 
@@ -130,7 +137,12 @@ async def _serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         url = await daemon.start()
-        _say(f"reconciler: watching {daemon.source.identity}", f"state: {daemon.state}", f"read API and metrics: {url}  ({url}/metrics)")
+        _say(
+            f"reconciler: watching {daemon.source.identity}",
+            f"state: {daemon.state}",
+            f"token: {daemon.token}",
+            f"read API and metrics: {url}  ({url}/metrics)",
+        )
         await _until(daemon, stop)
     finally:
         await daemon.stop()

@@ -6,8 +6,6 @@ One definition: flags, variables, keys of the file and docs/settings.md all foll
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,7 +22,7 @@ DAEMON_NAMESPACE: Final = "reconciler-system"
 
 # A Service named `reconciler` in the daemon's namespace makes Kubernetes set such variables in the pod: they are nobody's mistake.
 _SERVICE_LINK: Final = re.compile(r"RECONCILER_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
-_CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG")
+_CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG", "RECONCILER_TOKEN")
 _EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
 _WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
@@ -94,13 +92,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         Meta(description="Where to apply: the simulated cluster inside the daemon, or Kubernetes.", extra={"flag": "--cluster"}),
     ] = "embedded"
     state: Annotated[
-        str,
-        Meta(description="File that holds the embedded cluster; empty: one file for each repository and branch.", extra={"flag": "--state"}),
+        str, Meta(description="File that holds the embedded cluster; empty: one file for each repository and branch.", extra={"flag": "--state"})
     ] = ""
     listen: Annotated[
-        str,
-        Meta(description="HOST:PORT of the read API; port 0 takes a free one. The bound address is printed.", extra={"flag": "--listen"}),
+        str, Meta(description="HOST:PORT of the read API; port 0 takes a free one. The bound address is printed.", extra={"flag": "--listen"})
     ] = DEFAULT_LISTEN
+    token_file: Annotated[
+        str,
+        Meta(
+            description="File with the token of who may order; empty: `<state>.token`, made where it is missing.",
+            extra={"flag": "--token-file"},
+        ),
+    ] = ""
     write_back: Annotated[bool, Meta(description="Whether a rollback owes its commit to git: on or off.", extra={"flag": "--write-back"})] = True
     create_namespaces: Annotated[
         Literal["", "all", "asked", "none"],
@@ -125,12 +128,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         ),
     ] = []
     poll_interval: Annotated[
-        float,
-        Meta(gt=0, le=86400, description="Seconds between two looks at the repository, jittered.", extra={"flag": "--poll-interval"}),
+        float, Meta(gt=0, le=86400, description="Seconds between two looks at the repository, jittered.", extra={"flag": "--poll-interval"})
     ] = 30.0
     speed: Annotated[
-        float,
-        Meta(gt=0, le=1_000_000, description="How many times faster than a clock the embedded cluster moves.", extra={"flag": "--speed"}),
+        float, Meta(gt=0, le=1_000_000, description="How many times faster than a clock the embedded cluster moves.", extra={"flag": "--speed"})
     ] = 1.0
     log_format: Annotated[
         Literal["auto", "human", "json"], Meta(description="Lines of the log; auto: human in a terminal, else JSON.", extra={"flag": "--log-format"})
@@ -155,12 +156,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         ControllerConfig, Meta(description="Queues, and limits of single step types (only in the file).", extra={"flag": ""})
     ] = ControllerConfig()
     retry: Annotated[
-        Backoff,
-        Meta(description="How failed steps are tried again where no manifest says so (only in the file).", extra={"flag": ""}),
+        Backoff, Meta(description="How failed steps are tried again where no manifest says so (only in the file).", extra={"flag": ""})
     ] = Backoff()
     health_timeout_seconds: Annotated[
-        float,
-        Meta(gt=0, le=604800, description="How long a step waits for health where no manifest says so, in seconds.", extra={"flag": ""}),
+        float, Meta(gt=0, le=604800, description="How long a step waits for health where no manifest says so, in seconds.", extra={"flag": ""})
     ] = 600.0
 
     @property
@@ -222,23 +221,6 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Pa
         raise SettingsError("the kubernetes cluster is not available yet: use --cluster embedded")
     policy = settings.create_namespaces or ("all" if settings.cluster == "embedded" else "none")
     return msgspec.structs.replace(settings, create_namespaces=policy)
-
-
-def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """
-    Where the state is kept: `--state`, or one file for each repository and branch in the user's state folder.
-
-    `branch`: the full name of the ref that is followed, so that naming the default branch and leaving it out is one state.
-    """
-    if settings.state:
-        return Path(settings.state)
-    repository = Path(settings.repo).resolve()
-    # The XDG Base Directory specification: a relative value is to be ignored.
-    base = Path(environ.get("XDG_STATE_HOME", ""))
-    folder = base if base.is_absolute() else Path.home() / ".local" / "state"
-    mark = hashlib.sha256(f"{repository}\0{branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", repository.name.removesuffix(".git")).strip("-.") or "repository"
-    return folder / "reconciler" / f"{name[:60]}-{mark}.db"
 
 
 def split_address(text: str) -> tuple[str, int]:

@@ -121,6 +121,7 @@ DELIVERY = Dashboard(
             Panel("Restores", "How often is an earlier revision put back?", counts("reconciler_runs_total", "phase", selector='{kind="restore"}')),
             Panel("Duration", "How long does a deploy take, waits included?", quantiles("reconciler_run_seconds", '{phase="Succeeded"}'), "s"),
             Panel("Decisions", "What is decided at gates, and by whom?", counts("reconciler_decisions_total", "verb", "by")),
+            Panel("Commands", "What do people order at once, and what comes of it?", counts("reconciler_commands_total", "verb", "result")),
             Panel("Commits of rollbacks", "Does git say again what runs? Landed: yes.", counts("reconciler_write_backs_total", "result")),
             Panel(
                 "Callbacks",

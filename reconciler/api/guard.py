@@ -27,7 +27,7 @@ _log = structlog.get_logger("reconciler.api")
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what is neither a plain read nor a hint, or not by this machine's own name; makes every error the one shape; sets the headers."""
+    """Refuses what is no plain read, hint or command, or not by this machine's own name; makes every error the one shape; sets the headers."""
     try:
         _check(request)
         response = await handler(request)
@@ -46,13 +46,13 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _check(request: web.Request) -> None:
-    hint = request.method == "POST" and request.match_info.http_exception is None
-    if request.method not in ("GET", "HEAD") and not hint:
+    post = request.method == "POST" and request.match_info.http_exception is None
+    if request.method not in ("GET", "HEAD") and not post:
         raise _refuse_method(request)
     if _arrived_on_loopback(request) and not is_loopback_name(request.headers.get("Host", "")):
         # A page in a browser on this machine can make any name resolve to 127.0.0.1 (DNS rebinding).
         raise ApiError(Code.HostNotAllowed, "on loopback the Host must be localhost or a loopback address")
-    if hint:
+    if post:
         _check_sender(request)
     elif request.body_exists:
         raise ApiError(Code.BodyNotAllowed, "a read has no body")
@@ -69,7 +69,9 @@ def _check_sender(request: web.Request) -> None:
 
 
 def _refuse_method(request: web.Request) -> ApiError:
-    return ApiError(Code.MethodNotAllowed, f"{request.method} is not possible here: the API reads and takes hints; changes are commits")
+    return ApiError(
+        Code.MethodNotAllowed, f"{request.method} is not possible here: the API reads, and takes hints and commands; all else is a commit"
+    )
 
 
 def _arrived_on_loopback(request: web.Request) -> bool:

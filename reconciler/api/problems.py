@@ -11,17 +11,25 @@ from reconciler.model.text import one_line
 
 
 class Code(Enum):
-    """The codes, with their HTTP status. docs/api.md says of each when it comes."""
+    """The codes. docs/api.md says of each when it comes."""
 
-    InvalidRequest = 400
-    OriginNotAllowed = 403
-    NotFound = 404
-    MethodNotAllowed = 405
-    BodyNotAllowed = 413
-    ContentTypeNotAllowed = 415
-    HostNotAllowed = 421
-    Internal = 500
-    Unavailable = 503
+    InvalidRequest = "InvalidRequest", 400
+    TokenNeeded = "TokenNeeded", 401
+    OriginNotAllowed = "OriginNotAllowed", 403
+    TokenWrong = "TokenWrong", 403
+    NotFound = "NotFound", 404
+    MethodNotAllowed = "MethodNotAllowed", 405
+    Refused = "Refused", 409
+    BodyNotAllowed = "BodyNotAllowed", 413
+    ContentTypeNotAllowed = "ContentTypeNotAllowed", 415
+    HostNotAllowed = "HostNotAllowed", 421
+    Internal = "Internal", 500
+    Unavailable = "Unavailable", 503
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        return self.value[1]
 
 
 class ApiError(Exception):
@@ -34,4 +42,5 @@ class ApiError(Exception):
 
     def respond(self) -> web.Response:
         body = msgspec.json.encode({"error": {"code": self.code.name, "message": one_line(self.message, 1024)}})
-        return web.Response(status=self.code.value, body=body, content_type="application/json")
+        headers = {"WWW-Authenticate": "Bearer"} if self.code is Code.TokenNeeded else None
+        return web.Response(status=self.code.status, body=body, content_type="application/json", headers=headers)

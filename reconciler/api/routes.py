@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
 
 from reconciler.api.problems import ApiError, Code
+from reconciler.model import command
+from reconciler.model.command import Commands
 from reconciler.model.identity import AppKey
-from reconciler.model.status import ApplicationStatus, Reader
+from reconciler.model.run import CommandVerb
+from reconciler.model.status import ApplicationStatus
+from reconciler.model.workflow import WorkflowReader
 from reconciler.workflow.explain import explain, line_to_commit
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -33,11 +38,25 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     timeout: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_WAIT)] = DEFAULT_WAIT
 
 
-class Routes:
-    """Handlers over one `Reader`. `now`: aware UTC; `render_metrics`: the exposition text, cheap enough for the event loop."""
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a command: who orders it and why, as that person says. `step`: its name or key. `timeout`: as in a hint."""
 
-    def __init__(self, reader: Reader, render_metrics: Callable[[], bytes], now: Callable[[], datetime]) -> None:
-        self._reader = reader
+    author: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    step: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_WAIT)] = DEFAULT_WAIT
+
+
+class Routes:
+    """
+    Handlers over one reader. `now`: aware UTC; `render_metrics`: the exposition text, cheap enough for the event loop. `commands`: who carries out
+    what is ordered.
+    """
+
+    def __init__(
+        self, reader: WorkflowReader, render_metrics: Callable[[], bytes], now: Callable[[], datetime], commands: Commands | None = None
+    ) -> None:
+        self._reader, self._commands = reader, commands
         self._render_metrics = render_metrics
         self._now = now
         self._waiting = 0
@@ -45,6 +64,10 @@ class Routes:
     def hints(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """Path patterns to handlers: all that takes a POST. None of it changes anything (rule 13d)."""
         return {f"{APPLICATION}/reconcile": self.reconcile_application}
+
+    def orders(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+        """All that takes a POST and the token (rules 7f, 13d)."""
+        return {f"{APPLICATION}/workflow/{verb}": partial(self.order_command, verb=verb) for verb in get_args(CommandVerb)}
 
     def table(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """Path patterns to handlers: all that is read."""
@@ -55,6 +78,8 @@ class Routes:
             f"{APPLICATION}/diff": self.diff_application,
             f"{APPLICATION}/revisions": self.list_revisions,
             f"{APPLICATION}/history": self.tell_history,
+            f"{APPLICATION}/workflow": self.show_workflow,
+            "/v1/workflows": self.list_workflows,
             "/v1/objects": self.list_objects,
             "/v1/problems": self.list_problems,
             "/v1/source": self.describe_source,
@@ -107,14 +132,47 @@ class Routes:
     async def reconcile_application(self, request: web.Request) -> web.Response:
         """Looks again now and answers what came of it, or that nothing did in time."""
         key = self._find(request).key
-        wish = await _read_wish(request)
+        wish = await _read_body(request, Wish, '{"timeout": 30}')
+        return _answer(_present(await self._wait(self._reader.reconcile(key, wish.timeout)), key))
+
+    async def order_command(self, request: web.Request, verb: CommandVerb) -> web.Response:
+        """Has it done at once, and answers what came of it."""
+        key = self._find(request).key
+        order = await _read_body(request, Order, '{"author": "Ada <ada@example.org>", "reason": "why"}')
+        if not order.author.strip() or not order.reason.strip():
+            raise ApiError(Code.InvalidRequest, "author and reason say who orders it and why; neither may be blank")
+        assert self._commands is not None, "without somebody who carries it out there is no such route"
+        wish = command.Wish(verb, order.author.strip(), order.reason.strip(), order.step)
+        answer = _present(await self._wait(self._commands.command(key, wish, order.timeout)), key)
+        if answer.result in ("Refused", "NotFound"):
+            raise ApiError(Code[answer.result], answer.message)
+        return _answer(answer)
+
+    async def _wait(self, answer: Coroutine[Any, Any, _Value]) -> _Value:
         if self._waiting >= _MOST_WAITING:
+            answer.close()
             raise ApiError(Code.Unavailable, f"{_MOST_WAITING} requests wait already")
         self._waiting += 1
         try:
-            return _answer(_present(await self._reader.reconcile(key, wish.timeout), key))
+            return await answer
         finally:
             self._waiting -= 1
+
+    async def list_workflows(self, request: web.Request) -> web.Response:
+        """All kept runs, by namespace and name, the newest of each first; `name` and `namespace` narrow them."""
+        wanted = _parameters(request, "name", "namespace")
+        found = self._reader.workflows()
+        return _answer([run for run in found if wanted["name"] in ("", run.application) and wanted["namespace"] in ("", run.namespace)])
+
+    async def show_workflow(self, request: web.Request) -> web.Response:
+        """The newest run with the graph of its steps, or the one that `run` names."""
+        wanted = _parameters(request, "run")
+        key = AppKey(request.match_info["namespace"], request.match_info["name"])
+        _present(self._reader.application(key), key)
+        found = await self._reader.workflow(key, wanted["run"])
+        if found is None:
+            raise ApiError(Code.NotFound, f"{key} has no run {wanted['run']}".rstrip())
+        return _answer(found)
 
     async def list_objects(self, request: web.Request) -> web.Response:
         """Objects of one kind, secrets masked; `kind` is needed, `namespace` and `name` narrow them."""
@@ -152,16 +210,16 @@ class Routes:
         return _present(self._reader.application(key), key)
 
 
-async def _read_wish(request: web.Request) -> Wish:
+async def _read_body(request: web.Request, shape: type[_Value], example: str) -> _Value:
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return msgspec.json.decode(await request.read() or b"{}", type=Wish)
+            return msgspec.json.decode(await request.read() or b"{}", type=shape)
     except web.HTTPRequestEntityTooLarge:
         raise ApiError(Code.BodyNotAllowed, "the body is too large") from None
     except TimeoutError:
         raise ApiError(Code.InvalidRequest, "the body did not come") from None
     except msgspec.DecodeError as error:
-        raise ApiError(Code.InvalidRequest, f'the body is not as in {{"timeout": 30}}: {error}') from None
+        raise ApiError(Code.InvalidRequest, f"the body is not as in {example}: {error}") from None
 
 
 def _present(value: _Value | None, key: AppKey) -> _Value:

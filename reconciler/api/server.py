@@ -10,25 +10,40 @@ from aiohttp import web
 
 from reconciler.api.guard import guard
 from reconciler.api.routes import Routes
-from reconciler.model.status import Reader
+from reconciler.api.token import admit
+from reconciler.model.command import Commands
+from reconciler.model.workflow import WorkflowReader
 
 # Well within the five seconds in which the whole daemon must end.
 SHUTDOWN_SECONDS: Final = 2.0
 KEEPALIVE_SECONDS: Final = 75.0
+LARGEST_BODY: Final = 8192
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(reader: Reader, render_metrics: Callable[[], bytes], now: Callable[[], datetime] = _utc_now) -> web.Application:
-    """The application with all its routes. It may be served by any aiohttp runner."""
-    app = web.Application(middlewares=[guard], client_max_size=1024)
-    routes = Routes(reader, render_metrics, now)
+def create_app(
+    reader: WorkflowReader,
+    render_metrics: Callable[[], bytes],
+    now: Callable[[], datetime] = _utc_now,
+    commands: Commands | None = None,
+    token: str = "",
+) -> web.Application:
+    """
+    The application with all its routes. It may be served by any aiohttp runner. `commands`: who carries out what is ordered by those who have
+    `token`; without both nothing can be ordered.
+    """
+    app = web.Application(middlewares=[guard], client_max_size=LARGEST_BODY)
+    routes = Routes(reader, render_metrics, now, commands)
     for path, handler in routes.table().items():
         app.router.add_get(path, handler)
     for path, handler in routes.hints().items():
         app.router.add_post(path, handler)
+    if commands is not None and token:
+        for path, handler in routes.orders().items():
+            app.router.add_post(path, admit(token, handler))
     return app
 
 

@@ -10,7 +10,8 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import msgspec
 
-from reconciler.cli.errors import CommandError, NotFoundError, RefusedError, UnreachableError, UsageError
+from reconciler.cli.errors import CommandError, DeniedError, NotFoundError, RefusedError, UnreachableError, UsageError
+from reconciler.model.command import Commanded, Wish
 from reconciler.model.identity import AppKey
 from reconciler.model.problem import Problem
 from reconciler.model.status import ApplicationStatus, Attention, Fault
@@ -59,6 +60,15 @@ class Client:
         body = json.dumps({"timeout": seconds}).encode()
         request = Request(f"{self.server}{self.locate(key, 'reconcile')}", data=body, headers=headers, method="POST")  # noqa: S310  # as above
         answer: Attention = self._decode(self._ask(request, seconds + TIMEOUT), Attention)
+        return answer
+
+    def order(self, key: AppKey, wish: Wish, token: str, seconds: float) -> Commanded:
+        """Has it done at once; answers what came of it within that time."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        body = json.dumps({"author": wish.author, "reason": wish.reason, "step": wish.step, "timeout": seconds}).encode()
+        path = self.locate(key, f"workflow/{wish.verb}")
+        request = Request(f"{self.server}{path}", data=body, headers=headers, method="POST")  # noqa: S310  # as above
+        answer: Commanded = self._decode(self._ask(request, seconds + TIMEOUT), Commanded)
         return answer
 
     def _ask(self, request: Request, seconds: float) -> bytes:
@@ -147,9 +157,12 @@ class Client:
 
     def _explain(self, error: HTTPError) -> CommandError:
         try:
-            message = str(json.loads(error.read(1 << 16))["error"]["message"])
+            told = json.loads(error.read(1 << 16))["error"]
+            code, message = str(told["code"]), str(told["message"])
         except (ValueError, KeyError, TypeError, OSError):
             return UnreachableError(f"what answers at {self.server} is not a reconciler (HTTP {error.code})")
         if error.code == 404:
             return NotFoundError(message)
+        if code in ("TokenNeeded", "TokenWrong"):
+            return DeniedError(f"{message}: name it with --token-file, RECONCILER_TOKEN_FILE or RECONCILER_TOKEN")
         return RefusedError(message) if error.code < 500 else UnreachableError(message)

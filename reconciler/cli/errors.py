@@ -20,6 +20,7 @@ class Exit(IntEnum):
     NOT_FOUND = 4
     CONFLICT = 5
     TIMED_OUT = 6
+    DENIED = 7
     INTERRUPTED = 130
 
 
@@ -52,6 +53,12 @@ class NotFoundError(CommandError):
     """There is no such application, object, file or revision."""
 
     exit_code = Exit.NOT_FOUND
+
+
+class DeniedError(CommandError):
+    """The daemon wants its token, or another one."""
+
+    exit_code = Exit.DENIED
 
 
 class ConflictError(CommandError):

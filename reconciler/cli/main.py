@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "diff",
     "history",
     "reconcile",
+    "workflow",
     "approve",
     "reject",
     "rollback",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -30,8 +30,15 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8", "replace"))
 
 
+class Styled(NamedTuple):
+    """A cell in a style of rich: `green`, `bold red`."""
+
+    text: str
+    style: str
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """Aligned columns; cells are untrusted text. `empty` is printed instead of a table without rows."""
+    """Aligned columns; cells are untrusted text, or `Styled`. `empty` is printed instead of a table without rows."""
     if not rows:
         click.echo(empty)
         return
@@ -43,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
+        table.add_row(*(Text(one_line(cell.text), cell.style) if isinstance(cell, Styled) else Text(one_line(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else UNBOUNDED, highlight=False, emoji=False)
     with console.capture() as drawn:
         console.print(table)

@@ -57,8 +57,9 @@ def _start(serve: Serve, settings: Settings) -> int:
     from reconciler.engine.plugins.loading import PluginError
     from reconciler.engine.store import StateError
     from reconciler.source.protocol import SourceError
+    from reconciler.tokens import TokenError
 
-    mendable = (SourceError, FileError, StateError, PluginError, OSError)
+    mendable = (SourceError, TokenError, FileError, StateError, PluginError, OSError)
     try:
         return serve(settings)
     except mendable as error:

@@ -6,14 +6,16 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+from reconciler.engine.index import Declared, Entry
 from reconciler.engine.observations import Identity
 from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
+from reconciler.engine.store import Store
 from reconciler.gates.annotations import Remark
 from reconciler.model.dependencies import Unmet
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
-from reconciler.model.run import UNDO, Notice, Phase, Run, WriteBack, is_aside
+from reconciler.model.run import UNDO, Command, Notice, Phase, Run, WriteBack, is_aside
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
 from reconciler.revisions.target import choose_target
@@ -61,6 +63,25 @@ class Application:
         self.lost = False
         self.traces: list[str] = []
 
+    def suspended(self, entry: Entry | None) -> str:
+        """Why it is suspended: by git, or by a person's order that git does not say yet (7f); empty where it is not."""
+        if entry is not None and entry.declared.suspended:
+            return entry.declared.suspended
+        command = self.mirror.held_by
+        return f"{command.reason}, ordered by {command.author}" if command is not None else ""
+
+    def debts(self) -> dict[str, WriteBack]:
+        """The commits that are owed to git, or were, by a name that none of them shares with another."""
+        found = {run.name: run.write_back for run in self.runs if run.write_back is not None}
+        found |= {debt_name(run.name, command): command.owed for run in self.runs for command in run.commands if command.owed is not None}
+        return found | {debt_name("", command): command.owed for command in self.mirror.commands if command.owed is not None}
+
+    async def store_mirror(self, store: Store) -> None:
+        """What the mirror holds now, with the inventory. Raises ConflictError."""
+        self.mirror.inventory = list(self.items.values())
+        await store.save_mirror(self.mirror)
+        self.unsaved = False
+
     def expect(self, digest: str, commit: str) -> None:
         """The head that is to follow the open run. One that another head took the place of is listed as skipped (6b)."""
         before = self.next_up
@@ -83,6 +104,11 @@ class Application:
     @property
     def newest(self) -> Run | None:
         return self.runs[-1] if self.runs else None
+
+    @property
+    def newest_own(self) -> Run | None:
+        """The newest that is no part of another one's rollback or removal: what a person restarts or retries (6c)."""
+        return next((run for run in reversed(self.runs) if not run.restores and run.kind != "undo"), None)
 
     def open_run(self) -> Run | None:
         """The run to drive: the newest that is not final; a restore run comes before the one that it undoes."""
@@ -188,6 +214,11 @@ class Application:
         return [item.object for item in self.items.values()]
 
 
+def debt_name(run: str, command: Command) -> str:
+    """Of the commit that a command owes; no effect and no run is called so."""
+    return f"{run}/{command.verb}/{command.at.isoformat()}"
+
+
 def applied_something(run: Run) -> bool:
     """Whether a run may have changed the cluster."""
     return any(intent.refs for step in run.steps for intent in step.intents.values())
@@ -196,3 +227,22 @@ def applied_something(run: Run) -> bool:
 def ended_badly(run: Run) -> bool:
     """Rule 6c: such a run is not tried again by itself."""
     return run.phase in (Phase.FAILED, Phase.ROLLED_BACK) or (run.phase is Phase.TERMINATED and run.reason != "Removed")
+
+
+def declared_of(mirror: Mirror) -> Declared:
+    """What state knows of an application's manifest, until a look finds it."""
+    desired = mirror.desired
+    return Declared(
+        key=mirror.key,
+        digest=desired.digest if desired is not None else "",
+        path=mirror.path,
+        position=0,
+        line=mirror.line,
+        oid="",
+        family=mirror.family,
+        environment=mirror.environment,
+        commit=desired.commit if desired is not None else "",
+        annotations={},
+        gates=(),
+        watched=(),
+    )

@@ -32,6 +32,7 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
         *_of_write_back(app, entry, status),
         *_of_callbacks(app, status),
         *_of_dependencies(app, status),
+        *_of_commands(app, entry, status),
         *_of_objects(app, status),
     ]
     if app.stalled:
@@ -69,8 +70,8 @@ def _of_manifest(app: Application, entry: Entry | None, status: ApplicationStatu
     digest, problem = app.render_problem
     if problem is not None and digest == entry.declared.digest:
         return [_tell(status, "ManifestInvalid", "RenderFailed", str(problem))]
-    if entry.valid and entry.declared.suspended:
-        return [_tell(status, "Suspended", "Suspended", entry.declared.suspended)]
+    if entry.valid and app.suspended(entry):
+        return [_tell(status, "Suspended", "Suspended" if entry.declared.suspended else "Ordered", app.suspended(entry))]
     return []
 
 
@@ -139,6 +140,17 @@ def _of_callbacks(app: Application, status: ApplicationStatus) -> list[Condition
         if owed is not None and owed[1].attempts:
             opening = owed[1].message.partition(" has ")[2] if owed[1].reason == "EgressRefused" else ""
             return [_tell(status, "CallbackOwed", owed[1].reason, f"the callback of {run.name} was not told: {owed[1].message}", opening)]
+    return []
+
+
+def _of_commands(app: Application, entry: Entry | None, status: ApplicationStatus) -> list[Condition]:
+    """What a person ordered and the daemon could not commit: it holds, but git does not say the same (7f)."""
+    digest, held = entry.declared.digest if entry is not None else "", app.mirror.held_by
+    for command in [*([held] if held is not None else []), *(command for run in reversed(app.runs) for command in run.commands)]:
+        owed = command.owed
+        if owed is not None and owed.state == "Differs" and owed.rejected == digest:
+            what = f"{command.verb} was ordered by {command.author} and holds, but git does not say so"
+            return [_tell(status, "CommandNotInGit", owed.reason, what, f'{owed.annotation}: "{owed.value}"', more=owed.message)]
     return []
 
 

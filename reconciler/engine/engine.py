@@ -16,8 +16,9 @@ from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, Ex
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Access, Claims
 from reconciler.engine.admission import Admission
-from reconciler.engine.applications import Application
+from reconciler.engine.applications import Application, declared_of
 from reconciler.engine.apply import Applier
+from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
 from reconciler.engine.declared import declared_of
@@ -133,12 +134,17 @@ class Engine:
             look=self.look,
             unplanned=unplanned,
         )
-        self._reconciler = Reconciler(self._context, dialects)
+        self._reconciler = Reconciler(self._context, dialects, self._turn_now)
         self._requests = Requests(apps, index, clock, self.look, self._turn_now)
         self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
         self._hints: dict[str, str] = {}
         self._record = SourceRecord(identity=source.identity)
         self._approved: frozenset[str] = frozenset()  # what those that wait have been told of
+
+    @property
+    def commands(self) -> Commander:
+        """Who takes in what persons order."""
+        return self._reconciler.commander
 
     # Life ---------------------------------------------------------------------------------------------------------------
 
@@ -347,7 +353,10 @@ class Engine:
             await self._context.observations.refresh(app.refs())
         await self._reconciler.reconcile(key)
         app = self._context.apps.get(key)
-        if app is not None:
+        self.commands.tell(key)
+        if app is None:
+            self.commands.drop(key)
+        else:
             self._by_uid[app.mirror.uid] = key
             if app.look_again:
                 self._awaiting_look.add(key)
@@ -364,6 +373,7 @@ class Engine:
         _log.error("a turn failed", application=str(key), error=type(error).__name__, exc_info=error)
         self._context.admission.withdraw(key)
         app = self._context.apps.get(key)
+        self.commands.tell(key)
         if app is not None and app.status is not None:
             app.status = msgspec.structs.replace(app.status, retry_at=self._clock.now() + timedelta(seconds=pause))
         if app is None or app.stalled:  # a first conflict is none: it is tried again at once

@@ -89,7 +89,7 @@ def stop_view(cluster_id: str, app: Application, run: Run) -> StopView | None:
     undone = run.phase is Phase.ROLLING_BACK and run.undo_cause not in ("", "removed")
     if run.phase.final or (run.phase is Phase.ROLLING_BACK and not undone) or run.restores:
         return None
-    code = gate_code(cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
+    code = gate_code(cluster_id, app.key, run.digest, run.uid, RUN_GATE, run.round)
     return StopView(f"{GATE_PREFIX}{RUN_GATE}", "" if undone else f"rollback@{code}", f"end@{code}")
 
 
@@ -106,20 +106,28 @@ async def gather_decisions(context: Context, app: Application, run: Run, workflo
     app.judged = []
     elsewhere = app.used() - {decision.value for decision in run.decisions}
     # What decided an earlier run may stay where it is: it is history, and nothing to remark on.
-    past = elsewhere.intersection(run.standing)
+    before = _used_before(run)
+    past = elsewhere.intersection(run.standing) | before
     current = [item for item in items if item.text not in past]
     for gate in waiting_gates(context.cluster_id, app, run, workflow):
         judgement = judge(gate, current, head, run.digest, run.standing)
         verdicts += [judgement.verdict] if judgement.verdict else []
         app.judged += judgement.remarks
         app.look_again |= judgement.look_again
-    own = gate_code(context.cluster_id, app.key, run.digest, run.uid, RUN_GATE, 0)
-    judgement = judge_run(own, [item for item in items if item.text not in elsewhere], head, run.digest, run.standing)
+    own = gate_code(context.cluster_id, app.key, run.digest, run.uid, RUN_GATE, run.round)
+    judgement = judge_run(own, [item for item in items if item.text not in elsewhere | before], head, run.digest, run.standing)
     verdicts += [judgement.verdict] if judgement.verdict else []
     app.judged += judgement.remarks
     used = {(decision.gate, decision.value) for decision in run.decisions}
     fresh = [verdict for verdict in verdicts if (verdict.gate, verdict.item.text) not in used]
     return [await _decision(context, declared, verdict, now) for verdict in fresh]
+
+
+def _used_before(run: Run) -> set[str]:
+    """What decided an earlier round of the run, or of one of its gates: history too."""
+    rounds = {step.key: step.round for step in run.steps}
+    old = [item for item in run.decisions[run.answered :] if item.round < rounds.get(item.gate, item.round)]
+    return {item.value for item in (*run.decisions[: run.answered], *old)}
 
 
 def find_late(cluster_id: str, app: Application, items: list[Item]) -> list[Remark]:
@@ -134,7 +142,7 @@ def find_late(cluster_id: str, app: Application, items: list[Item]) -> list[Rema
 
     over = {step.key: code(step.key, step.round) for step in run.steps if step.phase.final}
     if run.phase.final:
-        over |= {RUN_GATE: code(RUN_GATE, 0), "": ""}
+        over |= {RUN_GATE: code(RUN_GATE, run.round), "": ""}
     line = f'{stop.key}: "{stop.rollback or stop.end}"' if stop else f"reconciler rollback {app.key} --push"
     also = f' or "{stop.end}"' if stop and stop.rollback else ""
     instead = f"to stop {run.name}, commit {line}{also}" if stop else f"{run.name} has ended: to go back, `{line}`"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from reconciler.engine.applications import Application
+from reconciler.engine.graph import commands_of
 from reconciler.engine.records import RevisionRecord
 from reconciler.model.run import Commit, Run
 from reconciler.model.status import CommitView, DecisionView, History, RevisionHistory, RunHistory, WriteBackView
@@ -46,6 +47,7 @@ def gather_history(app: Application, commits: Commits) -> History:
         running=mirror.running,
         revisions=[_revision(app, name, known) for name in sorted(names, key=_number, reverse=True)],
         superseded=mirror.superseded,
+        commands=commands_of(app),
     )
 
 

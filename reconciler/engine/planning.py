@@ -41,7 +41,7 @@ class Planner:
         app.unmet = []
         if mirror.removal is not None and mirror.removal.state == "Deleting":
             return None if mirror.removal.forced else self._open_undo(app)
-        if entry is None or not entry.valid or entry.declared.suspended or mirror.removal is not None:
+        if entry is None or not entry.valid or app.suspended(entry) or mirror.removal is not None:
             return None
         declared = entry.declared
         if declared.digest in (mirror.rejected, mirror.held):
@@ -50,6 +50,10 @@ class Planner:
             record = next((record for record in reversed(app.records) if record.digest == declared.digest), None)
             record = record or await self._make_revision(app, declared)
             return await self._new_run(app, record, declared) if record is not None else None
+        again = self._restarted(app, declared)
+        if again is not None:
+            record = app.record(again.revision) or await self._make_revision(app, declared)
+            return await self._new_run(app, record, declared, restore=again.kind == "restore") if record is not None else None
         records = {record.number: record for record in app.records}
         running = app.running_record()
         promoted = next((short for short in app.short_records() if running is not None and short.number == running.number), None)
@@ -89,6 +93,17 @@ class Planner:
             queue=base.queue,
             created_at=self._context.clock.now(),
         )
+
+    @staticmethod
+    def _restarted(app: Application, declared: Declared) -> Run | None:
+        """The run that a person has begin anew, as long as none came after it and git declares the same (6c)."""
+        run, mirror = app.newest_own, app.mirror
+        if not mirror.restart:
+            return None
+        if run is not None and run.name == mirror.restart and run.digest == declared.digest:
+            return run
+        mirror.restart, app.unsaved = "", True
+        return None
 
     async def open_restore(self, app: Application, undone: Run) -> Run:
         """The restore run that a rollback asks for (rule 7a): of a stored revision, whatever git says now."""
@@ -212,7 +227,7 @@ class Planner:
             if record.name not in needed and not running and record.number not in last:
                 await context.store.delete_revision(app.key, record)
                 app.records.remove(record)
-        kept = {run.name for run in app.runs if run.write_back is not None and run.write_back.state in ("Owed", "Built")}
+        kept = {name.partition("/")[0] for name, owed in app.debts().items() if owed.state in ("Owed", "Built")}
         if self._is_undone(app) and (base := _to_undo(app)) is not None:
             kept.add(base.name)  # should the application be removed, that run is to be undone
         for run in app.runs[:-KEPT_RUNS]:

@@ -10,6 +10,7 @@ from reconciler.engine.conditions import gather_conditions
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.gatekeeping import find_late, gate_views, read_declared, stop_view, waiting_gates
+from reconciler.engine.graph import view_commands
 from reconciler.engine.index import Entry
 from reconciler.engine.records import Mirror
 from reconciler.model.condition import merge
@@ -40,9 +41,8 @@ class Publisher:
         seen = fingerprint(mirror)
         busy = app.tasks or app.results
         if app.unsaved or (seen != app.saved and not busy):
-            mirror.inventory = list(app.items.values())
-            await self._context.store.save_mirror(mirror)
-            app.saved, app.unsaved = seen, False
+            await app.store_mirror(self._context.store)
+            app.saved = seen
 
     async def _status(self, app: Application) -> ApplicationStatus:
         context, mirror = self._context, app.mirror
@@ -71,7 +71,7 @@ class Publisher:
             path=entry.declared.path if entry else mirror.path,
             line=entry.declared.line if entry else mirror.line,
             family=entry.declared.family if entry else mirror.family,
-            suspended=entry.declared.suspended if entry else "",
+            suspended=app.suspended(entry),
             since=since,
             superseded=mirror.superseded,
             trouble=trouble,
@@ -133,7 +133,7 @@ class Publisher:
         open_run = app.open_run()
         if open_run is not None and not gates:
             found.append("Progressing")
-        if gates or (entry is not None and entry.valid and entry.declared.suspended):
+        if gates or (entry is not None and entry.valid and app.suspended(entry)):
             found.append("Suspended")
         return min(found, key=_HEALTH.index, default="Healthy"), trouble
 
@@ -158,6 +158,7 @@ class Publisher:
             write_back=WriteBackView(owed.state, owed.commit, owed.reason) if owed else None,
             family=dialect.words(run) if dialect else {},
             queue=run.queue,
+            commands=view_commands([*(undone.commands if undone else []), *run.commands]),
         )
 
     def _tell_gates(self, app: Application, gates: list[GateView]) -> None:

@@ -7,12 +7,14 @@ import msgspec
 from reconciler.cluster.masking import mask
 from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.context import Context
+from reconciler.engine.graph import list_runs, show_run
 from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
 from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus, Attention, Fault, History
 from reconciler.model.text import one_line
+from reconciler.model.workflow import RunLine, WorkflowView
 from reconciler.revisions.diff import diff_objects
 from reconciler.revisions.masking import mask_manifests
 
@@ -102,6 +104,12 @@ class EngineReader:
         ids = list_commits(app)
         commits = await self._context.thread.call(lambda source: read_commits(source, ids)) if ids else {}
         return gather_history(app, commits)
+
+    def workflows(self) -> list[RunLine]:
+        return list_runs(self._context)
+
+    async def workflow(self, key: AppKey, run: str) -> WorkflowView | None:
+        return await show_run(self._context, key, run)
 
     async def reconcile(self, key: AppKey, seconds: float) -> Attention | None:
         return await self._requests.wait(key, seconds)

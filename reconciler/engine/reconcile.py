@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from reconciler.cluster.protocol import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.callbacks import Callbacks
+from reconciler.engine.commanding import Commander
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.heal import Healer
@@ -27,15 +29,18 @@ from reconciler.model.identity import AppKey
 from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE, STATE_LOST_GATE
 from reconciler.model.run import Phase
 from reconciler.source.protocol import SourceError
+from reconciler.workflow.commands import ended_by_order
 
 _TURNS = 50
 
 
 class Reconciler:
-    """`traces`: what the cluster held of ours when the daemon started, by the namespace and application of its labels."""
+    """`traces`: what the cluster held of ours when the daemon started, by the namespace and application of its labels. `turn`: gives a key its
+    turn at once."""
 
-    def __init__(self, context: Context, dialects: list[Dialect]) -> None:
+    def __init__(self, context: Context, dialects: list[Dialect], turn: Callable[[AppKey], None]) -> None:
         self._context = context
+        self.commander = Commander(context, turn)
         self.planner = Planner(context)
         self.pruner = Pruner(context)
         self.remover = Remover(context, self.pruner)
@@ -130,7 +135,11 @@ class Reconciler:
         self.traces.pop((labels[LABEL_NAMESPACE], labels[LABEL_APPLICATION]), None)
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
+        await self.commander.take(app, entry)
         if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
+            run = app.open_run()
+            if run is not None and ended_by_order(run):
+                await self._runner.drive(app, run)  # but what a person ends needs no git
             await self._call_back(app)
             await self.publisher.publish(app)
             return
@@ -149,7 +158,7 @@ class Reconciler:
             if removal.state == "Deleting" and app.open_run() is None and not app.tasks and await self.remover.delete(app):
                 self._forget(app.key)
                 return
-        elif app.open_run() is None and not (entry is not None and entry.declared.suspended):
+        elif app.open_run() is None and not app.suspended(entry):
             await self.pruner.prune(app)
         await self._healer.heal(app)
         self._write_backer.start(app)

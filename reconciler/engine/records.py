@@ -11,6 +11,7 @@ from reconciler.model.application import Application
 from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.rules import Collect
+from reconciler.model.run import Command
 from reconciler.model.status import HealthStatus, RevisionView, Sync
 
 
@@ -76,7 +77,8 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     `held`: the digest of a run that ended badly, not tried again by itself (6c). `settled`: runs whose outcome is in here.
     `dirty`: something of a revision that is not the running one may be applied. `superseded_row`: runs superseded in a row (6b).
     `doomed`: objects that are to be pruned, by packed ref and uid (1b). `acknowledged`: traces of lost state (owner and revision)
-    that a person let pass (3f).
+    that a person let pass (3f). `commands`: what persons ordered of late, but for what stands in the runs; `hold`: the last `suspend` among
+    them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one.
     """
 
     namespace: str
@@ -105,7 +107,15 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     health: HealthStatus = "Unknown"
     phase: str = ""
     since: datetime | None = None
+    commands: list[Command] = []
+    hold: bool = False
+    restart: str = ""
     state_version: int = 1
+
+    @property
+    def held_by(self) -> Command | None:
+        """The command that suspends it, as long as git does not say the same."""
+        return next((command for command in reversed(self.commands) if command.verb == "suspend"), None) if self.hold else None
 
     @property
     def key(self) -> AppKey:

@@ -92,7 +92,7 @@ class Requests:
             return
         if app is not None:
             request.healed.update(app.healed)
-            if app.results or app.look_again or any(name not in {run.name for run in app.runs} for name in app.tasks):
+            if app.results or app.look_again or any(name not in app.debts() for name in app.tasks):
                 return
         del self._turning[key]
         report = self._report(key, request)

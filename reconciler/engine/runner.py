@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.engine.applications import Application
+from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.executors import Planned
 from reconciler.engine.gatekeeping import gather_decisions
@@ -15,6 +16,7 @@ from reconciler.model.application import Workflow
 from reconciler.model.event import Event
 from reconciler.model.outcome import Health, Live, Query, Ready, Result
 from reconciler.model.run import Phase, Run, StepState
+from reconciler.workflow.commands import ended_by_order
 from reconciler.workflow.facts import Advance, Facts, Order
 
 _POLL = 2.0
@@ -30,7 +32,7 @@ class Runner:
         """One look at an open run; answers it as it is now stored. Effects go on as tasks; their ends are hints."""
         context = self._context
         admitted = context.admission.admits(run)
-        workflow = (await context.contents.get(app.key, run.revision)).application.workflow
+        workflow = await self._workflow(app, run)
         facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted, unbegun=context.throttle.unbegun(app.key))
         step = await self._ask(app, run, workflow, facts)
         prepared, refused = await self._prepare(app, step)
@@ -52,6 +54,15 @@ class Runner:
             else:
                 app.look_again = True  # a timer opens only after a look at git later than its deadline (4c)
         return stored
+
+    async def _workflow(self, app: Application, run: Run) -> Workflow:
+        """Where what is stored of the revision is lost, a run can still be ended by a person, and nothing else."""
+        try:
+            return (await self._context.contents.get(app.key, run.revision)).application.workflow
+        except ContentError:
+            if not ended_by_order(run):
+                raise
+            return Workflow()
 
     def _began_to_wait(self, app: Application, old: Run, new: Run) -> bool:
         """Whether a gate waits since now while something stands in git: that is judged by a look that comes after it (4b)."""
@@ -99,7 +110,7 @@ class Runner:
         newer = ""
         if entry is not None and entry.valid and not run.restores:
             digest = entry.declared.digest
-            if digest not in (run.digest, app.mirror.rejected) and not entry.declared.suspended:
+            if digest not in (run.digest, app.mirror.rejected) and not app.suspended(entry):
                 app.expect(digest, entry.declared.commit)
                 newer = next((record.name for record in reversed(app.records) if record.digest == digest), f"commit {entry.declared.commit[:12]}")
         restored: Literal["", "Succeeded", "Failed"] = ""
@@ -113,7 +124,7 @@ class Runner:
             looked_at=looked_at,
             newer=newer,
             patient=app.mirror.superseded_row >= _PATIENCE,
-            held=entry.declared.suspended if entry is not None and not run.restores else "",  # a rollback acts while suspended (6a)
+            held=app.suspended(entry) if not run.restores else "",  # a rollback acts while suspended (6a)
             removed=app.mirror.removal is not None and app.mirror.removal.state == "Deleting",
             target=app.rollback_target(run),
             restored=restored,

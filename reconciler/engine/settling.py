@@ -33,7 +33,7 @@ class Settler:
             mirror.superseded_row, mirror.superseded = 0, [name for name in mirror.superseded if name not in run.supersedes]
             restored = run.phase is Phase.ROLLED_BACK and not run.undo_cause
             mirror.dirty = mirror.dirty if restored else mirror.dirty or applied_something(run) or self._left_something(app, run)
-            if holds(run):
+            if holds(run) and mirror.restart != run.name:
                 mirror.held = run.digest
             if run.write_back is not None:
                 mirror.rejected = run.digest

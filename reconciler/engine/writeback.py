@@ -1,4 +1,5 @@
-"""The commit that a rollback owes (rules 7c-7e): decided anew on every attempt, exact or not at all, pushed by compare-and-swap."""
+"""The commits that a rollback, or another command of a person, owes (rules 7c-7f): decided anew on every attempt, exact or not at all, pushed
+by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import msgspec
 
 from reconciler.dialects.documents import parse
 from reconciler.dialects.registry import compile_file
-from reconciler.engine.applications import Application
+from reconciler.engine.applications import Application, debt_name
 from reconciler.engine.content import holds_secret
 from reconciler.engine.context import Context
 from reconciler.engine.declared import Declared
@@ -19,10 +20,11 @@ from reconciler.engine.files import TreeFiles
 from reconciler.model.application import Application as Compiled
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
-from reconciler.model.run import WriteBack
+from reconciler.model.names import SUSPEND
+from reconciler.model.run import Command, WriteBack, copy_run
 from reconciler.model.text import one_line
 from reconciler.revisions.digest import git_digest
-from reconciler.source.edit import EditError, set_value
+from reconciler.source.edit import EditError, set_annotation, set_value
 from reconciler.source.protocol import Edit, Lost, Source, SourceError
 
 _FIRST, _LONGEST = 0.2, 60.0
@@ -44,21 +46,20 @@ class WriteBacker:
         self._context = context
 
     def start(self, app: Application) -> None:
-        """Goes on with what runs of this application owe, as a task: git never holds a worker (8a)."""
-        for run in app.runs:
-            owed = run.write_back
-            if owed is None or run.name in app.tasks or run.name in app.write_backs:
+        """Goes on with what this application owes to git, as a task: git never holds a worker (8a)."""
+        for name, owed in app.debts().items():
+            if name in app.tasks or name in app.write_backs:
                 continue
             if owed.state in ("Owed", "Built") or (owed.state == "Differs" and self._digest_now(app.key) not in ("", owed.rejected)):
-                app.tasks[run.name] = asyncio.create_task(self._advance(app, run.name, owed))
+                app.tasks[name] = asyncio.create_task(self._advance(app, name, owed))
 
     async def take(self, app: Application) -> None:
         """Stores how far it came, in the key's own turn: intent, id and proof each before the next act (7d)."""
+        debts = app.debts()
         for name, owed in list(app.write_backs.items()):
-            run = next((run for run in app.runs if run.name == name), None)
-            if run is not None and run.write_back != owed:
-                stored = await self._context.store.save(app.mirror, msgspec.structs.replace(run, write_back=owed))
-                app.put_run(stored)
+            before = debts.get(name)
+            if before is not None and before.state != "Dropped" and before != owed:
+                await settle_debt(self._context, app, name, owed)
                 self._tell(app, name, owed)
             app.write_backs.pop(name, None)
 
@@ -66,7 +67,7 @@ class WriteBacker:
         """What became of it, as soon as something did."""
         if owed.state not in ("Owed", "Built"):
             differs = owed.state == "Differs"
-            self._context.sink.emit(Event("write-back", app.key, {"run": run, "result": owed.reason if differs else owed.state}))
+            self._context.sink.emit(Event("write-back", app.key, {"run": run.partition("/")[0], "result": owed.reason if differs else owed.state}))
             self._context.sink.emit(Event("effect", app.key, {"kind": "write-back", "result": owed.reason if differs else "ok"}))
 
     async def _advance(self, app: Application, name: str, owed: WriteBack) -> None:
@@ -96,11 +97,13 @@ class WriteBacker:
             return replace(owed, state="Dropped", reason="", message="")
         if not entry.valid:
             return replace(owed, attempts=owed.attempts + 1)
-        if entry.declared.digest != owed.rejected:
-            return replace(owed, state="Dropped", reason="", message="")
-        target = await context.contents.get(app.key, owed.target)
         declared = entry.declared
-        built = await context.thread.call(lambda source: self._build(source, declared, target.application, owed))
+        if owed.annotation == SUSPEND:  # it is of the application, whatever it declares meanwhile
+            owed = replace(owed, rejected=declared.digest)
+        if declared.digest != owed.rejected or (owed.annotation and _says(declared, owed)):
+            return replace(owed, state="Dropped", reason="", message="")
+        target = (await context.contents.get(app.key, owed.target)).application if owed.target else None
+        built = await context.thread.call(lambda source: self._build(source, declared, target, owed))
         if built.commit is None and built.reason == "Moved":
             context.look()
             return replace(owed, attempts=owed.attempts + 1)
@@ -128,8 +131,9 @@ class WriteBacker:
             return replace(owed, state="Owed", commit="", expected="", attempts=owed.attempts + 1)
         return replace(owed, state="Differs", reason=lost.reason, message=f"{one_line(lost.message)}\n{owed.message}")
 
-    def _build(self, source: Source, declared: Declared, target: Compiled, owed: WriteBack) -> Built:
-        """On the source's thread: the edit, the commit, and the proof that it gives the target digest and changes nobody else."""
+    def _build(self, source: Source, declared: Declared, target: Compiled | None, owed: WriteBack) -> Built:
+        """On the source's thread: the edit, the commit, and the proof that it gives the target digest and changes nobody else. `target`: what a
+        rollback goes back to; None where an annotation alone is set, which leaves the digest as it is."""
         head = source.head()
         if self._context.index.head is None or head.id != self._context.index.head.id:
             return Built(None, head.id, "Moved")
@@ -137,29 +141,33 @@ class WriteBacker:
         text = files.read(declared.path).decode("utf-8", "surrogateescape")
         now = self._compiled_at(files, declared.path, declared.key)
         if now is None:
-            return Built(None, head.id, "NotExact", "the manifest at the head can't be read as what was rejected")
+            return Built(None, head.id, "NotExact", "the manifest at the head can't be read as what it was owed for")
         try:
-            edited = _edit_manifest(text, declared.position, now, target)
+            if target is None:
+                edited = set_annotation(text, declared.position, owed.annotation, owed.value)
+            else:
+                edited = _edit_manifest(text, declared.position, now, target)
         except EditError as error:
             return Built(None, head.id, "NotExact", f"the manifest can't be edited exactly: {one_line(error)}")
         edit: dict[str, bytes | str | None] = {}
         if edited != text:
             edit[declared.path] = edited.encode("utf-8", "surrogateescape")
-        edit |= {path: oid for path, oid in _restored_files(now, target).items() if oid is None or source.has(oid)}
+        if target is not None:
+            edit |= {path: oid for path, oid in _restored_files(now, target).items() if oid is None or source.has(oid)}
         patch = _patch(declared.path, text, edited, now, edit)
         if not self._context.write_back:
             return Built(None, head.id, "WriteBackOff", patch)
-        commit = source.build(head.id, edit, _message(declared.key, owed), owed.at or datetime.fromtimestamp(0).astimezone())
+        commit = source.build(head.id, edit, _message(declared.key, owed), owed.at or datetime.fromtimestamp(0).astimezone(), _sign(owed.author))
         if commit is None:
             return Built(
                 None, head.id, "NotExact", patch or "nothing in the manifest's own files differs; what differs is shared (environment.yaml?)"
             )
-        objection = self._objection(source, commit, edit, declared.key, target)
+        objection = self._objection(source, commit, edit, declared.key, declared.digest if target is None else git_digest(target))
         return Built(None, head.id, "NotExact", f"{objection}\n{patch}") if objection else Built(commit, head.id, patch=patch)
 
-    def _objection(self, source: Source, commit: str, edit: Edit, key: AppKey, target: Compiled) -> str:
-        """Why the new tree is not exactly the target for this application and the same for all others; empty when it is."""
-        index, wanted = self._context.index, git_digest(target)
+    def _objection(self, source: Source, commit: str, edit: Edit, key: AppKey, wanted: str) -> str:
+        """Why the new tree is not exactly the wanted digest for this application and the same for all others; empty when it is."""
+        index = self._context.index
         new = index.digests_at(source, commit, list(edit))
         for other, digest in new.items():
             entry = index.entries.get(other)
@@ -180,6 +188,36 @@ class WriteBacker:
     def _compiled_at(self, files: TreeFiles, path: str, key: AppKey) -> Compiled | None:
         result = compile_file(path, files.read(path), files, self._context.index.dialects)
         return next((app for app in result.applications if app.key == key), None)
+
+
+async def settle_debt(context: Context, app: Application, name: str, owed: WriteBack) -> None:
+    """Stores what became of a commit that is owed, where the debt stands: in its run, or in the mirror."""
+
+    def settled(run: str, commands: list[Command]) -> list[Command]:
+        return [msgspec.structs.replace(command, owed=owed) if debt_name(run, command) == name else command for command in commands]
+
+    run = next((run for run in app.runs if run.name == name.partition("/")[0]), None)
+    if run is None:
+        app.mirror.commands = settled("", app.mirror.commands)
+        await app.store_mirror(context.store)
+        return
+    new = copy_run(run)
+    if name == run.name:
+        new.write_back = owed
+    new.commands = settled(run.name, new.commands)
+    app.put_run(await context.store.save(app.mirror, new))
+
+
+def _sign(author: str) -> str:
+    """The author of a commit, by the name that a person gave. Empty: the daemon itself."""
+    name, _, mail = "".join(char if char.isprintable() else " " for char in author).partition("<")
+    name, mail = name.replace(">", " ").strip(), mail.partition(">")[0].strip()
+    return f"{name or mail} <{mail or 'unknown@localhost'}>" if name or mail else ""
+
+
+def _says(declared: Declared, owed: WriteBack) -> bool:
+    """Whether git says it already. A suspension is one whatever its reason."""
+    return owed.annotation in declared.annotations and (owed.annotation == SUSPEND or declared.annotations[owed.annotation] == owed.value)
 
 
 def _edit_manifest(text: str, position: int, now: Compiled, target: Compiled) -> str:
@@ -206,6 +244,8 @@ def _restored_files(now: Compiled, target: Compiled) -> dict[str, str | None]:
 
 
 def _message(key: AppKey, owed: WriteBack) -> str:
+    if owed.title:
+        return f"{one_line(owed.title, 200)}\n\nIt was ordered at the daemon and holds already.\n"
     where = f"{one_line(key.name)} in {one_line(key.namespace)}"
     return f"Roll back {where} to {owed.target}\n\nThe revision that it replaces was rolled back and is not applied again.\n"
 

@@ -193,6 +193,7 @@ class WriteBack(msgspec.Struct, omit_defaults=True, rename="camel"):
     Landed, Dropped (no longer needed), Differs (refused; `reason` and `message` say why and hold the patch).
 
     A rollback's brings the manifest to revision `target`; another one's sets `annotation` to `value`. `rejected`: the digest for which it is owed.
+    `title`, `author`: of the commit, where a person ordered it.
     """
 
     state: Literal["Owed", "Built", "Landed", "Dropped", "Differs"] = "Owed"
@@ -200,6 +201,8 @@ class WriteBack(msgspec.Struct, omit_defaults=True, rename="camel"):
     rejected: str = ""
     annotation: str = ""
     value: str = ""
+    title: str = ""
+    author: str = ""
     commit: str = ""
     expected: str = ""
     reason: str = ""

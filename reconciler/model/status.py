@@ -68,10 +68,22 @@ class WriteBackView(msgspec.Struct, rename="camel"):
     reason: str = ""
 
 
+class CommandView(msgspec.Struct, rename="camel"):
+    """What a person ordered at once. `step`: its key, empty for all of it. `write_back`: the commit that makes git say the same."""
+
+    verb: str
+    at: datetime
+    author: str
+    reason: str
+    run: str = ""
+    step: str = ""
+    write_back: WriteBackView | None = None
+
+
 class RunView(msgspec.Struct, rename="camel"):
     """`family`: the run's status in the words of the manifest family. `stop`: null where there is nothing to be stopped any more.
     `supersedes`: runs and commits that were passed by on the way to it (rule 6b). `write_back`: the commit that a rollback owes.
-    `queue`: where it waits to be admitted, or waited; empty: in none."""
+    `queue`: where it waits to be admitted, or waited; empty: in none. `commands`: what persons ordered at it, oldest first."""
 
     id: str
     revision: str
@@ -88,6 +100,7 @@ class RunView(msgspec.Struct, rename="camel"):
     write_back: WriteBackView | None = None
     family: dict[str, Any] = {}
     queue: str = ""
+    commands: list[CommandView] = []
 
 
 class GateView(msgspec.Struct, rename={"continue_": "continue"}):
@@ -206,7 +219,8 @@ class RevisionHistory(msgspec.Struct, rename="camel"):
 
 
 class History(msgspec.Struct, rename="camel"):
-    """What is kept of an application's past. `revisions`: newest first. `superseded`: passed by since the last verdict (rule 6b)."""
+    """What is kept of an application's past. `revisions`: newest first. `superseded`: passed by since the last verdict (rule 6b). `commands`: what
+    persons ordered at it and its runs, oldest first."""
 
     application: str
     namespace: str
@@ -214,6 +228,7 @@ class History(msgspec.Struct, rename="camel"):
     running: RevisionView | None
     revisions: list[RevisionHistory] = []
     superseded: list[str] = []
+    commands: list[CommandView] = []
 
 
 class Fault(msgspec.Struct):

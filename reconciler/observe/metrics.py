@@ -58,6 +58,7 @@ class Metrics:
             "attempt": lambda event: self._attempts.labels(self._step_type(event), self._word("result", event)).inc(),
             "rollback": lambda event: self._rollbacks.labels(self._word("reason", event)).inc(),
             "decision": self._count_decision,
+            "command": lambda event: self._commands.labels(self._word("verb", event), self._word("result", event)).inc(),
             "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
             "apply": lambda event: self._applies.labels(self._word("result", event)).inc(),
@@ -106,10 +107,11 @@ class Metrics:
         self._throttled = self._counter("throttled", "Effects of steps that had to wait for their turn, by type.", "type")
         self._throttle_wait = self._histogram("throttle_wait_seconds", "How long effects of steps waited for their turn.", LONG)
         self._decisions = self._counter("decisions", "Decisions that were used, by verb and by who made them.", "verb", "by")
+        self._commands = self._counter("commands", "What persons ordered at once, by what came of it.", "verb", "result")
         self._effects = self._counter("effects", "Effects carried out or refused, by kind and result.", "kind", "result")
         self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
         self._applies = self._counter("applies", "Objects applied, by result.", "result")
-        self._write_backs = self._counter("write_backs", "Commits that rollbacks owed to git, by what became of them.", "result")
+        self._write_backs = self._counter("write_backs", "Commits that rollbacks and commands owed to git, by what became of them.", "result")
         self._callbacks = self._counter("callback_deliveries", "Tries to tell callbacks of workflows, by result.", "result")
         self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")
         self._lookups = self._counter("cache_lookups", "Lookups in a cache, by result.", "cache", "result")

@@ -26,6 +26,7 @@ ATTENTION: Final = (
     "ManifestInvalid",
     "Rejected",
     "GitDiffers",
+    "CommandNotInGit",
     "DecisionIgnored",
     "NamespaceMissing",
     "PruneBlocked",

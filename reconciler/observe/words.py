@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Final
+from typing import Final, get_args
 
 from reconciler.model.event import APPLIED, ATTEMPTS, CALLED, ROLLBACKS
-from reconciler.model.run import FINAL, Phase
+from reconciler.model.run import FINAL, CommandVerb, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
 OTHER: Final = "other"
@@ -24,8 +24,9 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_step_attempts": list(product((*STEP_TYPES, OTHER), ATTEMPTS)),
     "reconciler_rollbacks": [(reason,) for reason in ROLLBACKS],
     "reconciler_throttled": [(kind,) for kind in (*STEP_TYPES, OTHER)],
-    # Nobody but a commit goes back, and nobody but a commit or a person ends.
-    "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), ("rollback", "commit"), ("end", "commit"), ("end", "order")],
+    # Nobody but a commit or a person goes back or ends.
+    "reconciler_decisions": [("continue", "commit"), ("continue", "timer"), *product(("rollback", "end"), ("commit", "order"))],
+    "reconciler_commands": list(product(get_args(CommandVerb), ("Done", "Unchanged", "Refused", "NotFound"))),
     "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back", "http"), ("ok",))),
     "reconciler_applies": [(result,) for result in APPLIED],
     "reconciler_callback_deliveries": [(result,) for result in CALLED],

@@ -46,6 +46,15 @@ def find_repository(path: str | Path) -> Path:
     return Path(top)
 
 
+def name_person(folder: str | Path) -> str:
+    """`Name <mail>` of who works in that folder, as git is set up there; empty where it is not."""
+    try:
+        name, mail = (_git(folder, "config", key).stdout.decode("utf-8", "replace").strip() for key in ("user.name", "user.email"))
+    except WorktreeError:
+        return ""
+    return f"{name} <{mail}>" if name and mail else name
+
+
 def head_text(repository: str | Path, path: str) -> str:
     """The text of a file as HEAD has it. Raises WorktreeError where it is not there or not UTF-8."""
     done = _git(repository, "cat-file", "blob", f"HEAD:{checked(path)}")

@@ -71,6 +71,11 @@ def _decided(run: Run, verb: Verb) -> bool:
     return any(decision.verb == verb and decision.by == "order" for decision in run.decisions[run.answered :])
 
 
+def ended_by_order(run: Run) -> bool:
+    """Whether a person has it end, and it has not ended yet: at the API, or by deleting it (rule 3g)."""
+    return not run.phase.final and (_decided(run, "end") or bool(run.order))
+
+
 def _end(run: Run, command: Command, value: str, now: datetime) -> None:
     if run.phase.final:
         raise Needless(f"{run.name} has ended already ({run.phase.value})")

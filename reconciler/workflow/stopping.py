@@ -73,6 +73,8 @@ def _roll_back(turn: Turn, verdict: Decision) -> None:
         run.restore_target = facts.target
         run.message = f"rolling back to {run.restore_target}: decided at {verdict.gate}"
         run.write_back = WriteBack(target=run.restore_target, rejected=run.digest, at=turn.now)
+        if verdict.by == "order":
+            run.write_back.author = verdict.author
         turn.close_steps(Phase.TERMINATED)
         await_restore(turn)  # it may have been called off meanwhile
 

@@ -39,6 +39,7 @@ class Words(NamedTuple):
 _LOOK = "reconciler reconcile {app}"
 _LINT = "reconciler lint ."
 _BACK = "reconciler rollback {app} --push"
+_RESTART = "reconciler workflow restart {app}"
 _TRIED = "it is tried again by itself, and at once with `{help}`"
 _MEND = "mend {path} and push; `{help}` in your clone shows every mistake"
 _APPROVE = f"if it is meant, add {{line}} to `approved` in {PRUNE_FILE}"
@@ -46,6 +47,16 @@ _APPROVED = 'approved: ["{line}"]'
 _BY_HAND = "make the commit with `{help}`"
 _TAKE_OUT = "mend it, or take it out of {path}"
 _DIFFERS = "git still declares what was rolled back"
+
+_NOT_IN_GIT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "WriteBackOff": "write-back is off; to have git say the same, commit {help} in {path}",
+        "BranchCheckedOut": "a work tree has the branch checked out; to have git say the same, commit {help} in {path}",
+        "OtherWriter": "another writer is declared for the branch; to have git say the same, commit {help} in {path}",
+        "PushRefused": "the push was refused; to have git say the same, commit {help} in {path}",
+        "NotExact": "the daemon cannot make that commit; to have git say the same, commit {help} in {path}",
+    }
+)
 
 # DecisionIgnored says what stands there and, where a gate waits, the line that would count.
 _DECISIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -73,6 +84,12 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
         ("ManifestInvalid", "Invalid"): Words("its manifest has errors: {detail}", _MEND, _LINT),
         ("ManifestInvalid", "RenderFailed"): Words("its manifest cannot be rendered: {detail}", _MEND, _LINT),
         ("Suspended", "Suspended"): Words("it is suspended ({detail}) in {path}", "to go on, `{help}`", "reconciler resume {app} --push"),
+        ("Suspended", "Ordered"): Words(
+            "it is suspended ({detail}), which git does not say yet",
+            "to go on, `{help}`",
+            'reconciler workflow resume {app} --reason "it is over"',
+        ),
+        **{("CommandNotInGit", reason): Words("{detail}", advice, "{line}") for reason, advice in _NOT_IN_GIT.items()},
         ("Rejected", "RolledBack"): Words(
             "{detail} and is rejected", "push another change to go on, or set git back with `{help}`: what is rejected is not tried again", _BACK
         ),
@@ -169,7 +186,8 @@ def word_end(reason: str, place: Place, *, back: bool) -> Told:
     """What helps after a run that ended for that reason: it is held until a change comes (rule 6c). `back`: there is a revision to go back to."""
     words = _ENDS.get(reason, Words("", ""))
     advice, help_ = _fill(words, "", place)
-    held = f"it is held: no order tries it again, only a change that is pushed to {place.path or 'its manifest'}"
+    change = f"for a change pushed to {place.path or 'its manifest'}"
+    held = f"it is held and not tried again by itself, only by `{_RESTART.format(app=place.app)}` or {change}"
     line = _BACK.format(app=place.app)
     way = f", or go back with `{line}`" if back else ""
     return Told("; ".join(part for part in (held + way, advice) if part), line if back else help_)

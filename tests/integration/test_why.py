@@ -21,7 +21,7 @@ from tests.integration.sequences import GATE, gate_of, push, replace_data
 Play = Callable[[Daemon, Clone, pytest.MonkeyPatch], Awaitable[None]]
 CODE = "[0-9a-f]{12}"
 BACK = re.escape("reconciler rollback default/web --push")
-HELD = "it is held: no order tries it again, only a change that is pushed to web.yaml"
+HELD = "it is held and not tried again by itself, only by `reconciler workflow restart default/web` or for a change pushed to web.yaml"
 
 
 def why(daemon: Daemon) -> Explanation:

@@ -49,6 +49,8 @@ def test_every_condition_that_is_told_has_words():
     told = found_pairs(r'_tell\(\s*status, "(\w+)", "(\w+)"', "engine/conditions.py")
     reasons = {
         "GitDiffers": differs(),
+        "CommandNotInGit": differs(),
+        "Suspended": {"Suspended", "Ordered"},
         "CallbackOwed": found(r'Refusal\(\s*"(\w+)"', "engine/callbacks.py"),
         "RemovalInDoubt": {"InDoubt", "Budget"},
         "DecisionIgnored": found(r'Remark\(\s*"(\w+)"', "gates/*.py"),
@@ -70,10 +72,12 @@ def test_every_condition_says_why_and_what_helps(kind, reason):
     assert words.advice or stands_alone or (kind, reason) in NOTHING_TO_COPY
 
 
-def test_every_run_that_ended_badly_says_what_helps_and_that_only_a_change_is_tried():
+def test_every_run_that_ended_badly_says_what_helps_and_that_only_a_restart_or_a_change_tries_again():
     for reason in ends():
         told = word_end(reason, Place("shop/web", "apps/web.yaml"), back=False)
-        assert told.message.startswith("it is held: no order tries it again, only a change that is pushed to apps/web.yaml")
+        assert told.message.startswith(
+            "it is held and not tried again by itself, only by `reconciler workflow restart shop/web` or for a change pushed to apps/web.yaml"
+        )
         assert word_end(reason, Place("shop/web", "apps/web.yaml"), back=True).help == "reconciler rollback shop/web --push"
     assert set(wording._ENDS) <= ends()
 

@@ -13,8 +13,10 @@ from reconciler.api.problems import Code
 from reconciler.api.routes import Routes
 from reconciler.cli.errors import Exit
 from reconciler.cli.main import COMMANDS, group
+from reconciler.model.command import CommandResult
 from reconciler.model.run import Phase
-from reconciler.model.status import Result
+from reconciler.model.status import CommandView, DecisionView, Result, WriteBackView
+from reconciler.model.workflow import NodeView, RunLine, WorkflowView
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
 from reconciler.observe.words import KNOWN, OTHER
@@ -117,8 +119,25 @@ def test_every_metric_has_a_query_that_asks_for_it_and_for_metrics_alone():
 def test_every_route_is_in_the_table_and_every_row_is_a_route():
     table = Routes(FakeReader(), bytes, lambda: NOW).table()
     assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`/")] == list(table)
-    hints = Routes(FakeReader(), bytes, lambda: NOW).hints()
-    assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`POST")] == [f"POST {path}" for path in hints]
+    routes = Routes(FakeReader(), bytes, lambda: NOW)
+    posted = [f"POST {path}" for path in (*routes.hints(), *routes.orders())]
+    assert [code(row[0]) for row in rows("api.md") if row[0].startswith("`POST")] == posted
+
+
+def test_the_results_of_a_command_are_those_that_are_answered_and_no_errors():
+    documented = rows("api.md", "Commands")
+    answered = [result for result in get_args(CommandResult) if result not in Code.__members__]
+    assert [code(row[0]) for row in documented if not row[0].startswith("`POST")] == answered
+
+
+def test_the_shape_of_a_run_and_its_steps_is_the_one_that_is_answered():
+    page = (DOCS / "api.md").read_text(encoding="utf-8").partition("## A run and its steps")[2].partition("\n## ")[0]
+    shape = name_fields(page.split("```")[1])
+    names = {"": WorkflowView, "steps": NodeView, "decisions": DecisionView, "commands": CommandView, "writeBack": WriteBackView}
+    for name, struct in names.items():
+        assert sorted(shape[name]) == sorted(field.encode_name for field in msgspec.structs.fields(struct)), name
+    line = re.search(r"newest of each first: `\{([^}]*)\}`", (DOCS / "api.md").read_text(encoding="utf-8"))[1]
+    assert line.split(", ") == [field.encode_name for field in msgspec.structs.fields(RunLine)]
 
 
 def test_the_results_of_a_hint_are_those_that_there_are():
@@ -127,7 +146,7 @@ def test_the_results_of_a_hint_are_those_that_there_are():
 
 
 def test_every_error_code_is_in_the_table_with_its_status():
-    assert [(code(row[0]), int(row[1])) for row in rows("api.md", "Errors")] == [(each.name, each.value) for each in Code]
+    assert [(code(row[0]), int(row[1])) for row in rows("api.md", "Errors")] == [(each.name, each.status) for each in Code]
 
 
 def test_the_shape_of_an_application_is_the_one_that_is_answered():
@@ -187,7 +206,7 @@ def commands():
 
 
 def test_every_command_is_in_the_table_and_every_row_is_a_command():
-    documented = [re.match(r"`reconciler ([a-z]+(?: (?:get|events))?)", row[0])[1] for row in rows("cli.md") if row[0].startswith("`reconciler")]
+    documented = [re.match(r"`reconciler ((?:cluster |workflow )?[a-z]+)", row[0])[1] for row in rows("cli.md") if row[0].startswith("`reconciler")]
     assert documented == list(commands())
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.places import state_file
 from reconciler.settings import (
     Access,
     ControllerConfig,
@@ -14,7 +15,6 @@ from reconciler.settings import (
     describe_settings,
     load_settings,
     split_address,
-    state_file,
 )
 
 

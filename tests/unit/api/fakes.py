@@ -131,6 +131,8 @@ class FakeReader:
         self.liveness = (True, "")
         self.findings = []
         self.unread = None
+        self.lines = []
+        self.graphs = {}
 
     def applications(self):
         return sorted(self.statuses, key=lambda status: status.key)
@@ -150,6 +152,12 @@ class FakeReader:
     async def reconcile(self, key, seconds):
         self.wishes.append((str(key), seconds))
         return Attention(key.name, key.namespace, self.result, "looked at commit 0123: nothing is new", "0123") if self.application(key) else None
+
+    def workflows(self):
+        return self.lines
+
+    async def workflow(self, key, run):
+        return self.graphs.get((str(key), run))
 
     async def objects(self, kind, namespace, name):
         if kind.lower() not in self.kinds:

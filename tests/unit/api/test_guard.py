@@ -74,7 +74,7 @@ async def test_rule_13d_a_hint_takes_a_post_and_nothing_else(session, url, reade
 )
 async def test_rule_13d_what_a_foreign_page_can_send_is_no_hint(session, url, reader, headers, code):
     answer, told = await ask(session, url + HINT, "POST", headers=JSON | headers, data=b"{}")
-    assert (answer.status, told) == (Code[code].value, code)
+    assert (answer.status, told) == (Code[code].status, code)
     assert reader.wishes == []
 
 

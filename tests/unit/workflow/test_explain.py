@@ -24,7 +24,7 @@ def worded(kind, reason, detail="", line="", since=SINCE):
 
 BACK = "reconciler rollback default/web --push"
 SINCE_THEN = "(since 2026-03-01T09:30:00Z, for 2h30m)"
-HELD = "it is held: no order tries it again, only a change that is pushed to apps/web.yaml"
+HELD = "it is held and not tried again by itself, only by `reconciler workflow restart default/web` or for a change pushed to apps/web.yaml"
 
 # What is told of it, and what is to be copied.
 STATES = {
