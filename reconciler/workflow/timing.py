@@ -16,17 +16,19 @@ def expire(turn: Turn) -> None:
     """
     Ends what is out of time, gates too. What is under way is waited for, so that its result is known, but nothing further is begun.
 
-    A gate that has been opened is none any more. Of a group that is out of time, the steps that have begun fail with it and the others are skipped.
+    A gate ends so only after a look at git later than its deadline, as its timer opens (rule 4c): who approved in time wins. Of a group that is
+    out of time, the steps that have begun fail with it and the others are skipped.
     """
     for step in turn.run.steps:
         if step.phase.final or step.deadline is None or turn.stands_still(step):
             continue
-        if turn.now < step.deadline:
+        gates = [one for one in (step, *turn.members(step)) if one.phase is Phase.WAITING and one.key not in turn.groups]
+        looked = turn.facts.looked_at is not None and turn.facts.looked_at > step.deadline
+        if turn.now < step.deadline or (gates and not looked):
             turn.wake_at(step.deadline)
-            continue
-        if step.key in turn.groups:
+        elif step.key in turn.groups:
             _expire_group(turn, step)
-        elif not (step.phase is Phase.WAITING and turn.continued(step)):
+        elif not any(turn.continued(gate) for gate in gates):
             _expire(turn, step, _over(turn, step))
 
 
