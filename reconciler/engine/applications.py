@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from reconciler.engine.index import Declared, Entry
+from reconciler.engine.index import Entry
 from reconciler.engine.observations import Identity
 from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
 from reconciler.engine.store import Store
@@ -227,22 +227,3 @@ def applied_something(run: Run) -> bool:
 def ended_badly(run: Run) -> bool:
     """Rule 6c: such a run is not tried again by itself."""
     return run.phase in (Phase.FAILED, Phase.ROLLED_BACK) or (run.phase is Phase.TERMINATED and run.reason != "Removed")
-
-
-def declared_of(mirror: Mirror) -> Declared:
-    """What state knows of an application's manifest, until a look finds it."""
-    desired = mirror.desired
-    return Declared(
-        key=mirror.key,
-        digest=desired.digest if desired is not None else "",
-        path=mirror.path,
-        position=0,
-        line=mirror.line,
-        oid="",
-        family=mirror.family,
-        environment=mirror.environment,
-        commit=desired.commit if desired is not None else "",
-        annotations={},
-        gates=(),
-        watched=(),
-    )

@@ -16,7 +16,7 @@ from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, Ex
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Access, Claims
 from reconciler.engine.admission import Admission
-from reconciler.engine.applications import Application, declared_of
+from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
