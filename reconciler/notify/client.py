@@ -122,7 +122,7 @@ class GuardedClient:
                 use_dns_cache=False,  # each connection is to what was looked up and checked for it
                 limit=CONNECTIONS,
                 keepalive_timeout=self._idle,
-                socket_factory=_GuardedSocket(self._open_socket or _open_socket),
+                socket_factory=GuardedSocket(self._open_socket or _open_socket),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -162,7 +162,7 @@ class _Resolver(AbstractResolver):
         return
 
 
-class _GuardedSocket:
+class GuardedSocket:
     """Opens sockets to plain addresses alone: whatever else reached this point would be looked up once more, by the machine."""
 
     def __init__(self, open_socket: OpenSocket) -> None:

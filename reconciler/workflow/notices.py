@@ -16,7 +16,7 @@ _UNDOING = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 def add_notices(before: Run, after: Run, now: datetime) -> None:
     """
     Appends to `after` what became different since `before`, in the order in which one follows from the other: that the run began, how
-    steps ended, that it is undone, how far steps are undone, how it ended.
+    steps ended, that it is undone, how far steps are undone, those first that are, how it ended.
     """
     known = len(after.shared)
     began = before.started_at is None and after.started_at is not None
@@ -31,7 +31,7 @@ def add_notices(before: Run, after: Run, now: datetime) -> None:
         # What was removed ends Terminated here; who is called back waits to hear that it was undone.
         phase = Phase.ROLLED_BACK if after.phase is Phase.TERMINATED and after.reason == "Removed" else after.phase
         of_run.append(Notice(phase, now, error=_error(after), undo_error=after.undo_error, known=known))
-    undone = [notice for notice in of_steps if notice.phase in _UNDOING or notice.undo_error]
+    undone = sorted((notice for notice in of_steps if notice.phase in _UNDOING or notice.undo_error), key=lambda one: one.phase is Phase.ROLLING_BACK)
     ran = [notice for notice in of_steps if notice not in undone]
     after.notices += ran + (of_run + undone if after.phase is Phase.ROLLING_BACK else undone + of_run)
 

@@ -17,6 +17,7 @@ from reconciler.daemon import SystemClock
 from reconciler.dialects.registry import dialects
 from reconciler.model.application import Application, Callback, Step
 from reconciler.model.identity import AppKey
+from reconciler.model.names import REQUESTED_AT
 from reconciler.model.run import Run
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
@@ -201,12 +202,30 @@ async def test_rule_9b_what_was_sent_and_not_noted_is_sent_again_after_a_restart
     await cluster.close()
 
 
-async def test_rule_9b_telling_costs_one_write_more_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rule_9b_what_was_told_is_not_told_again_when_state_is_read_anew(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1", gate=True)})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, _):
+        await daemon.waiting("web")
+        await daemon.until(lambda: notices(daemon, "web") == [("Owed", 0)] and receiver.told, "told, and not stored")
+        before = daemon.engine._context.apps[AppKey("default", "web")]
+        mirror = await daemon.get("Application", "default.web", "reconciler-system", "reconciler.dev/v1alpha1")
+        mirror["metadata"]["annotations"] = {REQUESTED_AT: "now"}
+        await daemon.cluster.replace(mirror)
+        await daemon.until(lambda: daemon.engine._context.apps[AppKey("default", "web")] is not before, "read anew")
+        await daemon.looked()
+        await daemon.looked()
+        assert receiver.about("web") == ["web Running"]
+
+
+async def test_rule_9b_telling_costs_one_write_more_for_each_run_and_another_one_where_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
     counts = []
     async with receiving() as receiver:
-        for url in (receiver.url, ""):
+        for statuses in ((), (200,), (200, 500, 500, 500, 500, 200)):
             cluster = EmbeddedCluster(":memory:", SystemClock(), speed=1000.0)
             await cluster.start()
             written: list[str] = []
@@ -217,15 +236,20 @@ async def test_rule_9b_telling_costs_one_write_more_for_each_run(tmp_path: Path,
                 return await replace(obj, *args, **kwargs)
 
             monkeypatch.setattr(cluster, "replace", count)
-            change = with_callback(url) if url else lambda app: app
-            async with telling(clone, change, cluster=cluster) as (daemon, _):
+            receiver.answers(*statuses or (200,))
+            change = with_callback(receiver.url) if statuses else lambda app: app
+            async with telling(clone, change, cluster=cluster) as (daemon, clock):
                 await daemon.synced("web")
+                for attempts in range(1, len(statuses) - 1):
+                    await daemon.until(lambda attempts=attempts: notices(daemon, "web")[1][1] == attempts, "tried")
+                    await daemon.looked()
+                    clock.ahead += 600
                 await daemon.until(lambda: settled(daemon, "web"), "told")
                 await daemon.looked()
             counts.append(written.count("WorkflowRun"))
             await cluster.close()
-    assert counts[0] <= counts[1] + 1
-    assert receiver.about("web") == ALL
+    assert counts[1] <= counts[0] + 1
+    assert counts[2] <= counts[0] + 2
 
 
 async def test_rule_9b_after_a_day_it_is_dropped_and_what_is_behind_it_is_still_told(tmp_path: Path) -> None:
@@ -370,6 +394,8 @@ async def test_rule_13b_an_http_step_to_an_address_that_is_not_opened_fails_for_
 async def test_an_engine_without_a_way_out_ends_its_runs_and_tells_nobody(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1"), "other.yaml": config_map_app("other", "1")})
+    broken: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
     async with receiving() as receiver:
         families = [Changed(dialect, with_callback(receiver.url)) for dialect in dialects(STEP_TYPES)]
         async with running(clone, families=families) as daemon:
@@ -378,5 +404,4 @@ async def test_an_engine_without_a_way_out_ends_its_runs_and_tells_nobody(tmp_pa
             assert "CallbackOwed" not in daemon.conditions("web")
             clone.push({"web.yaml": None})
             await daemon.until(lambda: daemon.status("web") is None, "gone")
-        await asyncio.sleep(0)
-        assert receiver.told == []
+        assert (receiver.told, broken) == ([], [])

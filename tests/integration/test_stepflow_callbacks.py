@@ -74,30 +74,41 @@ def _wait_for(receiver: Receiver, folder: Path, clone: Clone, count: int) -> Non
 async def test_rule_9b_attributes_are_told_as_they_were_then_and_what_is_undone_is_told_step_by_step(tmp_path: Path) -> None:
     clone, client = Clone(tmp_path), GuardedClient(Egress(["127.0.0.1"]))
     async with receiving() as receiver, receiving() as shop:
-        shop.replies = {"/orders": b'{"id": 7, "status": "open"}'}
+        shop.replies = {"/orders": b'{"id": 7, "status": "open"}', "/payments": b'{"sum": 3}'}
         base = f"http://127.0.0.1:{shop.port}"
         ordered = step("order", "http", url=f"{base}/orders", body="{}", attribute="ticket", rollbackUrl=f"{base}/orders/7", rollbackMethod="DELETE")
-        clone.push({"flow.yaml": flow(receiver.url, ordered, step("check", "fail", "order", message="sold out"))})
-        async with running(clone, sender=client) as daemon:
+        paid = step("pay", "http", "order", url=f"{base}/payments", attribute="receipt")
+        clone.push({"flow.yaml": flow(receiver.url, ordered, paid, step("check", "fail", "pay", message="sold out"))})
+        receiver.open.clear()
+        async with running(clone, sender=client, rpc_seconds=60.0) as daemon:
             await daemon.until(lambda: runs(daemon, "flow") and runs(daemon, "flow")[0].phase.final, "ended")
+            receiver.open.set()
             await daemon.until(lambda: all(notice.state == "Delivered" for notice in runs(daemon, "flow")[0].notices), "told")
     await client.close()
     assert receiver.about("flow") == [
         "flow Running",
         "order Success",
+        "pay Success",
         "check Failed",
         "flow RollingBack",
+        "pay RollBacked",
         "order RollingBack",
         "order RollBacked",
         "flow RollBacked",
     ]
     ticket: dict[str, Any] = {"ticket": {"id": 7, "status": "open"}}
-    assert [told.said["attributes"] for told in receiver.told] == [{}] + [ticket] * 6
-    assert [told.said["runError"] for told in receiver.told] == ["", "", "sold out", "sold out", "", "", "sold out"]
+    both = {**ticket, "receipt": {"sum": 3}}
+    assert [told.said["attributes"] for told in receiver.told] == [{}, ticket] + [both] * (len(receiver.told) - 2)
+    assert {told.about for told in receiver.told if told.said["runError"]} == {"check Failed", "flow RollingBack", "flow RollBacked"}
+    assert {told.said["runError"] for told in receiver.told} == {"", "sold out"}
     assert {told.said["rollbackError"] for told in receiver.told} == {""}
     [run] = runs(daemon, "flow")
-    key = f"{run.owner}/{run.name}/0/order"
-    assert [(told.path, told.key) for told in shop.told] == [("/orders", f"{key}/request"), ("/orders/7", f"{key}/undo/request")]
+    key = f"{run.owner}/{run.name}/0"
+    assert [(told.path, told.key) for told in shop.told] == [
+        ("/orders", f"{key}/order/request"),
+        ("/payments", f"{key}/pay/request"),
+        ("/orders/7", f"{key}/order/undo/request"),
+    ]
 
 
 @virtual

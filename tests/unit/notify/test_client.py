@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from aiohttp import web
 
-from reconciler.notify.client import BODY_LIMIT, GuardedClient
+from reconciler.notify.client import BODY_LIMIT, GuardedClient, GuardedSocket
 from reconciler.notify.egress import Egress
 from reconciler.notify.protocol import (
     Answer,
@@ -308,3 +308,11 @@ async def test_what_goes_wrong_is_told_in_one_line_that_names_host_and_port_alon
         with pytest.raises(UnreachableError, match=r"no address is known for nowhere\.example:80"):
             await guarded.send(Request("GET", "http://nowhere.example/p4th?s3cret"), SECONDS)
     assert str(refused.value) == f"no connection to 127.0.0.1:{port}: connection refused"
+
+
+@pytest.mark.parametrize("host", ["2130706433", "localhost", "127.1", ""])
+def test_rule_13b_no_socket_is_opened_for_what_would_be_looked_up_once_more(host):
+    net = Net()
+    with pytest.raises(OSError, match="not an address"):
+        GuardedSocket(net.open_socket)((socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 80)))
+    assert net.opened == []

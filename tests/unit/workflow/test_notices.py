@@ -45,6 +45,12 @@ def test_why_it_is_undone_comes_before_how_far_it_is():
     assert told(msgspec.structs.replace(after, notices=[]), last) == ["a RolledBack", "run RolledBack"]
 
 
+def test_what_is_undone_comes_before_what_is_undone_next():
+    before = run(Phase.SUCCEEDED, Phase.SUCCEEDED, started_at=NOW, phase=Phase.ROLLING_BACK)
+    after = run(Phase.ROLLING_BACK, Phase.ROLLED_BACK, started_at=NOW, phase=Phase.ROLLING_BACK)
+    assert told(before, after) == ["b RolledBack", "a RollingBack"]
+
+
 @pytest.mark.parametrize(("reason", "word"), [("Removed", "RolledBack"), ("Ended", "Terminated")])
 def test_what_was_removed_is_told_as_undone(reason, word):
     after = run(Phase.ROLLED_BACK, started_at=NOW, phase=Phase.TERMINATED, reason=reason)
