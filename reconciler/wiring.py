@@ -14,8 +14,9 @@ from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
 from reconciler.engine.asking import Asking, NotAsking
-from reconciler.engine.engine import Engine, Options
+from reconciler.engine.engine import Engine
 from reconciler.engine.executors import Executor
+from reconciler.engine.options import Options
 from reconciler.engine.standins import KINDS, StandIn
 from reconciler.model.application import Retry
 from reconciler.model.clock import Clock

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import structlog
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, ExpiredError, NotFoundError
 from reconciler.dialects.protocol import Dialect
-from reconciler.engine.access import Access, Claims
+from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
@@ -24,8 +22,9 @@ from reconciler.engine.context import Context, SourceThread
 from reconciler.engine.declared import declared_of
 from reconciler.engine.executors import Executor, Executors
 from reconciler.engine.index import Index, Look
-from reconciler.engine.namespaces import Creation, Namespaces
+from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations
+from reconciler.engine.options import Options
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reader import EngineReader
@@ -36,44 +35,20 @@ from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
-from reconciler.model.application import Retry
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
-from reconciler.model.outcome import HEALTH_SECONDS, StepType
+from reconciler.model.outcome import StepType
 from reconciler.model.status import Fault
 from reconciler.notify.protocol import Sender
 from reconciler.render.protocol import Renderer
 from reconciler.source.protocol import Source, SourceError
-from reconciler.workflow.admission import Strategy
 from reconciler.workflow.machine import Machine
 
 _log = structlog.get_logger("reconciler.engine")
 _AGAIN = 2.0
 _RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", "Application")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the operator decided. `namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
-    runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
-    `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
-    `recall`: the file in which is kept, for the next start, what looks made of the repository's files."""
-
-    namespace: str
-    access: Access
-    create_namespaces: Creation = "none"
-    write_back: bool = True
-    beat: float = 5.0
-    strategy: Strategy = "FIFO"
-    most_running: int = 100
-    retry: Retry | None = None
-    health: float = HEALTH_SECONDS
-    throttle_qps: float = 0.0
-    kind_qps: Mapping[str, float] = field(default_factory=dict)
-    rpc_seconds: float = 5.0
-    recall: Path | None = None
 
 
 class Engine:

@@ -16,7 +16,8 @@ from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.daemon import SystemClock
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
-from reconciler.engine.engine import Engine, Options
+from reconciler.engine.engine import Engine
+from reconciler.engine.options import Options
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus

@@ -3,92 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.daemon import SystemClock
 from reconciler.dialects.registry import dialects
-from reconciler.model.application import Application, Callback, Step
 from reconciler.model.identity import AppKey
 from reconciler.model.names import REQUESTED_AT
-from reconciler.model.run import Run
-from reconciler.notify.client import GuardedClient
-from reconciler.notify.egress import Egress
 from reconciler.steps.catalog import STEP_TYPES
 from reconciler.workflow.explain import describe
-from tests.integration.harness import Clone, Daemon, config_map_app, running
-from tests.integration.receiver import Receiver, receiving
+from tests.integration.calling import Changed, notices, settled, telling, with_callback
+from tests.integration.harness import Clone, config_map_app, running
+from tests.integration.receiver import receiving
 from tests.integration.sequences import runs
 
 ALL = ["web Running", "settings Success", "web Success"]
-
-
-class Clock(SystemClock):
-    """The machine's clock, ahead by what a test skips."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
-
-
-class Changed:
-    """A family whose applications are changed as they are compiled."""
-
-    def __init__(self, inner: Any, change: Callable[[Application], Application]) -> None:
-        self._inner, self._change = inner, change
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def compile(self, document: Any, files: Any) -> Any:
-        compiled = self._inner.compile(document, files)
-        return compiled._replace(application=self._change(compiled.application)) if compiled.application else compiled
-
-
-def with_callback(url: str, *, ignore: bool = True, **urls: str) -> Callable[[Application], Application]:
-    """`urls`: of applications with a receiver of their own, by name."""
-
-    def change(app: Application) -> Application:
-        callback = Callback(urls.get(app.name, url), ignore)
-        return msgspec.structs.replace(app, workflow=msgspec.structs.replace(app.workflow, callback=callback))
-
-    return change
-
-
-@asynccontextmanager
-async def telling(
-    clone: Clone, change: Callable[[Application], Application], *openings: str, cluster: EmbeddedCluster | None = None, **more: Any
-) -> AsyncIterator[tuple[Daemon, Clock]]:
-    """An engine that may call receivers on loopback, unless `openings` say otherwise."""
-    client, clock = GuardedClient(Egress(openings or ("127.0.0.1",))), Clock()
-    families = [Changed(dialect, change) for dialect in dialects(STEP_TYPES)]
-    try:
-        async with running(clone, cluster=cluster, families=families, sender=client, clock=clock, beat=0.02, **more) as daemon:
-            yield daemon, clock
-    finally:
-        await client.close()
-
-
-def notices(daemon: Daemon, name: str) -> list[tuple[str, int]]:
-    return [(notice.state, notice.attempts) for run in runs(daemon, name) for notice in run.notices]
-
-
-def settled(daemon: Daemon, name: str) -> bool:
-    """All runs have ended, and nothing is owed."""
-    found = runs(daemon, name)
-    return bool(found) and all(run.phase.final and all(notice.state != "Owed" for notice in run.notices) for run in found)
 
 
 async def test_rule_9b_each_change_is_told_once_in_order_under_a_key_of_its_own(tmp_path: Path) -> None:
@@ -337,58 +269,6 @@ async def test_a_run_whose_callback_is_told_while_git_cannot_be_read(tmp_path: P
             await daemon.until(lambda: settled(daemon, "web"), "told")
     assert receiver.about("web") == [ALL[0], *ALL]
     await cluster.close()
-
-
-def steps(url: str, **more: Any) -> Callable[[Application], Application]:
-    """An application of one `http` step, with a callback of its own where one is given."""
-
-    def change(app: Application) -> Application:
-        step = Step("ask", "http", "ask", properties={"url": url, **more})
-        return msgspec.structs.replace(app, workflow=msgspec.structs.replace(app.workflow, steps=[step]))
-
-    return change
-
-
-def ended(daemon: Daemon, name: str) -> Run | None:
-    return next((run for run in runs(daemon, name) if run.phase.final), None)
-
-
-async def asking(clone: Clone, change: Callable[[Application], Application], receiver: Receiver, *, opened: bool = True) -> Run:
-    from reconciler.engine.asking import Asking
-
-    client = GuardedClient(Egress(["127.0.0.1"] if opened else []))
-    families = [Changed(dialect, change) for dialect in dialects(STEP_TYPES)]
-    executors = {"http": Asking(client, 5.0, SystemClock())}
-    try:
-        async with running(clone, families=families, executors=executors) as daemon:
-            run: Run = await daemon.until(lambda: ended(daemon, "web"), "ended")
-            return run
-    finally:
-        await client.close()
-
-
-async def test_rule_9b_an_http_step_asks_once_under_its_key_and_again_under_the_same_one(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    clone.push({"web.yaml": config_map_app("web", "1")})
-    async with receiving() as receiver:
-        receiver.answers(503, 201)
-        run = await asking(clone, steps(receiver.url, method="PUT", body="hello", headers="X-Token: t0k3n"), receiver)
-    assert (run.phase.value, run.steps[0].message) == ("Succeeded", "answered 201")
-    assert len(receiver.told) == 2
-    assert {(told.key, told.body, told.headers["x-token"]) for told in receiver.told} == {
-        (f"{run.owner}/{run.name}/0/ask/request", b"hello", "t0k3n")
-    }
-    assert "t0k3n" not in msgspec.json.encode(run).decode()
-
-
-async def test_rule_13b_an_http_step_to_an_address_that_is_not_opened_fails_for_good_and_names_the_flag(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    clone.push({"web.yaml": config_map_app("web", "1")})
-    async with receiving() as receiver:
-        run = await asking(clone, steps(receiver.url), receiver, opened=False)
-        assert (run.phase.value, run.reason, run.steps[0].attempt) == ("Failed", "EgressRefused", 0)
-        assert run.message.endswith(f"--allow-egress 127.0.0.1:{receiver.port}")
-        assert receiver.told == []
 
 
 async def test_an_engine_without_a_way_out_ends_its_runs_and_tells_nobody(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""What the operator decided that the engine heeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.engine.access import Access
+from reconciler.engine.namespaces import Creation
+from reconciler.model.application import Retry
+from reconciler.model.outcome import HEALTH_SECONDS
+from reconciler.workflow.admission import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
+    runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
+    `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
+    `recall`: the file in which is kept, for the next start, what looks made of the repository's files."""
+
+    namespace: str
+    access: Access
+    create_namespaces: Creation = "none"
+    write_back: bool = True
+    beat: float = 5.0
+    strategy: Strategy = "FIFO"
+    most_running: int = 100
+    retry: Retry | None = None
+    health: float = HEALTH_SECONDS
+    throttle_qps: float = 0.0
+    kind_qps: Mapping[str, float] = field(default_factory=dict)
+    rpc_seconds: float = 5.0
+    recall: Path | None = None
