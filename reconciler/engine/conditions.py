@@ -117,9 +117,9 @@ def _of_dependencies(app: Application, status: ApplicationStatus) -> list[Condit
     """What its next run, or a step of the one that is open, waits for; what can't come by itself first."""
     if not app.unmet:
         return []
-    first = min(app.unmet, key=lambda unmet: _GRAVEST.index(unmet.reason))
-    detail = "; ".join(f"{unmet.app} {unmet.text}" for unmet in app.unmet[:_LISTED])
-    return [_tell(status, "DependencyNotReady", first.reason, detail, str(first.app))]
+    gravest = sorted(app.unmet, key=lambda unmet: _GRAVEST.index(unmet.reason))
+    detail = ", ".join(f"{unmet.app} {unmet.text}" for unmet in gravest[:_LISTED])
+    return [_tell(status, "DependencyNotReady", gravest[0].reason, detail, str(gravest[0].app))]
 
 
 def _of_write_back(app: Application, entry: Entry | None, status: ApplicationStatus) -> list[Condition]:

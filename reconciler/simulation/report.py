@@ -11,8 +11,8 @@ from reconciler.model.run import Phase
 
 Limit = Literal["", "until", "turns"]
 # What an application may be at in the end besides the phase of a run.
-REMOVED, IN_DOUBT, INVALID, SUSPENDED, STALLED = "Removed", "InDoubt", "Invalid", "Suspended", "Stalled"
-_AT_REST = frozenset({Phase.SUCCEEDED, Phase.WAITING, Phase.ROLLED_BACK, Phase.TERMINATED, REMOVED, IN_DOUBT, SUSPENDED})
+REMOVED, IN_DOUBT, INVALID, SUSPENDED, STALLED, HELD = "Removed", "InDoubt", "Invalid", "Suspended", "Stalled", "Held"
+_AT_REST = frozenset({Phase.SUCCEEDED, Phase.WAITING, Phase.ROLLED_BACK, Phase.TERMINATED, REMOVED, IN_DOUBT, SUSPENDED, HELD})
 
 
 class Row(msgspec.Struct, rename="camel"):
@@ -57,7 +57,8 @@ class Stop(msgspec.Struct, rename="camel"):
 
 
 class Application(msgspec.Struct, rename="camel"):
-    """One that the commit does something to. `phase`: of its run, or Removed, InDoubt, Invalid, Suspended, Stalled. `before`, `after`: revisions."""
+    """One that the commit does something to. `phase`: of its run, or Removed, InDoubt, Invalid, Suspended, Stalled, Held (by applications
+    that it depends on). `before`, `after`: revisions."""
 
     application: str
     namespace: str
@@ -75,7 +76,7 @@ class Application(msgspec.Struct, rename="camel"):
 
     @property
     def failed(self) -> bool:
-        return self.phase not in _AT_REST or self.reason == "StepFailed"
+        return self.phase not in _AT_REST or self.reason == "StepFailed" or (self.phase == HELD and self.reason in ("Missing", "Cycle"))
 
 
 class Report(msgspec.Struct, rename={"start": "from"}):

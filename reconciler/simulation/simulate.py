@@ -15,7 +15,7 @@ from reconciler.model.status import ApplicationStatus, RunHistory
 from reconciler.settings import Settings
 from reconciler.simulation.answers import Answer, Answers
 from reconciler.simulation.clock import VirtualLoop
-from reconciler.simulation.report import IN_DOUBT, INVALID, REMOVED, STALLED, SUSPENDED, Application, ObjectChange, Report
+from reconciler.simulation.report import HELD, IN_DOUBT, INVALID, REMOVED, STALLED, SUSPENDED, Application, ObjectChange, Report
 from reconciler.simulation.timeline import show
 from reconciler.simulation.world import SimulationError, World
 from reconciler.source.scratch import Scratch
@@ -24,7 +24,7 @@ __all__ = ["Request", "SimulationError", "simulate"]
 
 WEEK = 7 * 86400.0
 # Conditions that say where an application is that has no run, the first that applies; and those that are told beside a run.
-_STANDS = {"Stalled": STALLED, "ManifestInvalid": INVALID, "RemovalInDoubt": IN_DOUBT, "Suspended": SUSPENDED}
+_STANDS = {"Stalled": STALLED, "ManifestInvalid": INVALID, "RemovalInDoubt": IN_DOUBT, "Suspended": SUSPENDED, "DependencyNotReady": HELD}
 _NOTED = (*_STANDS, "PruneBlocked", "PruneFailed", "NamespaceMissing", "DriftFought")
 
 
@@ -127,6 +127,9 @@ async def _describe(world: World, status: ApplicationStatus, before: _Before) ->
         if stands is None or (stands.type == "Suspended" and status.sync == "Synced"):
             return None
         app.phase, app.reason, app.message = _STANDS[stands.type], stands.reason, show(stands.message.partition("; ")[0])
+        if app.phase == HELD and status.desired is not None and status.desired.revision:
+            app.after = status.desired.revision
+            app.changes = [_change(item) for item in await reader.compare(key, running, app.after)]
         return app
     app.after = run.run.rpartition("-")[0]
     app.phase, app.reason, app.message = run.phase, run.reason, show(run.message)

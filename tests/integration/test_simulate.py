@@ -359,3 +359,26 @@ def test_rule_10_four_times_the_applications_cost_at_most_five_times_the_calls(t
 def test_the_answer_holds_no_code_or_uid_of_the_simulation(clone: Clone) -> None:
     text = msgspec.json.encode(run(clone, start="HEAD~1")).decode()
     assert "@" not in text
+
+
+def depending(name: str, needs: str, **more: bool) -> str:
+    return config_map_app(name, "1", annotations={"reconciler.dev/depends-on": needs}, **more)
+
+
+def test_what_waits_for_another_application_is_held_and_goes_on_behind_it(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": depending("web", "db"), "db.yaml": config_map_app("db", "1", gate=True)})
+    held = {app.application: app for app in run(clone).applications}
+    assert (held["web"].phase, held["web"].after, held["web"].failed) == ("Held", "web-v1", False)
+    assert "default/db is at work" in held["web"].message
+    assert [(change.object, change.applied) for change in held["web"].changes] == [("ConfigMap default/web", False)]
+    assert {app.phase for app in run(clone, "approve=continue").applications} == {"Succeeded"}
+
+
+def test_what_can_never_go_on_fails_the_simulation(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": depending("web", "db, gone"), "db.yaml": config_map_app("db", "1")})
+    report = run(clone)
+    web = next(app for app in report.applications if app.application == "web")
+    assert (web.phase, web.reason, report.failed) == ("Held", "Missing", True)
+    assert "default/gone is declared nowhere" in web.message

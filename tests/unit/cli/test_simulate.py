@@ -134,7 +134,7 @@ def test_a_limit_or_an_error_in_a_document_fails(parts, failed):
 @pytest.mark.parametrize(
     ("phase", "failed"),
     [
-        *((phase, False) for phase in ("Succeeded", "Waiting", "RolledBack", "Terminated", "Removed", "InDoubt", "Suspended")),
+        *((phase, False) for phase in ("Succeeded", "Waiting", "RolledBack", "Terminated", "Removed", "InDoubt", "Suspended", "Held")),
         *((phase, True) for phase in ("Failed", "Running", "Pending", "Invalid", "Stalled", "RollingBack")),
     ],
 )

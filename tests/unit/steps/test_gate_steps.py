@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.model.identity import AppKey
 from reconciler.model.names import GATE_STEP_TYPES
-from reconciler.model.outcome import Call, Done, Gate
+from reconciler.model.outcome import Call, Done, Gate, Ready, Wait
 from reconciler.steps.catalog import STEP_TYPES
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -40,3 +40,20 @@ def test_every_gate_type_is_a_step_type():
 def test_required_properties_are_known_ones():
     for step_type in STEP_TYPES.values():
         assert set(step_type.required) <= set(step_type.params)
+
+
+DB = Ready(AppKey("d", "db"))
+
+
+@pytest.mark.parametrize("namespace", [{}, {"namespace": "d"}])
+def test_depends_on_app_asks_how_the_other_stands_and_waits_until_it_is_ready(namespace):
+    kind, properties = STEP_TYPES["depends-on-app"], {"name": "db", **namespace}
+    call = Call(AppKey("d", "a"), "s", "depends-on-app", properties)
+    assert kind.next(call, {}, {}, NOW) == Wait(None, "waiting for d/db", (DB,))
+    seen = {DB: {"ready": False, "message": "is Degraded"}}
+    assert kind.next(call, {}, seen, NOW) == Wait(None, "waiting for d/db, which is Degraded", (DB,))
+    assert kind.next(call, {}, {DB: {"ready": True, "message": ""}}, NOW) == Done()
+
+
+def test_rule_7a_a_restore_run_waits_for_no_other_application():
+    assert ask("depends-on-app", {"name": "db"}, restore=True) == Done()
