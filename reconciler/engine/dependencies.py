@@ -78,7 +78,7 @@ class Dependencies:
         run, digest = app.open_run(), entry.declared.digest
         if run is not None:
             return f"is at work in run {run.name} ({run.phase.value})"
-        if entry.declared.suspended:
+        if app.suspended(entry):
             return "is suspended"
         if digest == app.mirror.rejected:
             return "was rolled back"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from reconciler.engine.content import part_text
-from reconciler.model.identity import GVK
+from reconciler.model.command import Wish
+from reconciler.model.identity import GVK, AppKey
 from reconciler.workflow.contexts import put_context
 from tests.integration.harness import Clone, Daemon, running
 from tests.integration.sequences import gate_of, phases, push, runs
@@ -125,3 +129,73 @@ async def test_rule_3e_a_context_is_kept_in_an_owned_secret_and_nowhere_that_is_
         run = app.runs[-1]
         assert run.snapshots[run.step("watch-one-pod").context or 0] == {"weight": 5}
         assert run.snapshots[run.step("watch-half").context or 0] == {"weight": 5, "token": SECRET}
+
+
+async def order(daemon: Daemon, verb: str, step: str = "") -> str:
+    wish = msgspec.convert({"verb": verb, "author": "Ada", "reason": "once more", "step": step}, Wish)
+    told = await daemon.engine.commands.command(AppKey("default", "orders"), wish, 10)
+    assert told is not None
+    return told.result
+
+
+def rounds(daemon: Daemon) -> dict[str, int]:
+    return {step.key: step.round for step in runs(daemon, "orders")[-1].steps}
+
+
+def family(daemon: Daemon) -> dict[str, Any]:
+    status = daemon.status("orders")
+    assert status is not None
+    assert status.run is not None
+    return status.run.family
+
+
+@asynccontextmanager
+async def ended_at_the_second_gate(tmp_path: Path) -> AsyncIterator[tuple[Clone, Daemon, dict[str, str]]]:
+    """1.27 is promoted; of 1.28 half the pods run, and it was ended there."""
+    clone = Clone(tmp_path)
+    clone.push({"orders.yaml": orders("1.27")})
+    async with running(clone) as daemon:
+        await promoted(daemon, clone, "1.27")
+        await push(daemon, clone, {"orders.yaml": orders("1.28")})
+        await daemon.waiting("orders", revision="orders-v2")
+        said = await decide(daemon, clone, "1.28", "continue")
+        said = await decide(daemon, clone, "1.28", "end", **said)
+        assert family(daemon)["workflowStatus"] == "TERMINATED"
+        assert await tags(daemon) == ["1.27", "1.27", "1.28", "1.28"]
+        yield clone, daemon, said
+
+
+async def test_defect_b_11_retry_runs_every_task_again_and_every_gate_asks_again(tmp_path: Path) -> None:
+    async with ended_at_the_second_gate(tmp_path) as (clone, daemon, said):
+        assert await order(daemon, "retry") == "Done"
+        await daemon.waiting("orders", revision="orders-v2")
+        assert set(rounds(daemon).values()) == {1}
+        assert (gate_of(daemon, "orders").step, family(daemon)["workflowStatus"]) == ("watch-one-pod", "SUSPEND")
+        assert await partition(daemon, "orders", "default") == 3, "the first task ran again, with the partition that it had at first"
+        both = await decide(daemon, clone, "1.28", "continue", **said)
+        await decide(daemon, clone, "1.28", "continue", **both)
+        await daemon.synced("orders")
+        assert await tags(daemon) == ["1.28"] * 4
+        assert len(phases(daemon, "orders")) == 2, "it is the same run"
+
+
+async def test_defect_b_12_retry_from_a_task_leaves_what_came_before_it(tmp_path: Path) -> None:
+    async with ended_at_the_second_gate(tmp_path) as (clone, daemon, said):
+        before = runs(daemon, "orders")[-1].step("first-pod")
+        assert await order(daemon, "retry", "watch-half") == "Done"
+        await daemon.waiting("orders", revision="orders-v2")
+        assert rounds(daemon) == {"first-pod": 0, "watch-one-pod": 0, "one-pod": 0, "half": 0, "watch-half": 1, "half-of-them": 1, "all": 1}
+        assert runs(daemon, "orders")[-1].step("first-pod") == before
+        assert [task["taskStatus"] for task in family(daemon)["tasks"]] == ["SUCCESS"] * 4 + ["WAITING_SUSPEND", "PENDING", "PENDING"]
+        await decide(daemon, clone, "1.28", "continue", **said)
+        await daemon.synced("orders")
+        assert await tags(daemon) == ["1.28"] * 4
+
+
+async def test_a_retry_of_a_run_that_goes_on_is_refused(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"orders.yaml": orders("1.27")})
+    async with running(clone) as daemon:
+        await daemon.waiting("orders")
+        assert await order(daemon, "retry") == "Refused"
+        assert set(rounds(daemon).values()) == {0}

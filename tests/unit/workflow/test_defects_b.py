@@ -15,8 +15,8 @@ b_11 `retry` answers success and does nothing.
 b_12 `retryFromTask` does nothing.
 b_13 a task that waits can't be suspended.
 
-That upstream answers success for what it drops (B3) is told by the state tables' own test, the seed's key `p` by that of contexts. b_10 and b_04
-are told once more from end to end in tests/integration/test_sreworks_gates.py.
+That upstream answers success for what it drops (B3) is told by the state tables' own test, the seed's key `p` by that of contexts. b_04, b_10,
+b_11 and b_12 are told once more from end to end in tests/integration/test_sreworks_gates.py.
 """
 
 import msgspec
