@@ -29,8 +29,8 @@ class Application:
     `results`: effects that ended and are not stored yet, by effect key; `tasks`: what is under way, by key. `calls`: runs whose callback is
     being told, `called`: what it was told and is not stored yet, by run and number. `judged`: what of the
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
-    `healed`: objects put back in this turn; `heal_at`: when those that still differ are healed, None where none does. `tolerated`:
-    drift that rules let be, by what was seen of our fields.
+    `polls`: looks in a row at what nobody tells of, with nothing new. `healed`: objects put back in this turn; `heal_at`: when those that still
+    differ are healed, None where none does. `tolerated`: drift that rules let be, by what was seen of our fields.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -47,6 +47,7 @@ class Application:
         self.remarks: list[Remark] = []
         self.gates: list[GateView] = []
         self.look_again = False
+        self.polls = 0
         self.next_up = ("", "")
         self.prune_note: tuple[str, str, str] = ("", "", "")
         self.render_problem: tuple[str, Problem | None] = ("", None)

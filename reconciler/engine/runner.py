@@ -18,8 +18,8 @@ from reconciler.model.outcome import Health, Live, Query, Ready, Result
 from reconciler.model.run import Phase, Run, StepState
 from reconciler.workflow.commands import ended_by_order
 from reconciler.workflow.facts import Advance, Facts, Order
+from reconciler.workflow.retrying import pause_of_wait
 
-_POLL = 2.0
 _PATIENCE = 3
 _ENDS = {Phase.SUCCEEDED: "ok", Phase.FAILED: "failed", Phase.ROLLED_BACK: "undone"}
 
@@ -83,14 +83,19 @@ class Runner:
             if not new:
                 return step
             if self._foreign(app, new) and await context.observations.read_unwatched(new):
-                context.hint_after(app.key, _POLL)
+                self._poll(app, run)
             about_apps = [query for query in new if isinstance(query, Ready)]
             answers = await context.observations.answer(new.difference(about_apps))
             answers |= self._judge(app, about_apps)
             seen = {**seen, **answers}
             if not new <= answers.keys():
-                context.hint_after(app.key, _POLL)
+                self._poll(app, run)
                 return step
+
+    def _poll(self, app: Application, run: Run) -> None:
+        """Nobody tells when that changes: it is looked at again, more rarely the longer nothing does."""
+        app.polls += 1
+        self._context.hint_after(app.key, pause_of_wait(app.polls, f"{run.name}/{app.polls}"))
 
     def _judge(self, app: Application, queries: list[Ready]) -> dict[Query, object]:
         """How other applications stand that a step waits for. They are told of, and when one stands otherwise, it is asked again."""
@@ -159,7 +164,10 @@ class Runner:
             app.fold_results(stored, old if old.version else None)
             app.forget_results(stored)
             self._tell(app, old, stored)
+            app.polls = 0
             return stored
+        if new != old:
+            app.polls = 0
         app.put_run(new)
         return new
 

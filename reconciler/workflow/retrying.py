@@ -9,6 +9,7 @@ from reconciler.model.application import Retry
 ATTEMPTS = 15  # with the back-off below about nine minutes, just under the health deadline (rule 6c)
 DEFAULT = Retry(limit=ATTEMPTS - 1, period=1.0, factor=2.0, cap=60.0)
 _JITTER = 0.1
+_WAIT, _LONGEST_WAIT = 0.05, 60.0
 
 
 def merge(*given: Retry) -> Retry:
@@ -34,7 +35,14 @@ def pause_before(retry: Retry, failures: int, key: str) -> float | None:
     if 0 <= retry.limit < failures:
         return None
     pause = min(retry.period * retry.factor ** min(failures - 1, 64), retry.cap)
-    if retry.factor == 1.0:
-        return pause
+    return pause if retry.factor == 1.0 else _shorter(pause, key)
+
+
+def pause_of_wait(looks: int, key: str) -> float:
+    """Seconds until the next of so many looks in a row that found nothing new: KubeVela's, from 1 to 60. It counts as no try."""
+    return _shorter(min(max(_WAIT * 2 ** min(looks, 64), 1.0), _LONGEST_WAIT), key)
+
+
+def _shorter(pause: float, key: str) -> float:
     chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:2]) / 65536
     return pause * (1 - _JITTER * chance)

@@ -144,6 +144,8 @@ def test_a_wrong_part_of_a_setting_is_told_with_its_line_and_what_would_be_right
 SEED = """\
 namespace: workflows
 throttleQPS: 100
+idleTimeoutMillSeconds: 200000
+rpcTimeoutMillSeconds: 5000
 controllerConfig:
   queue:
     strategy: "FIFO"{0}
@@ -157,12 +159,13 @@ controllerConfig:
 def test_seed_004_the_configuration_of_step_flow_loads(write):
     settings = load_settings({}, {}, write(SEED.format("  # or FAIR", "", "")))
     assert (settings.namespace, settings.throttle_qps) == ("workflows", 100.0)
+    assert (settings.idle_timeout_mill_seconds, settings.rpc_timeout_mill_seconds) == (200000, 5000)
     assert settings.controller_config == ControllerConfig(Queues("FIFO", 100), [KindLimit("random", 1.0)])
 
 
-@pytest.mark.parametrize("line", [5, 6, 9])
+@pytest.mark.parametrize("line", [7, 8, 11])
 def test_seed_004_a_comment_that_is_none_is_told_by_its_line(write, line):
-    texts = ["   // 限制" if number == line else "" for number in (5, 6, 9)]
+    texts = ["   // 限制" if number == line else "" for number in (7, 8, 11)]
     with pytest.raises(SettingsError, match=rf"\(line {line}: // begins no comment in YAML; write #\)"):
         load_settings({}, {}, write(SEED.format(*texts)))
 

@@ -10,7 +10,7 @@ from reconciler.model.outcome import Failed, Wait
 from reconciler.model.run import Phase
 from reconciler.steps.health import deadline_of
 from reconciler.workflow.machine import Machine
-from reconciler.workflow.retrying import DEFAULT, merge, pause_before
+from reconciler.workflow.retrying import DEFAULT, merge, pause_before, pause_of_wait
 from tests.unit.workflow.machines import START, Driver, apply
 
 
@@ -48,6 +48,14 @@ def test_jitter_comes_from_the_key_and_is_the_same_each_time():
 def test_a_limit_below_0_never_ends_and_one_of_0_tries_once():
     assert pause_before(Retry(-1, 1.0, 2.0, 60.0), 100_000, "key") is not None
     assert pause_before(Retry(0, 1.0, 2.0, 60.0), 1, "key") is None
+
+
+def test_waits_for_what_nobody_tells_of_grow_from_a_second_to_a_minute():
+    pauses = [pause_of_wait(looks, "key") for looks in range(1, 20)]
+    assert all(0.9 <= pause <= 60 for pause in pauses)
+    assert pauses[0] <= 1
+    assert pauses[-1] > 54
+    assert pause_of_wait(1_000_000, "key") == pauses[-1]
 
 
 def failing(driver):
