@@ -102,6 +102,10 @@ def _nodes(run: Run, workflow: Workflow) -> list[NodeView]:
     for step in run.steps:
         for other in ordering.dependents(step):
             after[other.key].append(step.key)
+    members = {step.key for step in run.steps if step.group}
+    for step in run.steps:
+        if step.group in after and not members.intersection(after[step.key]):  # the first of a group begin when that does
+            after[step.key].append(step.group)
     return [_node(step, _nearest(step.key, after)) for step in run.steps]
 
 

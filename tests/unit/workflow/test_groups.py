@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.dialects.words import kubevela
+from reconciler.engine.graph import _nodes
 from reconciler.model.run import Phase
 from tests.unit.workflow.machines import SUCCEEDED, decision
 from tests.unit.workflow.visits import apply, given, group, say, step, visit
@@ -69,7 +71,7 @@ def test_a_gate_in_a_group_waits_with_its_group_and_opens_by_its_own_key():
     assert driver.decide(decision("continue", "g.verify")).ended == SUCCEEDED
 
 
-def test_a_suspend_with_a_duration_in_a_group_opens_by_itself():
+def test_kubevela_issue_4508_a_suspend_with_a_duration_in_a_group_opens_by_itself():
     driver = visit(*group("g", step("pause", duration="30s"))).look()
     assert driver.wake == driver.now + timedelta(seconds=30)
     driver.look(31.0)
@@ -89,3 +91,21 @@ def test_a_decision_in_a_group_ends_the_whole_run(verb):
 def test_a_condition_within_a_group_is_of_the_steps_own_level():
     driver = visit(*group("g", apply("bad"), say("next"), given(say("clean"), "always"), mode="StepByStep")).look().fail(retry="terminal")
     assert driver.phases == ["Failed", "Failed", "Skipped", "Succeeded"]
+
+
+def test_defect_a6_01_the_message_of_a_suspend_stands_in_its_status():
+    driver = visit(*group("g", step("verify", message="is it well?", duration="1min"))).look()
+    assert driver.state("g.verify").message == "is it well?"
+    (shown,) = kubevela(driver.run)["steps"]
+    assert (shown["subSteps"][0]["message"], shown["subSteps"][0]["phase"]) == ("is it well?", "suspending")
+
+
+def test_a_group_is_drawn_above_its_steps_and_before_what_comes_behind_it():
+    driver = visit(apply("first"), *group("g", apply("a"), apply("b", after=["a"])), apply("last")).look()
+    assert {node.key: node.after for node in _nodes(driver.run, driver.workflow)} == {
+        "first": [],
+        "g": ["first"],
+        "g.a": ["g"],
+        "g.b": ["g.a"],
+        "last": ["g"],
+    }
