@@ -280,7 +280,8 @@ def _apply(sign: str, left: Any, right: Any) -> Any:
     if sign in ("=~", "!~"):
         if not isinstance(left, str) or not isinstance(right, str) or len(left) > MAX_TEXT:
             raise ExpressionError(f"{sign} needs a text on its left and a pattern on its right")
-        _check_pattern(right)
+        if not is_readable(right):  # it may come from an input: it is not told
+            raise ExpressionError(f"what stands right of {sign} is no pattern that is read here")
         return found(right, left) is (sign == "=~")
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
         if len(left) + len(right) > MAX_TEXT:

@@ -13,7 +13,7 @@ from reconciler.model.condition import Condition
 from reconciler.model.duration import format_duration
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus, Fault, GateView, RevisionView, RunView
-from reconciler.workflow.waiting import describe_step, ends_at
+from reconciler.workflow.waiting import describe_failure, describe_step, ends_at, first_failed
 from reconciler.workflow.wording import Place, decided, plain, word_end
 
 _PATIENCE: Final = 3  # rule 6b
@@ -91,7 +91,8 @@ def _waiting(status: ApplicationStatus) -> Reason | None:
     timer = f"; it opens by itself at {_time(gate.until)}" if gate.until else ""
     timer += f"; without one it fails at {_time(gate.deadline)}" if gate.deadline else ""
     ask = f"; to let it go on, commit in {_place(status)} the annotation {_line(gate)}"
-    behind = f"{timer}{_newer(status, gate.revision)}{_ignored(status)}"
+    failure = describe_failure(status.run) if status.run is not None else ""
+    behind = f"{timer}{failure}{_newer(status, gate.revision)}{_ignored(status)}"
     text = f", because gate {plain(gate.step)} of {plain(gate.revision)} waits for a decision{purpose}{behind}{ask}"
     return Reason(text, _line(gate), gate.since, gate.until)
 
@@ -108,7 +109,8 @@ def _moving(status: ApplicationStatus) -> Reason | None:
         text = f", and goes back to {plain(run.revision)} in run {plain(run.id)}{decided(run)}{describe_step(run)}{_ignored(status)}"
         return Reason(text, "", run.started_at, ends_at(run))
     passed = f", after {len(status.superseded)} superseded in a row" if status.superseded else ""
-    text = f", and moves to {plain(run.revision)} in run {plain(run.id)}{passed}{describe_step(run)}{_newer(status, run.revision)}{_ignored(status)}"
+    behind = f"{describe_failure(run)}{_newer(status, run.revision)}{_ignored(status)}"
+    text = f", and moves to {plain(run.revision)} in run {plain(run.id)}{passed}{describe_step(run)}{behind}"
     return Reason(text, f'{run.stop.key}: "{run.stop.end}"' if run.stop else "", run.started_at, ends_at(run))
 
 
@@ -229,7 +231,7 @@ def _ignored(status: ApplicationStatus) -> str:
 
 
 def _failure(run: RunView) -> str:
-    step = next((step for step in run.steps if step.phase == Phase.FAILED), None)
+    step = first_failed(run)
     if step is not None:
         return f" at step {plain(step.name)}: {plain(step.message or run.message or run.reason)}"
     return f": {plain(run.message or run.reason)}" if run.message or run.reason else ""

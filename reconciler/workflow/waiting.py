@@ -29,6 +29,21 @@ def describe_step(run: RunView) -> str:
     return f": step {name}: {doing}{limit}"
 
 
+def describe_failure(run: RunView) -> str:
+    """That a step has failed, of a run that goes on all the same: what always runs is still run."""
+    failed = first_failed(run)
+    return (
+        f"; step {plain(failed.name)} failed ({plain(failed.message)}), and what is left is visited before the run ends" if failed is not None else ""
+    )
+
+
+def first_failed(run: RunView) -> StepView | None:
+    """A group only where none of its steps failed."""
+    failed = [step for step in run.steps if step.phase == Phase.FAILED]
+    groups = {step.group for step in run.steps}
+    return next(iter([step for step in failed if step.key not in groups] or failed), None)
+
+
 def ends_at(run: RunView) -> datetime | None:
     """When what it waits for ends by itself."""
     step = _current(run)

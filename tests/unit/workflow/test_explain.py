@@ -50,6 +50,22 @@ STATES = {
         "reconciler reconcile default/web",
     ),
     "synced, health unknown": (application(health="Unknown"), "as git declares it, and its health is unknown.", ""),
+    "going on after a failure": (
+        application(
+            run=run(
+                steps=[
+                    step(name="g", phase="Failed", message="step bad: no"),
+                    step(name="bad", group="g", phase="Failed", message="no"),
+                    step(name="clean", phase="Running"),
+                ],
+                started_at=SINCE,
+                stop=STOP,
+            ),
+            **OUT,
+        ),
+        "step clean is at work (since 2026-03-01T09:30:00Z, for 2h30m); step bad failed (no), and what is left is visited before the run ends.",
+        'gates.reconciler.dev/run: "end@aaaaaaaaaaaa"',
+    ),
     "progressing": (
         application(run=run(steps=[step(message="waiting for Deployment web: 1 of 3 updated", until=LATER)], started_at=SINCE, stop=STOP), **OUT),
         (
