@@ -103,7 +103,9 @@ def _suspend(run: Run, command: Command, now: datetime) -> None:
     step = _find_open(run, command.step)
     if step.suspended_at is not None:
         raise Needless(f"step {step.name} is suspended already")
-    suspend_step(step, f"suspended by {command.author}: {command.reason}", now)
+    for one in (step, *_open_members(run, step)):
+        if one.suspended_at is None:
+            suspend_step(one, f"suspended by {command.author}: {command.reason}", now)
 
 
 def _resume(run: Run, command: Command, now: datetime) -> None:
@@ -111,10 +113,17 @@ def _resume(run: Run, command: Command, now: datetime) -> None:
     if run.phase.final or not steps:
         raise Needless(f"nothing of {run.name} is suspended")
     for step in steps:
-        if step.suspended_at is None:
+        if step.suspended_at is None and command.step:
             waits = " (it waits at its gate: what opens a gate is a commit)" if step.phase is Phase.WAITING else ""
             raise Needless(f"step {step.name} is not suspended{waits}")
-        resume_step(run, step, now)
+        for one in (step, *_open_members(run, step)):
+            if one.suspended_at is not None:
+                resume_step(run, one, now)
+
+
+def _open_members(run: Run, group: StepState) -> list[StepState]:
+    """The steps that belong to that one and have not ended: they stand still and go on with it."""
+    return [step for step in run.steps if step.group == group.key and not step.phase.final]
 
 
 def _find_open(run: Run, name: str) -> StepState:

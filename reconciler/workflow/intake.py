@@ -38,7 +38,7 @@ def _take_pause(turn: Turn) -> None:
         for step in run.steps:
             if step.suspended_at is not None:  # that it stood still meanwhile is counted once
                 step.suspended_at += turn.now - max(step.suspended_at, run.suspended_at)
-            elif step.retry_at is not None:
+            if step.retry_at is not None:
                 step.retry_at += stood
             if step.deadline is not None and not step.phase.final:
                 step.deadline += stood

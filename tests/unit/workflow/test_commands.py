@@ -261,6 +261,28 @@ def test_time_in_which_run_and_step_both_stand_still_is_counted_once(step_first)
     assert driver.ended == SUCCEEDED
 
 
+@pytest.mark.parametrize("run_first", [True, False])
+def test_the_back_off_of_a_step_that_stands_still_with_its_run_stands_still_once(run_first):
+    driver = Driver(apply("a"), mode="DAG").look().fail("a")
+    left = driver.wake - driver.now
+    order(driver, "suspend", "a").look(10).look(10, held="holiday").look(10)
+    driver = driver.look(10, held="") if run_first else order(driver, "resume", "a").look(10)
+    driver = order(driver, "resume", "a").look() if run_first else driver.look(0, held="")
+    assert driver.wake - driver.now == left
+
+
+def test_a_suspended_group_takes_its_steps_along_and_their_timers_stand_still_too():
+    driver = Driver(step("g"), step("one", duration="60s"), step("two"), mode="DAG").look(looked_at=START)
+    for name in ("one", "two"):
+        driver.state(name).group = "g"
+    order(order(driver, "suspend", "two"), "suspend", "g")
+    assert all(driver.state(name).suspended_at for name in ("g", "one", "two"))
+    driver.now += timedelta(seconds=100)
+    order(driver, "resume", "g")
+    assert [driver.state(name).suspended_at for name in ("g", "one", "two")] == [None, None, None]
+    assert driver.state("one").paused == timedelta(seconds=100)
+
+
 def test_resume_without_a_step_lets_all_suspended_steps_go_on():
     driver = Driver(apply("a"), apply("b"), mode="DAG")
     order(order(driver, "suspend", "a"), "suspend", "b").look()
