@@ -9,7 +9,7 @@ import msgspec
 
 from reconciler.cli.client import Client
 from reconciler.cli.output import print_json, print_line, print_table, server_option
-from reconciler.model.status import CommitView, DecisionView, History, RevisionHistory, RunHistory
+from reconciler.model.status import CommandView, CommitView, DecisionView, History, RevisionHistory, RunHistory
 
 COLUMNS = ("STARTED", "REVISION", "RUN", "COMMIT", "AUTHOR", "OUTCOME", "DECISIONS", "NOTES")
 _BEGINNING = datetime.fromtimestamp(0, UTC)
@@ -51,6 +51,8 @@ def _print(history: History) -> None:
             print_line(f"Commit {_name(commit)} declares the same as {revision.revision}.")
     if history.superseded:
         print_line(f"Passed by since the last verdict: {', '.join(history.superseded)}.")
+    for item in history.commands:
+        print_line(f"Ordered {describe_command(item)}")
 
 
 def _began(revision: RevisionHistory, run: RunHistory | None) -> datetime | None:
@@ -105,6 +107,14 @@ def _notes_of_run(run: RunHistory) -> list[str]:
     if owed is not None:
         notes.append(f"commit to git {owed.state}" + (f" ({owed.reason})" if owed.reason else f" ({owed.commit[:12]})" if owed.commit else ""))
     return notes
+
+
+def describe_command(item: CommandView) -> str:
+    """One line: what, who, when, why, and what became of the commit that is owed for it."""
+    what = f"{item.verb} of step {item.step}" if item.step else item.verb
+    owed = item.write_back
+    git = f" (commit to git {owed.state}{f', {owed.reason}' if owed.reason else ''})" if owed is not None else ""
+    return f"{item.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {what} by {item.author}: {item.reason}{git}"
 
 
 def _name(commit: CommitView) -> str:

@@ -15,12 +15,12 @@ import msgspec
 from reconciler.cli import approve
 from reconciler.cli.client import Client
 from reconciler.cli.errors import Exit, UsageError
+from reconciler.cli.history import describe_command
 from reconciler.cli.output import Styled, output_option, print_json, print_line, print_table, server_option
 from reconciler.cli.workflow_graph import COLUMNS, MARKS, describe, draw
 from reconciler.model.command import Wish
 from reconciler.model.duration import format_duration
 from reconciler.model.run import FINAL, CommandVerb, Phase
-from reconciler.model.status import CommandView
 from reconciler.model.workflow import RunLine, WorkflowView
 from reconciler.tokens import TokenError, read_token
 
@@ -92,14 +92,6 @@ def show(application: str, run: str, output: str, server: str) -> None:
     print_table(COLUMNS, describe(draw(found.steps), now), "It has no steps.")
     for item in found.commands:
         print_line(describe_command(item))
-
-
-def describe_command(item: CommandView) -> str:
-    """One line: what, who, when, why, and what became of the commit that is owed for it."""
-    what = f"{item.verb} of step {item.step}" if item.step else item.verb
-    owed = item.write_back
-    git = f" (commit to git {owed.state}{f', {owed.reason}' if owed.reason else ''})" if owed is not None else ""
-    return f"{item.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {what} by {item.author}: {item.reason}{git}"
 
 
 def _token(file: Path | None) -> str:

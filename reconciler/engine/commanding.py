@@ -28,7 +28,11 @@ from reconciler.workflow.explain import explain
 
 _KEPT = 20
 _WAITING = 100
-_LANDING = 5.0
+_SOON = 0.2
+
+
+class LaterError(Exception):
+    """It can't be said yet: something has to end first, which brings another turn."""
 
 
 class Asked(NamedTuple):
@@ -81,6 +85,8 @@ class Commander:
             try:
                 said = await self._obey(app, entry, asked.wish)
                 result: CommandResult = "Done"
+            except LaterError:
+                return
             except Needless as error:
                 said, result = Said(str(error)), "Unchanged"
             except NoStep as error:
@@ -177,13 +183,14 @@ class Commander:
         return Said(f"the suspended steps of {stored.name} go on", stored.name)
 
     async def _land(self, app: Application, held: Command) -> Command | None:
-        """A commit that is being pushed is waited for: either it is in git then, or it never will be."""
+        """A commit that is being pushed is waited for: either it is in git then, or it never will be. One that is only being made is not."""
         name = debt_name("", held)
         task = app.tasks.get(name)
+        if task is not None and held.owed is not None and held.owed.state == "Built":
+            self._context.hint_after(app.key, _SOON)
+            raise LaterError
         if task is not None:
-            await asyncio.wait({task}, timeout=_LANDING)
-            if not task.done():
-                raise Refused("the commit that says so in git is being pushed; try again")
+            task.cancel()
         if name in app.write_backs:
             await settle_debt(self._context, app, name, app.write_backs.pop(name))
         return app.mirror.held_by

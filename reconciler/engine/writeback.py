@@ -125,6 +125,8 @@ class WriteBacker:
 
         lost = await context.thread.call(work)
         if lost is None:
+            if owed.annotation:
+                context.look()  # from now on git says it
             return replace(owed, state="Landed", reason="", message="")
         if lost.reason == "Moved" or (lost.reason == "PushRefused" and owed.attempts < _ATTEMPTS):  # a lock may be somebody's push under way
             context.look()

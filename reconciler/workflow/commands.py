@@ -13,6 +13,7 @@ from reconciler.model.text import nearest
 from reconciler.workflow.pausing import resume_step, suspend_step
 from reconciler.workflow.resetting import ResetError, reopen, reset
 
+_KEPT = 20
 _DECIDES: dict[str, Verb] = {"terminate": "end", "rollback": "rollback"}
 
 
@@ -57,7 +58,8 @@ def obey(run: Run, workflow: Workflow, command: Command, value: str, now: dateti
             _resume(new, command, now)
         case "retry" | "restart":
             new = _begin_again(new, workflow, command.step)
-    new.commands.append(command)
+    owing = [other for other in new.commands[:-_KEPT] if other.owed is not None and other.owed.state in ("Owed", "Built", "Differs")]
+    new.commands = [*owing, *new.commands[-_KEPT:], command]
     return new
 
 

@@ -36,7 +36,8 @@ def stop(turn: Turn) -> None:
     if verdict is not None and verdict.verb == "rollback":
         _roll_back(turn, verdict)
     elif verdict is not None:
-        why = verdict.message if verdict.by == "engine" else f"ended at {verdict.gate}"
+        ended = f"ended by {verdict.author}" if verdict.by == "order" and verdict.author else f"ended at {verdict.gate}"
+        why = verdict.message if verdict.by == "engine" else ended
         turn.finish(Phase.TERMINATED, "Ended", f"{why}: nothing more is applied, what is applied stays")
     elif turn.facts.removed:
         _leave(turn, "removed", "the application was removed from git", Phase.TERMINATED, "Removed")

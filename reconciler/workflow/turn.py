@@ -266,7 +266,7 @@ class Turn:
         except Pending:
             outcome = Failed("InputGone", "an input that it began with is not there any more")
         match outcome:
-            case Do(effects) if not effects.keys().isdisjoint(missing):
+            case Do(effects) if effects.keys() >= set(missing):
                 if changed := self.intend(step, effects, anew=False):
                     self.fail(step, parameters_changed(changed))
             case Wait(_, _, watch) if set(watch) - self.facts.seen.keys():

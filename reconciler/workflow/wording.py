@@ -199,6 +199,8 @@ def decided(run: RunView | None) -> str:
     if decision is None or decision.verb == "continue":
         return ""
     author = f" by {plain(decision.author)}" if decision.author else ""
+    if decision.by == "order" and decision.author:
+        return f"{author} ({plain(decision.message)})" if decision.message else author
     commit = f" in commit {plain(decision.commit[:12])}" if decision.commit else ""
     return f"{author} at gate {plain(decision.step)}{commit}"
 

@@ -1,12 +1,14 @@
 """What a person orders at a run, in a whole engine on a real repository (RULES 3d, 6a, 6c, 7f, 13e; research D2)."""
 
 import asyncio
+import threading
 
 import pytest
 
 from reconciler.model.command import Wish
 from reconciler.model.identity import AppKey
-from reconciler.source.protocol import UnreadableError
+from reconciler.source.git import GitSource
+from reconciler.source.protocol import Lost, UnreadableError
 from tests.integration.harness import Clone, config_map_app, running
 
 KEY = AppKey("default", "web")
@@ -294,3 +296,50 @@ async def test_rule_7f_the_commit_for_a_run_is_dropped_when_git_has_moved_on_and
         assert "end@" not in clone.read("web.yaml")
         app = daemon.engine._context.apps[KEY]
         await daemon.until(lambda: {owed.state for owed in app.debts().values()} == {"Dropped", "Landed"}, "both are done with")
+
+
+async def test_rule_7f_resume_waits_for_a_commit_that_is_being_pushed_and_then_git_alone_ends_it(clone, monkeypatch):
+    """Otherwise a suspension that was taken back would come into git behind the person's back."""
+    async with running(clone) as daemon:
+        await at_a_second_gate(clone, daemon)
+        pushing, go_on = threading.Event(), threading.Event()
+        push = GitSource.push
+
+        def slow(self, commit, expected):
+            pushing.set()
+            assert go_on.wait(10)
+            return push(self, commit, expected)
+
+        monkeypatch.setattr(GitSource, "push", slow)
+        await order(daemon, "suspend", reason="holidays")
+        await asyncio.to_thread(pushing.wait, 10)
+        resumed = asyncio.create_task(order(daemon, "resume"))
+        await asyncio.sleep(0.5)
+        assert not resumed.done()
+        go_on.set()
+        assert (await resumed).result == "Refused"
+        await committed(clone, daemon, f"{SUSPEND}: holidays")
+
+
+async def test_rule_7f_resume_while_the_commit_is_only_tried_again_is_at_once(clone, monkeypatch):
+    def lost(self, commit, expected):
+        return Lost("Moved", "somebody was faster")
+
+    monkeypatch.setattr(GitSource, "push", lost)
+    async with running(clone) as daemon:
+        await at_a_second_gate(clone, daemon)
+        await order(daemon, "suspend", reason="holidays")
+        app = daemon.engine._context.apps[KEY]
+        await daemon.until(lambda: any(owed.attempts > 3 for owed in app.debts().values()), "tried again and again")
+        assert (await order(daemon, "resume")).result == "Done"
+        assert app.debts() == {}
+        clone.pull()
+        assert SUSPEND not in clone.read("web.yaml")
+
+
+async def test_the_status_of_what_a_person_ended_names_who_and_why(clone):
+    async with running(clone, write_back=False) as daemon:
+        await at_a_second_gate(clone, daemon)
+        done = await order(daemon, "terminate")
+        assert "was ended by Ada Lovelace (it looks wrong)" in done.message
+        assert daemon.status("web").run.message.startswith("ended by Ada Lovelace")
