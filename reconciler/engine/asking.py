@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,12 +10,14 @@ import msgspec
 
 from reconciler.engine.applications import Application
 from reconciler.engine.executors import Plain
+from reconciler.engine.lanes import Lanes, receiver_of
 from reconciler.model.clock import Clock
 from reconciler.model.outcome import Result, Retry
 from reconciler.model.run import Run
-from reconciler.notify.protocol import Answer, NotifyError, Request, Sender
+from reconciler.notify.protocol import Answer, NoAnswerError, NotifyError, Request, Sender
 from reconciler.workflow.facts import Order
 
+_AT_ONCE, _EACH = 128, 16
 _AGAIN: Final = frozenset({408, 425, 429})  # they say themselves that it may be asked again
 
 
@@ -23,15 +26,20 @@ class Asking:
 
     def __init__(self, sender: Sender, seconds: float, clock: Clock) -> None:
         self._sender, self._seconds, self._clock = sender, seconds, clock
+        self._lanes = Lanes(_AT_ONCE, _EACH)
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Plain:  # noqa: ARG002  # the protocol's arguments
         return Plain(run, order)
 
     async def execute(self, app: Application, planned: Any) -> Result:  # noqa: ARG002
         params = planned.order.effect.params
-        limit = int(params.get("answer", 0))
+        limit, seconds = int(params.get("answer", 0)), float(params.get("seconds", self._seconds))
+        receiver = receiver_of(params["url"])
         try:
-            answer = await self._sender.send(build_request(planned.order), float(params.get("seconds", self._seconds)), limit)
+            async with asyncio.timeout(seconds), self._lanes.enter(receiver):  # it ends in time also where others hang before it
+                answer = await self._sender.send(build_request(planned.order), seconds, limit)
+        except TimeoutError:
+            return _failed(NoAnswerError.reason, f"{receiver} gave no answer within {seconds:g} s", NoAnswerError.retry, self._clock.now())
         except NotifyError as error:
             return _failed(error.reason, str(error), error.retry, self._clock.now())
         return judge(answer, params.get("expect"), limit, self._clock.now())

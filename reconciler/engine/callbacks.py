@@ -7,11 +7,8 @@ when all that an ended run owes is settled; what a crash forgets is sent again u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,37 +17,17 @@ from reconciler.dialects.words import STEPFLOW_RUN
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
+from reconciler.engine.lanes import Lanes, receiver_of
 from reconciler.model.application import Callback, Retry
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Notice, Run, merge_shared
-from reconciler.model.text import one_line
 from reconciler.notify.protocol import NotifyError, Request
 from reconciler.workflow.retrying import pause_before
 
 LONGEST = timedelta(hours=24)
 _RETRY = Retry(limit=-1, period=10.0, factor=2.0, cap=600.0)
 _AT_ONCE, _EACH = 64, 4
-
-
-class Lanes:
-    """So many requests at once, and so many of them to one receiver: one that hangs keeps no other one waiting."""
-
-    def __init__(self, at_once: int = _AT_ONCE, each: int = _EACH) -> None:
-        self._all, self._each = asyncio.Semaphore(at_once), each
-        self._lanes: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
-
-    @asynccontextmanager
-    async def enter(self, receiver: str) -> AsyncIterator[None]:
-        lane, users = self._lanes.setdefault(receiver, (asyncio.Semaphore(self._each), []))
-        users.append(None)
-        try:
-            async with lane, self._all:
-                yield
-        finally:
-            users.pop()
-            if not users:
-                del self._lanes[receiver]
 
 
 class Refusal(NamedTuple):
@@ -62,7 +39,7 @@ class Refusal(NamedTuple):
 
 class Callbacks:
     def __init__(self, context: Context) -> None:
-        self._context, self._lanes = context, Lanes()
+        self._context, self._lanes = context, Lanes(_AT_ONCE, _EACH)
 
     def take(self, app: Application) -> None:
         """Brings what was noted into the runs in memory, so that the next write of each takes it along."""
@@ -136,13 +113,13 @@ class Callbacks:
         if refusal is None:
             marked = replace(notice, state="Delivered", attempts=attempts, retry_at=None, reason="", message="")
         elif now - notice.at >= LONGEST:
-            marked = replace(notice, state="Dropped", attempts=attempts, retry_at=None, reason=refusal.reason, message=refusal.message)
+            marked = replace(notice, state="Dropped", attempts=attempts, retry_at=None, reason=refusal.reason, message="")
         else:
             pause = pause_before(_RETRY, attempts, key_of(run, number)) or 0.0
             retry_at = min(now + timedelta(seconds=pause), notice.at + LONGEST)
             marked = replace(notice, attempts=attempts, retry_at=retry_at, reason=refusal.reason, message=refusal.message)
         result = "Failed" if marked.state == "Owed" else marked.state
-        fields = {"run": run.name, "step": notice.step, "phase": notice.phase.value, "result": result, "message": marked.message}
+        fields = {"run": run.name, "step": notice.step, "phase": notice.phase.value, "result": result, "message": refusal.message if refusal else ""}
         self._context.sink.emit(Event("callback", key, fields))
         return marked
 
@@ -153,7 +130,7 @@ class Callbacks:
             callback = (await context.contents.get(key, run.revision)).application.workflow.callback
             if callback is None:
                 return Refusal("NotTaken", "the workflow has no callback any more")
-            async with self._lanes.enter(receiver_of(callback)):
+            async with self._lanes.enter(receiver_of(callback.url)):
                 answer = await context.sender.send(build_request(callback, run, number, notice), context.rpc_seconds)
         except NotifyError as error:
             return Refusal("EgressRefused" if error.reason == "EgressRefused" else "NotTaken", str(error))
@@ -163,22 +140,19 @@ class Callbacks:
             return Refusal("NotTaken", f"internal error: {type(error).__name__}")
         if 200 <= answer.status < 300 or (answer.status == 404 and callback.ignore_not_found):
             return None
-        return Refusal("NotTaken", f"{receiver_of(callback)} answered {answer.status}")
+        return Refusal("NotTaken", f"{receiver_of(callback.url)} answered {answer.status}")
 
 
 def next_owed(run: Run) -> tuple[int, Notice] | None:
     """The number and the notice that is to be told next: in order (rule 9b)."""
-    return next(((number, notice) for number, notice in enumerate(run.notices) if notice.state == "Owed"), None)
+    if not run.notices or run.notices[-1].state != "Owed":
+        return None
+    return next((number, notice) for number, notice in enumerate(run.notices) if notice.state == "Owed")
 
 
 def key_of(run: Run, number: int) -> str:
     """One for each change, whatever happens between."""
     return f"{run.owner}/{run.name}/{number}"
-
-
-def receiver_of(callback: Callback) -> str:
-    """Host and port: all of the URL that is shown."""
-    return one_line(urlsplit(callback.url).netloc.rpartition("@")[2], 120)
 
 
 def build_request(callback: Callback, run: Run, number: int, notice: Notice) -> Request:

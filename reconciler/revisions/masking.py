@@ -19,16 +19,27 @@ def mask_object(obj: JsonObject) -> JsonObject:
 
 
 def mask_manifests(value: Any, depth: int = 0) -> Any:
-    """The same for Secrets that stand anywhere in plain data, as in the properties of a component."""
+    """The same for Secrets that stand anywhere in plain data, as in the properties of a component, and for the headers of `http` steps."""
     if depth > _DEEPEST:
         return MASK
     if isinstance(value, dict):
         if is_secret(value):
             return mask_object(value)
-        return {key: mask_manifests(item, depth + 1) for key, item in value.items()}
+        shown = {key: mask_manifests(item, depth + 1) for key, item in value.items()}
+        return _mask_headers(shown) if shown.get("type") == "http" else shown
     if isinstance(value, list):
         return [mask_manifests(item, depth + 1) for item in value]
     return _mask(value, (), secret=False)
+
+
+def _mask_headers(step: dict[str, Any]) -> dict[str, Any]:
+    """Values of headers are credentials more often than not."""
+    for field in ("properties", "parameters"):
+        given = step.get(field)
+        if isinstance(given, dict) and given.get("headers") is not None:
+            headers = given["headers"]
+            step = {**step, field: {**given, "headers": dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK}}
+    return step
 
 
 def mask_at(obj: JsonObject, path: tuple[Any, ...], value: Any) -> Any:

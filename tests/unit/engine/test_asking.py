@@ -1,10 +1,13 @@
 """What comes of the answers of others, and under which key they are asked."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.engine.asking import build_request, judge
+from reconciler.daemon import SystemClock
+from reconciler.engine.asking import Asking, build_request, judge
+from reconciler.engine.executors import Plain
 from reconciler.model.outcome import Effect
 from reconciler.notify.protocol import Answer
 from reconciler.workflow.facts import Order
@@ -43,3 +46,23 @@ def test_rule_9a_a_repeated_request_has_the_same_key(path):
         keys.add(request.headers["Idempotency-Key"])
         assert (request.headers["A"], request.body) == ("b", "é".encode())
     assert keys == {f"uid/a-v1-1/0/s/{path}"}
+
+
+async def test_a_request_that_waits_behind_others_that_hang_ends_in_its_own_time():
+    hang = asyncio.Event()
+
+    class Hanging:
+        async def send(self, request, seconds, limit=0):
+            await hang.wait()
+            return Answer(200)
+
+    clock = SystemClock()
+    asking = Asking(Hanging(), 60.0, clock)
+    planned = [Plain(None, Order(f"k/{n}/0", "s", "request", Effect("http", {"url": URL, "method": "GET", "headers": {}}))) for n in range(16)]
+    before = [asyncio.create_task(asking.execute(None, one)) for one in planned]
+    await asyncio.sleep(0)
+    params = {"url": URL, "method": "GET", "headers": {}, "seconds": 0.01}
+    late = await asking.execute(None, Plain(None, Order("k/16/0", "s", "request", Effect("http", params))))
+    assert (late.reason, late.retry, late.error) == ("NoAnswer", "backoff", "example.org gave no answer within 0.01 s")
+    hang.set()
+    assert all(result.ok for result in await asyncio.gather(*before))

@@ -316,3 +316,17 @@ def test_rule_13b_no_socket_is_opened_for_what_would_be_looked_up_once_more(host
     with pytest.raises(OSError, match="not an address"):
         GuardedSocket(net.open_socket)((socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 80)))
     assert net.opened == []
+
+
+@pytest.mark.parametrize(
+    ("opening", "url", "opened"),
+    [("[::1]:443", "https://[::1]/", True), ("[::1]:443", "http://[::1]/", False), ("[::1]", "http://[0::0:1]:9/", True),
+     ("10.0.0.1", "http://10.0.1/", True), ("10.0.0.1:80", "http://167772161:80/", True), ("10.0.0.2", "http://10.0.0.1/", False)],
+)  # fmt: skip
+def test_rule_13b_an_opening_is_an_address_in_any_spelling_with_or_without_a_port(opening, url, opened):
+    egress = Egress([opening])
+    if opened:
+        assert egress.read(url).host in ("::1", "10.0.0.1")
+    else:
+        with pytest.raises(EgressRefusedError):
+            egress.read(url)
