@@ -21,6 +21,7 @@ from reconciler.workflow.facts import Advance, Facts, Order
 from reconciler.workflow.retrying import pause_of_wait
 
 _PATIENCE = 3
+_THROTTLED = "waiting for its turn: more effects are to be started than the settings allow in a second"
 _ENDS = {Phase.SUCCEEDED: "ok", Phase.FAILED: "failed", Phase.ROLLED_BACK: "undone"}
 
 
@@ -46,6 +47,8 @@ class Runner:
         for order in step.orders:
             if order.key in prepared and context.throttle.take(app.key, order.key, stored.step(order.step).type):
                 app.tasks[order.key] = asyncio.create_task(self._execute(app, order, prepared[order.key]))
+            elif context.throttle.waits(order.key):
+                stored.step(order.step).message = _THROTTLED
         app.look_again |= self._began_to_wait(app, run, stored)
         if step.wake is not None:
             pause = (step.wake - context.clock.now()).total_seconds()

@@ -77,6 +77,7 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
     {
         ("Reconciling", "Running"): Words("{detail}", "to stop it commit {help}", "{line}"),
         ("Reconciling", "Gate"): Words("{detail}", "to stop it commit {help}", "{line}"),
+        ("Reconciling", "Queued"): Words("{detail}", "to stop it commit {help}", "{line}"),
         ("Reconciling", "RollingBack"): Words("{detail}", ""),
         ("Reconciling", "Compensating"): Words("{detail}", "to leave the rest as it is, commit {help}", "{line}"),
         ("Reconciling", "Deleting"): Words("git does not declare it any more, and its objects are being deleted", ""),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.daemon import SystemClock
 from reconciler.model.identity import AppKey
+from reconciler.workflow.explain import explain
 from tests.integration.harness import Clone
 from tests.integration.queues import Holder, queued_app, queueing
 
@@ -53,6 +55,8 @@ async def test_a_run_that_is_throttled_ends_at_once_when_something_newer_comes_a
         clone.push({"b.yaml": queued_app("b", queue="")})
         await daemon.until(lambda: daemon.engine._context.throttle.unbegun(AppKey("default", "b")))
         assert daemon.status("b").run.phase == "Running"
+        await daemon.until(lambda: "waiting for its turn" in daemon.status("b").run.steps[0].message)
+        assert "step s0 is waiting for its turn" in explain(daemon.status("b"), SystemClock().now()).sentence
         clone.push({"b.yaml": queued_app("b", queue="", value="2")})
         await daemon.until(lambda: len(daemon.engine._context.apps[AppKey("default", "b")].runs) == 2)
         assert daemon.engine._context.apps[AppKey("default", "b")].runs[0].phase == "Superseded"

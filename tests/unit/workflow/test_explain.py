@@ -79,6 +79,16 @@ STATES = {
         "step apply failed and is tried again at 12:10:00 UTC: the cluster is away (10m left).",
         "",
     ),
+    "in a queue": (
+        application(run=run("Pending", [step(phase="Pending")], reason="Queued", message="waits in queue night to be admitted"), **OUT),
+        "and moves to web-v2 in run web-v2-1: it waits in queue night to be admitted.",
+        "",
+    ),
+    "at its gate that was opened, in a queue": (
+        application(run=run("Waiting", [step(phase="Waiting")], reason="Queued", message="waits in queue night to be admitted"), **OUT),
+        "and moves to web-v2 in run web-v2-1: it waits in queue night to be admitted.",
+        "",
+    ),
     "first run": (
         application(running=None, run=run(steps=[step(phase="Pending")]), **OUT),
         "default/web is at no revision yet, and moves to web-v2 in run web-v2-1: its first step has not begun.",
