@@ -4,7 +4,7 @@
 
 Done: from the start of the daemon until every workflow has succeeded and its status is stored; all of them are made at once and wait in a queue
 of which `--most` run at a time. Steps: those that ended in a second of that. Admitted: from the end of a run until the run that takes its place
-has begun (its first effect stored), while at least half of all still wait. Restart: from the start on the same state until every status is there
+has begun (its first effect stored). Restart: from the start on the same state until every status is there
 again. Ratio: the time that the most took, by that of the fewest.
 
 The steps are those of the step flow that change nothing (`sleep` for 0 seconds), so that what is measured is the engine. Each N runs in a process
@@ -70,23 +70,25 @@ def manifest(number: int, plan: Plan) -> str:
 
 
 class Turns:
-    """A sink: when runs began and ended."""
+    """A sink: when runs ended for which others waited, and when those began."""
 
-    def __init__(self) -> None:
-        self.began: list[float] = []
-        self.ended: list[float] = []
+    def __init__(self, daemon: Daemon) -> None:
+        self._line = daemon.engine._context.admission  # noqa: SLF001
+        self._began: list[float] = []
+        self._ended: list[float] = []
+        daemon.engine._sink._sinks += (self,)  # noqa: SLF001
 
     def emit(self, event: Event) -> None:
         if event.kind != "run":
             return
-        if event.fields["to"] == "Running":
-            self.began.append(time.perf_counter())
-        elif event.fields["to"] == "Succeeded":
-            self.ended.append(time.perf_counter())
+        if (event.fields["from"], event.fields["to"]) == ("Pending", "Running"):
+            self._began.append(time.perf_counter())
+        elif event.fields["to"] == "Succeeded" and self._line.waiting:
+            self._ended.append(time.perf_counter())
 
-    def admissions(self, most: int, count: int) -> list[float]:
+    def admissions(self) -> list[float]:
         """Seconds from the end of each run to the beginning of the one that took its place."""
-        return [began - ended for ended, began in zip(self.ended, self.began[most:], strict=False)][: count // 2]
+        return [began - ended for ended, began in zip(self._ended, self._began, strict=False)]
 
 
 def write(repository: Repository, plan: Plan) -> None:
@@ -115,9 +117,9 @@ async def measure(plan: Plan) -> dict[str, float]:
         repository = Repository(folder, gates=False)
         write(repository, plan)
         settings = settings_for(folder, repository, plan)
-        turns, start = Turns(), time.perf_counter()
+        start = time.perf_counter()
         async with running(settings) as (daemon, _):
-            daemon.engine._sink._sinks += (turns,)  # noqa: SLF001
+            turns = Turns(daemon)
             await settled(daemon, plan.count)
             done = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -125,7 +127,7 @@ async def measure(plan: Plan) -> dict[str, float]:
         async with running(settings) as (daemon, _):
             await settled(daemon, plan.count)
             restart = time.perf_counter() - start
-    waits = turns.admissions(plan.most, plan.count) or [0.0]
+    waits = turns.admissions() or [0.0]
     return {
         "workflows": plan.count,
         "done": done,

@@ -13,6 +13,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey
 
 _FIRST, _LONGEST = 0.5, 60.0
+_URGENT_ROW = 3
 
 
 class KeyQueue:
@@ -39,7 +40,7 @@ class KeyQueue:
         self._timers: list[tuple[float, int, AppKey]] = []
         self._due: dict[AppKey, float] = {}
         self._failures: dict[AppKey, int] = {}
-        self._count = 0
+        self._count = self._urgent_row = 0
         self._wake = asyncio.Event()
         self.heartbeat = clock.monotonic()
 
@@ -93,12 +94,20 @@ class KeyQueue:
                     if not (self._urgent or self._ready):
                         slots.release()
                         break
-                    key = (self._urgent or self._ready).popleft()
+                    key = self._next()
                     self._queued.discard(key)
                     self._busy.add(key)
                     group.create_task(self._one(key, slots))
                     self._fire_timers()
                 await self._rest()
+
+    def _next(self) -> AppKey:
+        """Urgent keys come first, but not one after the other without end: the others have every fourth turn."""
+        if self._urgent and (self._urgent_row < _URGENT_ROW or not self._ready):
+            self._urgent_row += 1
+            return self._urgent.popleft()
+        self._urgent_row = 0
+        return self._ready.popleft()
 
     async def _rest(self) -> None:
         self._wake.clear()

@@ -82,6 +82,26 @@ async def test_what_a_person_waits_for_comes_first():
     assert turns == [C, A, B]
 
 
+async def test_those_that_are_only_looked_at_have_their_turn_while_urgent_ones_never_end():
+    turns = []
+
+    async def work(key):
+        turns.append(key)
+        if key == C and len(turns) < 50:
+            queue.add(C, urgent=True)
+
+    queue = KeyQueue(work, SystemClock(), lambda key, error, pause: None, width=1)
+    queue.add(C, urgent=True)
+    queue.add(A)
+    queue.add(B)
+    task = asyncio.create_task(queue.run())
+    await settle(400)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert A in turns[:10]
+    assert B in turns[:20]
+
+
 async def test_rule_8a_a_slow_key_holds_one_worker_and_no_other_key():
     turns, never = [], asyncio.Event()
 
