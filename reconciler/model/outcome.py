@@ -119,8 +119,8 @@ class Call(msgspec.Struct, frozen=True):
     application was suspended since then, or since the newest result came in; deadlines move by it (rule 6a). `begun`: paths of
     effects with a stored intent. Until one of them has its result the step answers `Do` with it: after a crash this is what
     carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
-    what steps before it shared; `parameters`: the workflow's. `made`: when it is undone or looked at again, the results of having run it.
-    `health`: seconds that it waits for health, unless its properties say so.
+    what steps before it shared, and where its workflow has contexts all that it began with; `parameters`: the workflow's. `made`: when it
+    is undone or looked at again, the results of having run it. `health`: seconds that it waits for health, unless its properties say so.
     """
 
     app: AppKey

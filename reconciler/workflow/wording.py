@@ -199,6 +199,8 @@ def decided(run: RunView | None) -> str:
     decision: DecisionView | None = run.decisions[-1] if run is not None and run.decisions else None
     if decision is None or decision.verb == "continue":
         return ""
+    if decision.by == "engine":
+        return f" by its own context ({plain(decision.message)})"
     author = f" by {plain(decision.author)}" if decision.author else ""
     if decision.by == "order" and decision.author:
         return f"{author} ({plain(decision.message)})" if decision.message else author

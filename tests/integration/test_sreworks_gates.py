@@ -16,7 +16,7 @@ from reconciler.model.identity import GVK, AppKey
 from reconciler.workflow.contexts import put_context
 from tests.integration.harness import Clone, Daemon, running
 from tests.integration.sequences import gate_of, phases, push, runs
-from tests.integration.test_sreworks import images, partition
+from tests.integration.test_sreworks import CONTINUE, ROLLBACK, images, partition
 
 ORDERS = (Path(__file__).parents[2] / "examples" / "repo" / "rollout" / "orders.yaml").read_text()
 SECRET = "not-for-everybody"
@@ -61,7 +61,11 @@ async def test_defect_b_10_each_of_two_gates_takes_a_decision_of_its_own_from_a_
         second = gate_of(daemon, "orders")
         assert (second.step, second.key) == ("watch-half", "gates.reconciler.dev/half-of-them")
         assert await tags(daemon) == ["1.27", "1.27", "1.28", "1.28"]
-        await decide(daemon, clone, "1.28", "continue", **said)
+        pair = {CONTINUE: "true", ROLLBACK: f"false@{first.continue_.partition('@')[2]}"}
+        await push(daemon, clone, {"orders.yaml": orders("1.28", **said, **pair)})
+        assert gate_of(daemon, "orders").step == "watch-half", "the first gate's code opens no other"
+        pair[ROLLBACK] = f"false@{second.continue_.partition('@')[2]}"
+        await push(daemon, clone, {"orders.yaml": orders("1.28", **said, **pair)})
         await daemon.synced("orders")
         assert (await tags(daemon), await partition(daemon, "orders", "default")) == (["1.28"] * 4, 0)
         assert [decision.gate for decision in runs(daemon, "orders")[-1].decisions] == ["one-pod", "half-of-them"]

@@ -192,6 +192,19 @@ STATES = {
         f"because run web-v2-1 was ended by Ann <ann@example.com> at gate approve in commit cccccccccccc; {HELD}, or go back",
         BACK,
     ),
+    "called off by its own context": (
+        application(run=run("Terminated", decisions=[decision("end", by="engine", author="", commit="", message="the window is over")]), **OUT),
+        f"because run web-v2-1 was ended by its own context (the window is over); {HELD}, or go back",
+        BACK,
+    ),
+    "waiting for another application": (
+        application(conditions=[worded("DependencyNotReady", "NotReady", "default/db is Degraded", "default/db")], **OUT),
+        (
+            "because it waits for applications that it depends on: default/db is Degraded (since 2026-03-01T09:30:00Z, for 2h30m); it goes on by "
+            "itself as soon as they are ready; `reconciler why default/db` says more."
+        ),
+        "reconciler why default/db",
+    ),
     "superseded": (application(run=run("Superseded"), **OUT), "because run web-v2-1 was superseded by a newer revision, whose turn is next.", ""),
     "being deleted": (
         application(sync="Unknown", conditions=[worded("Reconciling", "Deleting")]),
