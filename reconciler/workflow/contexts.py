@@ -103,6 +103,15 @@ def carry_contexts(old: Run, new: Run, start: str) -> None:
         new.given = [given for given in new.given if given.at <= began]
     elif step is None:
         new.given = []
+    _forget_unused(new)
+
+
+def _forget_unused(run: Run) -> None:
+    """Snapshots with which no step began: a run that is begun again and again keeps no more than it needs."""
+    used = sorted({step.context for step in run.steps if step.context is not None})
+    run.snapshots = [run.snapshots[index] for index in used]
+    for step in run.steps:
+        step.context = used.index(step.context) if step.context is not None else None
 
 
 def put_context(run: Run, workflow: Workflow, values: dict[str, Any], now: datetime) -> Put:

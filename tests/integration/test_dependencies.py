@@ -201,3 +201,17 @@ async def test_who_waits_has_its_turn_after_a_restart(tmp_path: Path) -> None:
         await daemon.until(lambda: why(daemon, "web"))
         clone.push({"db.yaml": app("db", gate=True, gates_reconciler_dev__approve=gate.continue_)})
         await daemon.synced("web")
+
+
+async def test_steps_that_wait_for_each_other_say_so_and_do_not_wake_each_other(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": STEP, "db.yaml": STEP.replace("name: db", "name: WEB").replace("web", "db").replace("WEB", "web")})
+    async with running(clone) as daemon:
+        await daemon.until(lambda: all(why(daemon, name).startswith("Cycle: it waits for itself: ") for name in ("web", "db")))
+        assert "default/db waits for this one too: default/web → default/db → default/web" in why(daemon, "web")
+        seen = len(daemon.sink.events)
+        await daemon.looked()
+        assert [event for event in daemon.sink.events[seen:] if event.kind == "application"] == []
+        clone.push({"db.yaml": app("db")})
+        await daemon.synced("web")
+        await daemon.synced("db")

@@ -233,6 +233,17 @@ def test_a_retry_from_a_step_begins_with_what_was_kept_for_it_and_forgets_what_c
     assert found.told == {"b": {"w": 0, "x": 2}, "d": {"w": 0, "x": 2}}
 
 
+def test_what_no_step_began_with_any_more_is_not_kept():
+    found = ended()
+    assert found.run.snapshots == [{"w": 0}, {"w": 0, "x": 1}, {"w": 0, "x": 2}, {"w": 0, "x": 2, "late": True}]
+    from_b = reset(found.run, found.workflow, "b")
+    assert [from_b.snapshots, [step.context for step in from_b.steps]] == [
+        [{"w": 0}, {"w": 0, "x": 1}, {"w": 0, "x": 2}],
+        [0, 1, 2, None, None],
+    ]
+    assert reset(found.run, found.workflow).snapshots == []
+
+
 def test_a_retry_from_a_gate_begins_with_what_was_kept_for_it_and_not_with_what_was_given_while_it_waited():
     found = driver(step("gate"), sharing("b")).look()
     put(found, x=2)
