@@ -10,6 +10,9 @@ from reconciler.model.text import MASK
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _USERINFO = re.compile(r"://[^/?#\s]*@")
+# A Secret that is written as text, in YAML or JSON, within a field of something else.
+_SECRET_TEXT = re.compile(r"""kind["']?\s{0,8}:\s{0,8}["']?Secret\b""")
+_DATA_TEXT = re.compile(r"""(?:stringData|data)["']?\s{0,8}:""")
 _DEEPEST = 64
 
 
@@ -19,7 +22,8 @@ def mask_object(obj: JsonObject) -> JsonObject:
 
 
 def mask_manifests(value: Any, depth: int = 0) -> Any:
-    """The same for Secrets that stand anywhere in plain data, as in the properties of a component, and for the headers of `http` steps."""
+    """The same for Secrets that stand anywhere in plain data, as in the properties of a component, and for the headers of `http` steps. A text
+    that holds a Secret is hidden whole."""
     if depth > _DEEPEST:
         return MASK
     if isinstance(value, dict):
@@ -29,6 +33,8 @@ def mask_manifests(value: Any, depth: int = 0) -> Any:
         return _mask_headers(shown) if shown.get("type") == "http" else shown
     if isinstance(value, list):
         return [mask_manifests(item, depth + 1) for item in value]
+    if isinstance(value, str) and _SECRET_TEXT.search(value) and _DATA_TEXT.search(value):
+        return MASK
     return _mask(value, (), secret=False)
 
 

@@ -19,7 +19,7 @@ def add_notices(before: Run, after: Run, now: datetime) -> None:
     steps ended, that it is undone, how far steps are undone, those first that are, how it ended.
     """
     known = len(after.shared)
-    began = before.started_at is None and after.started_at is not None
+    began = before.started_at is None and after.started_at is not None and after.kind != "undo"  # which runs nothing
     if began:
         after.notices.append(Notice(Phase.RUNNING, now, known=len(before.shared)))
     was = {step.key: step for step in before.steps}

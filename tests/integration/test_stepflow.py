@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.engine.heal import Healer
-from reconciler.model.identity import AppKey, ObjectRef
+from reconciler.model.identity import GVK, AppKey, ObjectRef
+from reconciler.model.names import STATE_KINDS
 from reconciler.simulation.clock import VirtualClock
 from tests.integration.harness import Clone, Daemon, running, virtual
 from tests.integration.removals import PRUNE, code_of, is_there
@@ -364,3 +365,19 @@ async def test_rule_1b_what_another_application_declares_by_then_is_not_undone(t
         clone.push({"other.yaml": workflow(f"first: apply {config_map('one')}", name="other")})
         assert await ended(daemon, "flow") == ["flow-v1-1 RolledBack"]
         assert await is_there(daemon, "one")
+
+
+@virtual
+async def test_rule_12_a_secret_in_the_text_of_a_step_is_shown_nowhere_and_kept_in_secrets_alone(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    secret = '{manifest: "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: hunter2-is-hidden}}"}'
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": workflow(f"one: apply {secret}")})
+        status = await daemon.synced("flow")
+        assert await is_there(daemon, "login", "Secret")
+        reader, key = daemon.engine.reader, AppKey("default", "flow")
+        told = [status, await reader.revisions(key), await reader.diff(key), await reader.history(key), daemon.sink.events]
+        for kind in (GVK("", "v1", "ConfigMap"), *(GVK("reconciler.dev", "v1alpha1", kind) for kind in STATE_KINDS)):
+            told += (await daemon.cluster.list(kind)).items
+        assert "hunter2" not in str(told)
+        assert "***" in str(await reader.revisions(key))

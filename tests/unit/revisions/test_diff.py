@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.revisions.diff import diff_objects, differs, render_text
-from reconciler.revisions.masking import LAST_APPLIED, mask_object
+from reconciler.revisions.masking import LAST_APPLIED, mask_manifests, mask_object
 
 WEB = {
     "apiVersion": "apps/v1",
@@ -169,3 +169,20 @@ def test_any_two_objects_that_differ_show_at_least_one_field(one, other):
     assert bool(changes) == differs([old], [new])
     assert all(change["fields"] for change in changes)
     assert isinstance(render_text(changes), str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Secret\nmetadata: {name: a}\nstringData: {password: hunter2}",
+        '{"kind": "Secret", "data": {"password": "aHVudGVyMg=="}}',
+        "- {kind: 'Secret', data: {password: hunter2}}",
+    ],
+)
+def test_rule_12_a_secret_that_is_written_as_text_is_hidden_whole(text):
+    assert mask_manifests({"parameters": [{"manifest": text}]}) == {"parameters": [{"manifest": "***"}]}
+
+
+@pytest.mark.parametrize("text", ["kind: ConfigMap\ndata: {a: b}", "a field of kind: Secret is not allowed", "kind: SecretStore\ndata: {}"])
+def test_other_texts_are_shown(text):
+    assert mask_manifests({"manifest": text}) == {"manifest": text}
