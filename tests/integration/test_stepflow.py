@@ -10,80 +10,10 @@ from reconciler.engine.heal import Healer
 from reconciler.model.identity import GVK, AppKey, ObjectRef
 from reconciler.model.names import STATE_KINDS
 from reconciler.simulation.clock import VirtualClock
+from tests.integration.flows import SEED, config_map, ended, left, steps, workflow
 from tests.integration.harness import Clone, Daemon, running, virtual
 from tests.integration.removals import PRUNE, code_of, is_there
 from tests.integration.sequences import phases, push, runs
-
-# Seed 004, as it stands there.
-SEED = """\
-apiVersion: workflow.example.com/v1alpha1
-kind: Workflow
-metadata:
-  name: example
-spec:
-  queue: default
-  callback:
-    url:  http://locahost:8080/abc
-  steps:
-  - name: step1
-    stepTemplate:
-      type: random
-      parameters:
-        sleepSeconds: "20"
-      retryPolicy:
-        runRetryLimit: 3
-        runRetryPeriodSeconds: 10
-        rollbackRetryLimit: 3
-        rollbackRetryPeriodSeconds: 3
-  - name: step2
-    dependOns:
-    - name: step1
-      phase: Success
-    stepTemplate:
-      type: random
-      parameters:
-        sleepSeconds: "20"
-  - name: step3
-    stepTemplate:
-      type: random          # random is a demo implementent of step interface
-      parameters:
-        sleepSeconds: "20"
-"""
-
-
-def workflow(*steps: str, name: str = "flow", **spec: str) -> str:
-    """A Workflow of steps that are written as `NAME[ after A B]: TYPE {parameters}`."""
-    lines = ["apiVersion: workflow.example.com/v1alpha1", "kind: Workflow", f"metadata: {{name: {name}}}", "spec:"]
-    lines += [f"  {field}: {value}" for field, value in spec.items()]
-    lines += ["  steps:"]
-    for text in steps:
-        head, _, template = text.partition(": ")
-        own, _, after = head.partition(" after ")
-        kind, _, parameters = template.partition(" ")
-        lines += [f"  - name: {own}", f"    dependOns: [{', '.join(f'{{name: {other}}}' for other in after.split())}]"]
-        lines += ["    stepTemplate:", f"      type: {kind}", f"      parameters: {parameters or '{}'}"]
-    return "\n".join(lines) + "\n"
-
-
-def config_map(name: str, kind: str = "ConfigMap") -> str:
-    return f'{{manifest: "{{apiVersion: v1, kind: {kind}, metadata: {{name: {name}}}}}"}}'
-
-
-async def ended(daemon: Daemon, name: str, count: int = 1) -> list[str]:
-    """Waits until so many runs have ended, and all that follows from it is done."""
-    await daemon.until(
-        lambda: len(runs(daemon, name)) >= count and all(run.phase.final for run in runs(daemon, name)[:count]), f"{count} runs of {name}"
-    )
-    await daemon.looked()
-    return phases(daemon, name)
-
-
-async def left(daemon: Daemon, name: str) -> None:
-    await daemon.until(lambda: AppKey("default", name) not in daemon.engine._context.apps, f"{name} is gone")
-
-
-def steps(daemon: Daemon, name: str, number: int = -1) -> dict[str, str]:
-    return {step.name: step.phase.value for step in runs(daemon, name)[number].steps}
 
 
 @virtual
@@ -159,69 +89,6 @@ async def test_a_newer_revision_has_what_was_done_undone_before_it_begins(tmp_pa
         assert first.finished_at <= second.created_at
         assert not await is_there(daemon, "one")
         assert await is_there(daemon, "other")
-
-
-@virtual
-async def test_a_workflow_that_leaves_git_is_undone_in_reverse_order_and_then_deleted(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    text = workflow(f"one: apply {config_map('one')}", "two after one: random {result: success}", "three after two: random {result: success}")
-    async with running(clone) as daemon:
-        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
-        await daemon.synced("flow")
-        clone.push({"flow.yaml": None})
-        await left(daemon, "flow")
-        assert not await is_there(daemon, "one")
-        told = [
-            (event.fields["step"], event.fields["to"]) for event in daemon.sink.events if event.kind == "step" and event.fields["run"] == "flow-v1-2"
-        ]
-        undone = [step for step, to in told if to == "RolledBack"]
-        assert undone == ["three", "two", "one"]
-        assert any(event.kind == "run" and event.fields["kind"] == "undo" and event.fields["to"] == "Terminated" for event in daemon.sink.events)
-
-
-@virtual
-async def test_what_cannot_be_undone_keeps_a_removed_workflow_until_that_is_approved(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    text = workflow(f"one: apply {config_map('one')}", "two after one: random {result: success, rollbackResult: fatal}")
-    async with running(clone) as daemon:
-        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
-        await daemon.synced("flow")
-        clone.push({"flow.yaml": None})
-        said = await daemon.until(lambda: daemon.conditions("flow").get("RemovalInDoubt"), "it is kept")
-        assert said.startswith("RollbackFailed: ")
-        assert "step two could not be undone: it failed for good; not undone, because they come before it: one" in said
-        assert await is_there(daemon, "one")
-        assert daemon.status("flow").run.family["rollbackError"] == "it failed for good"
-        await daemon.looked()
-        assert len(runs(daemon, "flow")) == 2, "undoing it is tried once"
-        clone.push({PRUNE: f"approved: [{code_of(said)}]\n"})
-        await left(daemon, "flow")
-        assert not await is_there(daemon, "one")
-
-
-@virtual
-async def test_rollback_policy_always_lets_a_removed_workflow_go_whatever_is_not_undone(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    text = workflow("one: random {result: success, rollbackResult: fatal}", rollbackPolicy="Always")
-    async with running(clone) as daemon:
-        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
-        await daemon.synced("flow")
-        clone.push({"flow.yaml": None})
-        await left(daemon, "flow")
-
-
-@virtual
-async def test_a_workflow_that_comes_back_while_it_is_undone_begins_afresh_after_that(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    text = workflow('one: random {result: success, sleepSeconds: "600"}')
-    async with running(clone) as daemon:
-        await push(daemon, clone, {"flow.yaml": text, "keep.yaml": workflow("only: random {result: success}", name="keep")})
-        await daemon.synced("flow")
-        clone.push({"flow.yaml": None})
-        await daemon.until(lambda: len(runs(daemon, "flow")) == 2)
-        clone.push({"flow.yaml": text})
-        assert await ended(daemon, "flow", 3) == ["flow-v1-1 Succeeded", "flow-v1-2 Terminated", "flow-v1-3 Succeeded"]
-        assert steps(daemon, "flow", 1) == {"one": "RolledBack"}
 
 
 @virtual

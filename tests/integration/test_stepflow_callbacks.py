@@ -12,11 +12,11 @@ import pytest
 
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
+from tests.integration.flows import SEED
 from tests.integration.harness import Clone, running, virtual
 from tests.integration.process import Process
 from tests.integration.receiver import Receiver, Told, receiving
 from tests.integration.sequences import runs
-from tests.integration.test_stepflow import SEED
 
 
 def flow(url: str, *steps: str) -> str:

@@ -6,7 +6,7 @@ from reconciler.dialects.words import stepflow
 from reconciler.model.application import Callback, Component, Need, Retry
 from reconciler.model.run import Phase, Run, Shared, StepState
 from reconciler.revisions.digest import git_digest
-from tests.integration.test_stepflow import SEED
+from tests.integration.flows import SEED
 
 HEAD = "apiVersion: workflow.example.com/v1alpha1\nkind: Workflow\nmetadata: {name: flow}\nspec:\n"
 ONE = "  steps:\n  - name: one\n    stepTemplate: {type: random}\n"
