@@ -132,7 +132,7 @@ def _node(step: StepState, after: list[str]) -> NodeView:
         round=step.round,
         started_at=step.started_at,
         finished_at=step.finished_at,
-        until=step.until if waits else None,
+        until=min((when for when in (step.until, step.deadline) if when is not None), default=None) if waits else None,
         retry_at=step.retry_at if not step.phase.final else None,
         suspended_at=step.suspended_at if not step.phase.final else None,
     )

@@ -48,12 +48,16 @@ FIELDS: Final = ("name", "type", "phase", "reason", "message", *FLAGS)
 
 
 def phase_of(step: StepState) -> str:
-    """Between two tries it has failed, for reason Execute."""
+    """Between two tries it has failed, for reason Execute; one that a person suspended is as a gate that waits."""
+    if _is_suspended(step):
+        return PHASES[Phase.WAITING]
     return "failed" if _is_tried_again(step) else PHASES[step.phase]
 
 
 def reason_of(step: StepState) -> str:
     """Wait, Skip, Suspend, Terminate, Execute, or why it failed; empty where there is nothing to say."""
+    if _is_suspended(step):
+        return "Suspend"
     if _is_tried_again(step):
         return "Execute"
     if step.phase is Phase.FAILED:
@@ -86,6 +90,10 @@ def describe(step: StepState) -> dict[str, Any]:
         "failedAfterRetries": reason == "FailedAfterRetries",
         "terminate": reason == "Terminate",
     }
+
+
+def _is_suspended(step: StepState) -> bool:
+    return step.suspended_at is not None and not step.phase.final
 
 
 def _is_tried_again(step: StepState) -> bool:

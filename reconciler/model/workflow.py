@@ -32,7 +32,7 @@ class NodeView(msgspec.Struct, rename="camel"):
     """
     One step of a run in its graph. `after`: keys of the steps that it waits for, without those that one of them waits for in turn. `group`: key of
     the step that it belongs to. `attempt`, `undo_attempt`: failures so far of running and of undoing it; `round`: how often it was reset.
-    `until`: when its wait ends by itself. `suspended_at`: since when a person has it stand still.
+    `until`: when its wait ends by itself, be it that its time is over. `suspended_at`: since when a person has it stand still.
     """
 
     key: str

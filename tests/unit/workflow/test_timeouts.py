@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model.run import Phase
+from reconciler.model.run import Decision, Phase
+from reconciler.workflow.pausing import resume_step, suspend_step
+from reconciler.workflow.resetting import reset
 from tests.unit.workflow.machines import SUCCEEDED, decision
 from tests.unit.workflow.visits import apply, given, group, say, step, visit
 
@@ -95,3 +97,37 @@ def test_a_group_that_is_done_in_time_is_not_out_of_time_later():
 def test_a_run_that_is_stopped_ends_as_it_would_without_timeouts(stop):
     driver = visit(limited(apply("a"))).look().look(61.0, **stop)
     assert driver.finish().run.phase in (Phase.SUPERSEDED, Phase.TERMINATED)
+
+
+def test_the_timeout_of_a_step_that_a_person_suspended_stands_still_too():
+    driver = visit(limited(step("verify"))).look(30.0)
+    deadline = driver.state("verify").deadline
+    suspend_step(driver.state("verify"), "lunch", driver.now)
+    late(driver, 300.0)
+    assert driver.run.phase is Phase.WAITING
+    resume_step(driver.run, driver.state("verify"), driver.now)
+    late(driver, 59.0)
+    assert driver.state("verify").deadline == deadline + timedelta(seconds=300)
+    assert late(driver, 2.0).state("verify").reason == "StepTimeout"
+
+
+def test_both_pauses_count_once_where_application_and_step_are_suspended():
+    driver = visit(limited(step("verify"))).look()
+    deadline = driver.state("verify").deadline
+    suspend_step(driver.state("verify"), "lunch", driver.now)
+    driver.look(10.0, held="holiday").look(100.0, held="")
+    resume_step(driver.run, driver.state("verify"), driver.now + timedelta(seconds=10))
+    assert driver.state("verify").deadline == deadline + timedelta(seconds=120)
+
+
+def test_a_step_that_is_begun_again_has_its_whole_time_again():
+    driver = visit(*group("g", limited(step("verify")), timeout=100.0), say("next")).look()
+    late(driver, 61.0)
+    assert driver.ended == (Phase.FAILED, "StepTimeout")
+    driver.run = reset(driver.run, driver.workflow, "g.verify")
+    driver.look(1000.0)
+    assert driver.phases == ["Waiting", "Waiting", "Pending"]
+    assert driver.state("g.verify").deadline == driver.now + timedelta(seconds=60)
+    assert driver.state("g").deadline == driver.now + timedelta(seconds=100)
+    driver.decide(Decision("g.verify", "continue", "g.verify=continue@2", driver.now, round=1))
+    assert (driver.ended, driver.phases) == (SUCCEEDED, ["Succeeded", "Succeeded", "Succeeded"])
