@@ -70,7 +70,24 @@ def _stands_for(new: Application, gate: Step, promoted: Application, old: Step) 
     above, old_above = _group(new, gate), _group(promoted, old)
     same = (above.name if above and above.given else "") == (old_above.name if old_above and old_above.given else "")
     conditions = [(gate.condition, old.condition), (above.condition if above else "", old_above.condition if old_above else "")]
-    return same and (above is None) is (old_above is None) and all(now in (was, ALWAYS) for now, was in conditions)
+    if not same or (above is None) is not (old_above is None) or any(now not in (was, ALWAYS) for now, was in conditions):
+        return False
+    return _passers(new, gate) <= _passers(promoted, old)
+
+
+def _passers(app: Application, gate: Step) -> set[tuple[str, str]]:
+    """What else may have the gate passed by: the steps, by name and condition, without whose success it is skipped. Groups of those too."""
+    known = {step.name: step.key for step in app.workflow.steps}
+    steps = {step.key: step for step in app.workflow.steps}
+    found: set[str] = set()
+    todo = [gate.key]
+    while todo:
+        key = todo.pop()
+        if key in found or key not in steps:
+            continue
+        found.add(key)
+        todo += [steps[key].group, *_roots(app.workflow, steps[key], known)]
+    return {(steps[key].name, steps[key].condition) for key in found - {gate.key, gate.group} if steps[key].condition not in ("", ALWAYS)}
 
 
 def _group(app: Application, step: Step) -> Step | None:
@@ -123,7 +140,21 @@ def _needed(workflow: Workflow, step: Step, known: dict[str, str], producers: di
     level = [other for other in workflow.steps if other.group == step.group]
     mode = next((other.mode for other in workflow.steps if step.group and other.key == step.group), workflow.mode)
     earlier = [other.key for other in level[: level.index(step)]] if mode == "StepByStep" else []
-    return [*earlier, *(known[name] for name in (*step.depends_on, *given) if name in known)]
+    return [*earlier, *_roots(workflow, step, known), *(known[name] for name in given if name in known)]
+
+
+def _roots(workflow: Workflow, step: Step, known: dict[str, str]) -> list[str]:
+    """Keys of all that it depends on, directly or through others: none of them has failed or was passed by where it runs."""
+    specs = {other.key: other for other in workflow.steps}
+    found: dict[str, None] = {}
+    todo = [step]
+    while todo:
+        for name in todo.pop().depends_on:
+            key = known.get(name, "")
+            if key and key not in found:
+                found[key] = None
+                todo.append(specs[key])
+    return [key for key in found if key != step.key]
 
 
 def _producer(source: str, producers: dict[str, str]) -> str:

@@ -79,3 +79,42 @@ def test_rule_4g_in_a_dag_depending_on_a_group_is_depending_on_its_gates():
     old = visited(*group("g", gate()), apply("web", after=["g"]), mode="DAG")
     assert weakening(old, old) == ""
     assert "before gate verify" in weakening(old, visited(*group("g", gate()), apply("web"), mode="DAG"))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [*group("g", apply("db")), gate()],
+        [gate(), *group("g", apply("db"), condition="always")],
+        [gate(), *group("g", put(apply("db"), condition="always"))],
+    ],
+    ids=["before-the-gate", "group-always-runs", "step-always-runs"],
+)
+def test_rule_4g_a_gate_guards_the_steps_of_a_group_that_comes_behind_it(new):
+    old = visited(gate(), *group("g", apply("db")))
+    assert weakening(old, old) == ""
+    assert "applies db before gate verify" in weakening(old, visited(*new))
+
+
+def test_rule_4g_through_a_step_that_always_runs_a_step_still_depends_on_the_gate():
+    clean = put(apply("clean", after=["verify"]), condition="always")
+    old = visited(gate(), clean, apply("web", after=["apply-clean"]), mode="DAG")
+    assert weakening(old, old) == ""
+    assert "applies web before gate verify" in weakening(old, visited(gate(), clean, apply("web"), mode="DAG"))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [put(apply("x"), condition="false"), gate(after=["apply-x"]), apply("web")],
+        [*group("g", apply("x"), condition="false"), gate(after=["apply-x"]), apply("web")],
+        [put(apply("x"), condition="false"), apply("y", after=["apply-x"]), gate(after=["apply-y"]), apply("web")],
+    ],
+    ids=["a-step", "a-group", "further-up"],
+)
+def test_rule_4g_a_gate_that_depends_on_what_may_be_skipped_may_be_skipped_itself(new):
+    """Where it is, nothing holds up what comes behind it."""
+    plain = visited(*(put(step, condition="") for step in new))
+    assert weakening(visited(*PLAIN), plain) == ""
+    assert weakening(plain, visited(*new)) == "gate verify of the promoted revision is gone or changed"
+    assert weakening(visited(*new), visited(*new)) == ""
