@@ -87,7 +87,7 @@ class Callbacks:
                 run, number, notice = found
                 marked = await self._tell(key, run, number, notice)
                 app.called.setdefault(name, {})[number] = marked
-                again = run.phase.final or marked.attempts > 1 or marked.state == "Owed"
+                again |= run.phase.final or marked.attempts > 1 or marked.state == "Owed"  # what is shown or stored is another one
                 if marked.state == "Owed":
                     return
         finally:

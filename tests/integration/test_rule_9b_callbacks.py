@@ -18,7 +18,7 @@ from reconciler.workflow.explain import describe
 from tests.integration.calling import Changed, notices, settled, telling, with_callback
 from tests.integration.harness import Clone, config_map_app, running
 from tests.integration.receiver import receiving
-from tests.integration.sequences import runs
+from tests.integration.sequences import canary_app, runs
 
 ALL = ["web Running", "settings Success", "web Success"]
 
@@ -72,6 +72,19 @@ async def test_rule_9b_what_was_not_taken_is_told_again_with_the_same_key_and_bo
     results = [event.fields["result"] for event in daemon.sink.events if event.kind == "callback"]
     assert results == ["Delivered", "Failed", "Failed", "Delivered", "Delivered"]
     assert "s3cret" not in str(daemon.sink.events)
+
+
+async def test_rule_9b_what_is_told_at_last_is_owed_no_more_also_while_its_run_waits(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": canary_app("web", "1")})
+    async with receiving() as receiver, telling(clone, with_callback(receiver.url)) as (daemon, clock):
+        receiver.answers(500, 200)
+        await daemon.waiting("web")
+        await daemon.until(lambda: "CallbackOwed" in daemon.conditions("web"), "owed")
+        clock.ahead += 15
+        await daemon.until(lambda: "CallbackOwed" not in daemon.conditions("web"), "owed no more")
+        assert receiver.about("web") == ["web Running", "web Running", "first Success"]
+        assert not runs(daemon, "web")[0].phase.final
 
 
 @pytest.mark.parametrize("ignore", [True, False])
