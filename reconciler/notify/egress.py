@@ -56,7 +56,7 @@ class Egress:
             return
         place = f"[{host}]" if ":" in host else one_line(host, 120)
         what = f"{place}:{port} is" if host == str(address) else f"{place}:{port} leads to {address},"
-        raise EgressRefusedError(f"{what} {kind} address; it is reached only where the daemon has --allow-egress {place}:{port}", f"{place}:{port}")
+        raise EgressRefusedError(f"{what} {kind} address, reached only where the daemon has --allow-egress {place}:{port}", f"{place}:{port}")
 
 
 def _plain(host: str) -> str:

@@ -97,7 +97,7 @@ async def test_rule_13b_a_name_that_leads_to_one_such_address_is_refused_without
             await guarded.send(Request("POST", "https://hook.example:8443/path?token=s3cret"), SECONDS)
     assert (net.asked, net.opened) == (["hook.example"], [])
     assert caught.value.opening == "hook.example:8443"
-    assert str(caught.value).endswith("it is reached only where the daemon has --allow-egress hook.example:8443")
+    assert str(caught.value).endswith("reached only where the daemon has --allow-egress hook.example:8443")
     assert caught.value.retry == "terminal"
 
 
