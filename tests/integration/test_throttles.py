@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.daemon import SystemClock
 from reconciler.model.identity import AppKey
 from reconciler.workflow.explain import explain
@@ -64,3 +65,25 @@ async def test_a_run_that_is_throttled_ends_at_once_when_something_newer_comes_a
         await daemon.until(lambda: daemon.status("b") is None)
         assert daemon.engine._context.throttle.delay() is None
     assert holder.began == ["a"]
+
+
+async def test_after_a_restart_what_waited_for_its_turn_has_it_under_its_key_and_nothing_is_done_twice(clone):
+    cluster = EmbeddedCluster(":memory:", SystemClock(), speed=1000.0)
+    await cluster.start()
+    holder = Holder()
+    holder.all_free = True
+    names = ["a", "b", "c"]
+    clone.push({f"{name}.yaml": queued_app(name, queue="") for name in names})
+    try:
+        async with queueing(clone, holder, cluster=cluster, kind_qps={"hold": 0.001}) as daemon:
+            apps = daemon.engine._context.apps
+            await daemon.until(lambda: sum(bool(daemon.engine._context.throttle.unbegun(key)) for key in apps) == 2)
+            await daemon.synced(holder.began[0])
+            keys = {intent.key for app in apps.values() for step in app.newest.steps for intent in step.intents.values()}
+        async with queueing(clone, holder, cluster=cluster) as daemon:
+            for name in names:
+                await daemon.synced(name)
+    finally:
+        await cluster.close()
+    assert sorted(holder.began) == names
+    assert set(holder.keys) == keys
