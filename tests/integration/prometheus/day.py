@@ -36,6 +36,14 @@ def shop(annotations: dict[str, str] | None = None) -> str:
     return text[: text.index("            kind: ConfigMap")] + quota
 
 
+def flow() -> str:
+    """A workflow in a queue, of three steps that are to begin at once; of each second one does, by the daemon's settings."""
+    lines = ["apiVersion: workflow.example.com/v1alpha1", "kind: Workflow", "metadata: {name: flow}", "spec:", "  queue: default", "  steps:"]
+    return (
+        "\n".join([*lines, *(f'  - {{name: s{number}, stepTemplate: {{type: sleep, parameters: {{seconds: "0"}}}}}}' for number in range(3))]) + "\n"
+    )
+
+
 class Day:
     """Its stations, in any order after `deliver`. Each waits until Prometheus has told of it, and leaves no alert behind."""
 
@@ -54,8 +62,9 @@ class Day:
         timed = config_map_app("timed", "1", gate=True).replace("name: approve}", 'name: approve, properties: {duration: "1s"}}')
         await self._push(web=web("1"), api=api("api:1"), old=config_map_app("old", "1"), shop=shop(), timed=timed)
         await self._prometheus.fires("ReconcilerGateWaiting", name="web")
-        await self._push(web=web("1", gate_of(self._daemon, "web").continue_))
+        await self._push(web=web("1", gate_of(self._daemon, "web").continue_), flow=flow())
         await self._daemon.synced("web")
+        await self._daemon.synced("flow")
         await self._push(old=None)
         await self._told("application-gone")
         await self._prometheus.clears("ReconcilerGateWaiting")

@@ -61,7 +61,7 @@ async def test_in_a_scripted_day_every_alert_fires_and_clears_and_every_query_an
     clone, clock, began = Clone(tmp_path), SystemClock(), time.time()
     clone.push({"README.md": "nothing of ours"})
     metrics = Metrics(clock.now)
-    async with running(clone, beat=0.2, sinks=(metrics,)) as daemon, polling(daemon.engine.look):
+    async with running(clone, beat=0.2, sinks=(metrics,), kind_qps={"sleep": 1.0}) as daemon, polling(daemon.engine.look):
         server = Server(create_app(daemon.engine.reader, metrics.render, clock.now))
         url = await server.start("127.0.0.1", 0)
         with Prometheus(binaries, tmp_path / "prometheus", url, rules) as prometheus:
