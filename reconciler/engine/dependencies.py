@@ -15,6 +15,7 @@ from reconciler.engine.index import Index
 from reconciler.engine.observations import Observations
 from reconciler.model.dependencies import Unmet, describe_cycle, find_way_back
 from reconciler.model.identity import AppKey
+from reconciler.model.run import Phase
 
 _FARTHEST: Final = 1000  # applications on a cycle that is told as one
 
@@ -77,7 +78,7 @@ class Dependencies:
             return "does not run yet"
         run, digest = app.open_run(), entry.declared.digest
         if run is not None:
-            return f"is at work in run {run.name} ({run.phase.value})"
+            return f"{'waits at a gate of' if run.phase is Phase.WAITING else 'is at work in'} run {run.name}"
         if app.suspended(entry):
             return "is suspended"
         if digest == app.mirror.rejected:

@@ -46,7 +46,7 @@ async def test_it_waits_while_another_waits_at_its_gate_and_says_so_and_goes_on_
         assert gate is not None
         await daemon.looked()
         assert runs(daemon, "web") == []
-        assert why(daemon, "web").startswith("NotReady: it waits for applications that it depends on: default/db is at work in run db-v1-1 (Waiting)")
+        assert why(daemon, "web").startswith("NotReady: it waits for applications that it depends on: default/db waits at a gate of run db-v1-1")
         status = daemon.status("web")
         assert status is not None
         ready = next(condition for condition in status.conditions if condition.type == "Ready")
@@ -65,7 +65,7 @@ async def test_a_run_under_way_is_not_held_up_and_one_that_has_nothing_new_never
         await daemon.waiting("db")
         assert (why(daemon, "web"), phases(daemon, "web")) == ("", ["web-v1-1 Succeeded"])
         await push(daemon, clone, {"web.yaml": app("web", "2", needs="db")})
-        assert "default/db is at work" in why(daemon, "web")
+        assert "default/db waits at a gate of run db-v2-1" in why(daemon, "web")
         assert len(runs(daemon, "web")) == 1
 
 

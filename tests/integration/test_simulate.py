@@ -370,7 +370,7 @@ def test_what_waits_for_another_application_is_held_and_goes_on_behind_it(tmp_pa
     clone.push({"web.yaml": depending("web", "db"), "db.yaml": config_map_app("db", "1", gate=True)})
     held = {app.application: app for app in run(clone).applications}
     assert (held["web"].phase, held["web"].after, held["web"].failed) == ("Held", "web-v1", False)
-    assert "default/db is at work" in held["web"].message
+    assert "default/db waits at a gate of run db-v1-1" in held["web"].message
     assert [(change.object, change.applied) for change in held["web"].changes] == [("ConfigMap default/web", False)]
     assert {app.phase for app in run(clone, "approve=continue").applications} == {"Succeeded"}
 

@@ -51,6 +51,12 @@ def test_outputs_of_every_step_read_the_context_also_with_the_root_sign(compile_
     assert only(compile_text(text)).workflow.steps[0].outputs[0].value == "weight.now[0]"
 
 
+def test_a_step_waits_for_another_application(compile_text):
+    application = only(compile_text(workflow("{type: depends-on-app, properties: {name: db, namespace: platform}}", applying("a"))))
+    assert [str(key) for key in application.awaited] == ["platform/db"]
+    assert "10002: name is required" in said(compile_text(workflow("{type: depends-on-app}", applying("a"))))
+
+
 @pytest.mark.parametrize(
     ("key", "target"),
     [
