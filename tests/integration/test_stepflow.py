@@ -248,3 +248,30 @@ async def test_rule_12_a_secret_in_the_text_of_a_step_is_shown_nowhere_and_kept_
             told += (await daemon.cluster.list(kind)).items
         assert "hunter2" not in str(told)
         assert "***" in str(await reader.revisions(key))
+
+
+@virtual
+async def test_undoing_that_never_ends_is_ended_by_the_line_that_the_status_prints(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    text = workflow(f"one: apply {config_map('one')}", "two after one: random {result: success, rollbackResult: failure}", "three after two: fail")
+    text = text.replace("rollbackResult: failure}", "rollbackResult: failure}\n      retryPolicy: {rollbackRetryLimit: 0}")
+    async with running(clone) as daemon:
+        clone.push({"flow.yaml": text})
+        await daemon.until(lambda: runs(daemon, "flow") and runs(daemon, "flow")[0].steps[1].undo_attempt > 50)
+        stop = daemon.status("flow").run.stop
+        assert (stop.rollback, stop.end[:4]) == ("", "end@")
+        assert f'to leave the rest as it is, commit "{stop.key}: {stop.end}"' in daemon.conditions("flow")["Reconciling"]
+        clone.push({"flow.yaml": text.replace("{name: flow}", f'{{name: flow, annotations: {{{stop.key}: "{stop.end}"}}}}')})
+        assert await ended(daemon, "flow") == ["flow-v1-1 Terminated"]
+        assert await is_there(daemon, "one")
+
+
+@virtual
+async def test_a_workflow_that_has_no_objects_misses_none_when_it_has_failed(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"flow.yaml": workflow("one: random {result: success}", "two after one: fail")})
+        await ended(daemon, "flow")
+        assert daemon.status("flow").health == "Degraded"
+        await push(daemon, clone, {"flow.yaml": workflow("one: random {result: success}")})
+        assert (await daemon.synced("flow")).health == "Healthy"

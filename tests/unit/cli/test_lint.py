@@ -2,11 +2,13 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from reconciler.cli.disk import DiskFiles
 
+EXAMPLES = Path(__file__).parents[3] / "examples" / "repo"
 APP = """\
 apiVersion: core.oam.dev/v1beta1
 kind: Application
@@ -31,6 +33,10 @@ def write(tmp_path):
         return place
 
     return write
+
+
+def test_nothing_is_wrong_with_the_examples(call):
+    assert call("lint", EXAMPLES).out == "Nothing is wrong.\n"
 
 
 def test_nothing_wrong_is_nothing_and_0(call, tmp_path, write):
