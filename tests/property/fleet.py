@@ -14,7 +14,9 @@ from typing import NamedTuple
 import msgspec
 
 from reconciler.engine.admission import Admission
+from reconciler.engine.throttle import Throttle
 from reconciler.model.application import Retry, Step, Workflow
+from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Result
 from reconciler.model.run import Command, Decision, Phase, Run
 from reconciler.steps.catalog import STEP_TYPES
@@ -109,15 +111,26 @@ class Member:
 class Fleet:
     """Some runs in queues, one daemon after another. Raises AssertionError as soon as a promise is broken."""
 
-    def __init__(self, strategy="FIFO", limit=100, machine=Machine, admission=Admission):
+    def __init__(self, strategy="FIFO", limit=100, rate=0.0):
+        """`rate`: how many effects may begin in a second, 0 for no limit."""
         self.now, self.life = START, 0
         self.ledger = Ledger()
         self.members: dict[str, Member] = {}
-        self._machine, self._admission = machine(TYPES), admission
-        self._strategy, self._limit = strategy, limit
-        self._line = self._admission(strategy, limit, self._hint)
-        self._line.load([])
+        self._machine = Machine(TYPES)
+        self._strategy, self._limit, self._rate = strategy, limit, rate
+        self._open_lines()
         self._passed_by: dict[str, Counter[str]] = {}
+
+    def _open_lines(self):
+        """What a daemon holds in memory of who waits for what."""
+        self._line = Admission(self._strategy, self._limit, self._hint)
+        self._line.load([member.run for member in self.members.values()])
+        self._throttle = Throttle(self._rate, {}, self, self._hint, lambda *_: None)
+        self._begun: list[datetime] = []
+
+    def monotonic(self):
+        """The clock of the throttle."""
+        return (self.now - START).total_seconds()
 
     # What happens -------------------------------------------------------------------------------------------------------
 
@@ -129,9 +142,9 @@ class Fleet:
     def look(self, name, *, dies=""):
         """A turn. `dies`: before its effects are begun, right after it is stored."""
         member = self.members[name]
-        before = member.run
-        admitted = self._line.admits(before)
-        answer = self._machine.advance(before, member.workflow, Facts(results=dict(member.results), admitted=admitted, **member.facts), self.now)
+        before, app = member.run, AppKey.parse(member.run.app)
+        told = {"results": dict(member.results), "admitted": self._line.admits(before), "unbegun": self._throttle.unbegun(app)}
+        answer = self._machine.advance(before, member.workflow, Facts(**told, **member.facts), self.now)
         assert not answer.queries
         member.facts.pop("decisions", None)
         member.store(answer.run)
@@ -144,8 +157,9 @@ class Fleet:
         if dies:
             self.crash()
             return
+        self._throttle.withdraw(app, {order.key for order in answer.orders})
         for order in answer.orders:
-            if order.key not in member.under_way:
+            if order.key not in member.under_way and self._throttle.take(app, order.key, "work"):
                 self._begin(member, order)
         self._give_turns()
 
@@ -166,7 +180,11 @@ class Fleet:
         end = self.now + timedelta(seconds=seconds)
         for _ in range(1000):
             due = [member.wake for member in self.members.values() if member.wake is not None and member.wake > self.now]
+            pause = self._throttle.delay()
+            due += [self.now + timedelta(seconds=pause + 1e-6)] if pause is not None else []
             self.now = min([*due, end])
+            self._throttle._grant()
+            self._give_turns()
             for name, member in self.members.items():
                 member.facts["looked_at"] = self.now + timedelta(milliseconds=1)
                 if member.wake is not None and member.wake <= self.now:
@@ -202,8 +220,7 @@ class Fleet:
         for member in self.members.values():
             member.under_way, member.results, member.wake = {}, {}, None
             member.facts = {name: value for name, value in member.facts.items() if name != "decisions"}
-        self._line = self._admission(self._strategy, self._limit, self._hint)
-        self._line.load([member.run for member in self.members.values()])
+        self._open_lines()
         self._passed_by.clear()
         for name in self.members:
             self.look(name)
@@ -223,6 +240,7 @@ class Fleet:
             self.now, self.life, member.run.name, order.step, method, order.key, msgspec.json.encode([order.effect.kind, order.effect.params])
         )
         self._judge_request(member, request)
+        self._judge_rate()
         self.ledger.requests.append(request)
         member.under_way[order.key] = request
 
@@ -253,6 +271,15 @@ class Fleet:
             assert (*place, request.method) not in ledger.final, f"RETRY: {request.step} is tried again after it failed for good"
             assert ledger.failed[*place, request.method] <= LIMIT, f"RETRY: {request.step} is tried more than {LIMIT} times again"
             assert request.at >= failure + timedelta(seconds=PERIOD), f"RETRY: {request.step} is tried again before its time"
+
+    def _judge_rate(self):
+        """In any time no more begin than come in it, and those that were saved up; since the last crash, which saves up anew."""
+        if not self._rate:
+            return
+        self._begun.append(self.now)
+        for position, start in enumerate(self._begun):
+            allowed = max(1.0, self._rate) + self._rate * (self.now - start).total_seconds() + 1e-6
+            assert len(self._begun) - position <= allowed, f"RATE: {len(self._begun) - position} began since {start}, at {self._rate} a second"
 
     def _is_over(self, member, name):
         """By the ledger for what works; a gate has no request, so for it by the decisions that opened it."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, precondition, rule, run_state_machine_as_test
 
+from reconciler.engine import throttle
 from reconciler.model.outcome import Do, Effect
 from reconciler.model.run import Intent, StepState
 from reconciler.model.run import Phase as RunPhase
@@ -44,7 +45,9 @@ def workflows(draw):
         properties = {"duration": "30s"} if gate == "timer" else {}
         sync = draw(st.sampled_from([0.0, 0.0, 25.0])) if not gate else 0.0
         steps.append(step(NAMES[number], after, kind="suspend" if gate else "work", sync=sync, **properties))
-    return workflow(*steps, mode=draw(st.sampled_from(["DAG", "DAG", "StepByStep"])), on_failure=draw(st.sampled_from(["undo", "undo", "stop"])))
+    return workflow(
+        *steps, mode=draw(st.sampled_from(["DAG", "DAG", "StepByStep"])), on_failure=draw(st.sampled_from(["undo", "undo", "stop", "visit"]))
+    )
 
 
 ANSWERS = st.sampled_from(["ok"] * 8 + ["retryable"] * 3 + ["not ready", "final"])
@@ -59,7 +62,7 @@ def _random_flow(chance):
         properties = {"duration": "30s"} if gate == "timer" else {}
         sync = chance.choice([0.0, 0.0, 25.0]) if not gate else 0.0
         steps.append(step(NAMES[number], after, kind="suspend" if gate else "work", sync=sync, **properties))
-    return workflow(*steps, mode=chance.choice(["DAG", "DAG", "StepByStep"]), on_failure=chance.choice(["undo", "undo", "stop"]))
+    return workflow(*steps, mode=chance.choice(["DAG", "DAG", "StepByStep"]), on_failure=chance.choice(["undo", "undo", "stop", "visit"]))
 
 
 def _happen(fleet, chance, answers):
@@ -97,7 +100,7 @@ def _happen(fleet, chance, answers):
 def walk(seed):
     """A script by chance alone: many more of them fit into a second than Hypothesis tries, but it shrinks none."""
     chance = random.Random(seed)
-    fleet = Fleet(chance.choice(["FIFO", "FAIR"]), chance.randint(1, 3))
+    fleet = Fleet(chance.choice(["FIFO", "FAIR"]), chance.randint(1, 3), chance.choice([0.0, 0.0, 1.0, 3.0]))
     for number in range(chance.choice([1, 1, 6])):
         fleet.add(f"w{number}", _random_flow(chance), chance.choice(["", "a", "a", "b"]))
     answers = ["ok"] * chance.choice([2, 8, 20]) + ["retryable", "retryable", "not ready", "final"]
@@ -111,9 +114,9 @@ class Engine(RuleBasedStateMachine):
 
     runs = Bundle("runs")
 
-    @initialize(strategy=st.sampled_from(["FIFO", "FAIR"]), limit=st.integers(1, 3))
-    def begin(self, strategy, limit):
-        self.fleet = Fleet(strategy, limit)
+    @initialize(strategy=st.sampled_from(["FIFO", "FAIR"]), limit=st.integers(1, 3), rate=st.sampled_from([0.0, 0.0, 1.0, 3.0]))
+    def begin(self, strategy, limit, rate):
+        self.fleet = Fleet(strategy, limit, rate)
 
     @rule(target=runs, flow=workflows(), queue=st.sampled_from(["", "a", "a", "b", "c"]))
     def add(self, flow, queue):
@@ -267,6 +270,11 @@ def _admits_one_too_many(patch):
     patch.setattr(lines.Line, "__init__", lambda self, strategy, limit: begin(self, strategy, limit + 1))
 
 
+def _starts_more_than_the_rate(patch):
+    begin = throttle.Bucket.__init__
+    patch.setattr(throttle.Bucket, "__init__", lambda self, rate, now: begin(self, 2 * rate, now))
+
+
 def _serves_who_came_first(patch):
     begin = lines.Line.__init__
     patch.setattr(lines.Line, "__init__", lambda self, strategy, limit: begin(self, "FIFO", limit))
@@ -309,6 +317,7 @@ BUGS = [
     ("END|WAIT", _undoes_on_when_it_is_ended),
     ("END", _succeeds_too_early),
     ("LIMIT", _admits_one_too_many),
+    ("RATE", _starts_more_than_the_rate),
     ("FAIR", _serves_who_came_first),
     ("WAIT", _never_wakes),
     ("WAIT|END", _forgets_what_was_under_way),

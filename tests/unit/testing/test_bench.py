@@ -226,3 +226,54 @@ def test_one_call_gives_what_a_workflow_would_take():
 def test_a_class_that_is_no_plug_in_is_refused_at_once():
     with pytest.raises(PluginError, match="no method rollback"):
         Bench({"x": type("X", (), {"run": print})})
+
+
+FLOW = """\
+apiVersion: workflow.example.com/v1alpha1
+kind: Workflow
+metadata: {name: flow}
+spec:
+  steps:
+    - name: one
+      stepTemplate: {type: note, parameters: {text: first}, syncPeriodSeconds: 30}
+    - name: two
+      dependOns: [{name: one, phase: Success}]
+      stepTemplate: {type: note, parameters: {text: second}}
+    - name: three
+      dependOns: [{name: two, phase: Success}]
+      stepTemplate: {type: note, parameters: {text: third}, retryPolicy: {runRetryLimit: 1, runRetryPeriodSeconds: 5}}
+"""
+
+
+class Break(Note):
+    def run(self, context):
+        raise Final("it can't be")
+
+
+def test_rule_9_in_the_step_flow_undoing_goes_back_in_order_is_tried_again_under_its_key_and_told_what_was_made():
+    flow = FLOW.replace("type: note, parameters: {text: third}", "type: break, parameters: {text: third}")
+    with Bench({"note": Note, "break": Break}) as bench:
+        bench.fail("note", Retryable("busy"), method="rollback")
+        bench.commit({"flow.yaml": flow})
+        run = bench.finish("flow")
+        assert run.phase == "RolledBack"
+        undone = [(call.step, call.attempt) for call in bench.calls if call.method == "rollback"]
+        assert undone == [("two", 0), ("two", 1), ("one", 0)]
+        assert messages(run)["one"] == "took back {'one': 'first'}"
+        bench.check_keys()
+
+
+def test_what_a_finished_step_made_is_looked_at_again_and_a_final_fault_undoes_it():
+    waits = FLOW.replace("type: note, parameters: {text: third}", "type: wait, parameters: {text: third}")
+    with Bench({"note": Note, "wait": Note}) as bench:
+        bench.fail("wait", NotReady("not yet", after=100), times=10)
+        bench.commit({"flow.yaml": waits})
+        bench.pass_time(95)
+        looks = [call.key.rpartition("/sync/")[2] for call in bench.calls if call.method == "sync"]
+        assert looks == ["0/sync", "1/sync", "2/sync"]
+        assert next(step for step in bench.run("flow").steps if step.name == "one").resource == {"status": "first"}
+        bench.fail("note", Final("it is gone"), method="sync")
+        run = bench.finish("flow")
+        assert run.phase == "RolledBack"
+        assert "it is gone" in run.message
+        assert [call.step for call in bench.calls if call.method == "rollback"] == ["two", "one"]
