@@ -53,6 +53,10 @@ class Admission:
 
     def note(self, run: Run) -> None:
         """How it is stored now: it takes its place up, waits, or leaves it to the next."""
+        self._place(run)
+        self._admit()
+
+    def _place(self, run: Run) -> None:
         if not run.queue:
             return
         ticket = ticket_of(run)
@@ -65,7 +69,6 @@ class Admission:
                 self._join(ticket)
             case _:
                 self._drop(ticket)
-        self._admit()
 
     def withdraw(self, key: AppKey) -> None:
         """Its turn failed: what it was given, or waits for, is the next one's."""
@@ -79,7 +82,7 @@ class Admission:
         for ticket in list(self._tickets.get(str(key), ())):
             self._drop(ticket)
         for run in runs:
-            self.note(run)
+            self._place(run)  # all of them, before what is free goes to others
         self._admit()
 
     def _join(self, ticket: Ticket) -> None:

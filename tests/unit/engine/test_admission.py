@@ -115,6 +115,15 @@ def test_after_a_restart_who_ran_goes_on_first_and_more_than_may_if_they_did(adm
     assert hints == [key(1)]
 
 
+def test_a_run_that_goes_on_keeps_its_place_when_its_application_is_read_anew(admission, hints):
+    admission.admits(run(0))
+    admission.note(run(0, Phase.RUNNING))
+    admission.admits(run(1))
+    old = Run("app-0-v0-1", "shop/app-0", "v0", "digest", queue="default", phase=Phase.SUPERSEDED, created_at=START)
+    admission.renew(key(0), [old, run(0, Phase.RUNNING)])
+    assert hints == []
+
+
 def test_a_place_goes_when_somebody_deletes_its_application(admission, hints):
     admission.admits(run(0))
     admission.note(run(0, Phase.RUNNING))
