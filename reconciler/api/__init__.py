@@ -1,1 +1,1 @@
-"""The API: what the engine knows, as JSON over HTTP, and the hint to look again. It changes nothing: every change is a commit."""
+"""The API: what the engine knows, as JSON over HTTP, the hint to look again, and commands by token. Whatever else changes is a commit."""
