@@ -21,6 +21,8 @@ def command(application: str, request: Request) -> None:
     _, status = request.find(application)
     manifest = find_manifest(request.repo, status)
     if SUSPEND not in manifest.app.annotations:
+        if any(item.type == "Suspended" and item.reason == "Ordered" for item in status.conditions):
+            raise RefusedError(f"{status.key} was suspended at once, which git does not say yet: `reconciler workflow resume {status.key}` ends that")
         known = f", but the daemon sees it suspended ({status.suspended}): is this clone up to date, or not pushed yet?" if status.suspended else ""
         raise RefusedError(f"{status.path} in this clone does not suspend {status.key}{known}")
     commit(request, status, manifest.strip(SUSPEND), f"Resume {status.key}", SUSPEND)

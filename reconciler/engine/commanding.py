@@ -70,9 +70,8 @@ class Commander:
         await asyncio.wait({asked.answer}, timeout=seconds)
         if asked.answer.done():
             return asked.answer.result()
-        return Commanded(
-            key.name, key.namespace, wish.verb, "TimedOut", f"{wish.verb} of {key} was not taken in within {seconds:g} s; it still will be."
-        )
+        missed = f"{wish.verb} of {key} was not taken in within {seconds:g} s; it will be, unless the daemon ends."
+        return Commanded(key.name, key.namespace, wish.verb, "TimedOut", missed)
 
     # In the key's own turn ------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,6 @@ class Commands(Protocol):
     async def command(self, key: AppKey, wish: Wish, seconds: float) -> Commanded | None:
         """
         What came of it within that time; None where there is no such application. It is stored before it is answered as Done; TimedOut: it
-        was not taken in yet, and will be.
+        was not taken in yet, and will be, unless the daemon ends.
         """
         ...

@@ -116,7 +116,8 @@ def _resume(run: Run, command: Command, now: datetime) -> None:
         raise Needless(f"nothing of {run.name} is suspended")
     for step in steps:
         if step.suspended_at is None and command.step:
-            waits = " (it waits at its gate: what opens a gate is a commit)" if step.phase is Phase.WAITING else ""
+            way = f"`reconciler workflow continue {run.app} --step {step.name}` makes it"
+            waits = f"; it waits at its gate, and what opens a gate is a commit: {way}" if step.phase is Phase.WAITING else ""
             raise Needless(f"step {step.name} is not suspended{waits}")
         for one in (step, *_open_members(run, step)):
             if one.suspended_at is not None:

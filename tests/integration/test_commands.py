@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from reconciler.cluster.protocol import ConflictError
 from reconciler.model.command import Wish
 from reconciler.model.identity import AppKey
 from reconciler.source.git import GitSource
@@ -254,6 +255,33 @@ async def test_commands_for_one_application_are_taken_in_the_order_in_which_they
         verbs = ["suspend", "suspend", "resume", "terminate", "terminate", "restart"]
         answers = await asyncio.gather(*(order(daemon, verb) for verb in verbs))
         assert [answer.result for answer in answers] == ["Done", "Unchanged", "Done", "Done", "Unchanged", "Done"]
+
+
+@pytest.mark.parametrize("verb", ["retry", "restart", "terminate", "suspend"])
+async def test_rule_3d_a_command_that_meets_another_writer_is_carried_out_once_on_state_that_is_read_anew(clone, monkeypatch, verb):
+    async with running(clone, write_back=False) as daemon:
+        await at_a_second_gate(clone, daemon)
+        if verb in ("retry", "restart"):
+            await order(daemon, "terminate")
+        store = daemon.engine._context.store
+        calls = []
+        for name in ("save", "save_mirror"):
+            monkeypatch.setattr(store, name, once_conflicting(getattr(store, name), calls))
+        assert (await order(daemon, verb)).result == "Done"
+        history = await daemon.engine.reader.history(KEY)
+        assert [command.verb for command in history.commands].count(verb) == 1
+
+
+def once_conflicting(method, calls):
+    """The first call of all finds that somebody else wrote."""
+
+    async def call(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise ConflictError("somebody else wrote")
+        return await method(*args)
+
+    return call
 
 
 async def test_an_unknown_step_or_application_is_told_so(clone):

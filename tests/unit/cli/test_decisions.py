@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cli.manifest import find_manifest
 from reconciler.model.status import StopView
-from tests.unit.api.fakes import application, gate, revision, run, waiting
+from tests.unit.api.fakes import application, condition, gate, revision, run, waiting
 
 MANIFEST = """\
 # the shop's page
@@ -365,6 +365,14 @@ def test_a_suspension_gets_another_reason_but_never_the_same_twice(decide, clone
 @pytest.mark.parametrize("args", [(), ("--reason", " "), ("--reason", "x", "--step", "approve")])
 def test_suspend_wants_a_reason_and_no_gate(decide, clone, args):
     assert decide("suspend", *args).code == 2
+    assert clone.git("rev-list", "--count", "HEAD").strip() == "1"
+
+
+def test_resume_of_what_was_suspended_at_once_names_the_command_that_ends_it(decide, clone, reader):
+    reader.statuses = [of_shop(suspended="holidays, ordered by Ada", conditions=[condition("Suspended", "Ordered")])]
+    answer = decide("resume")
+    assert answer.code == 1
+    assert "`reconciler workflow resume shop/web`" in answer.err
     assert clone.git("rev-list", "--count", "HEAD").strip() == "1"
 
 
