@@ -100,7 +100,7 @@ def carry_contexts(old: Run, new: Run, start: str) -> None:
     began = step.started_at if step is not None and step.context is not None else None
     if step is not None and began is not None:
         new.step(start).context = step.context
-        new.given = [given for given in new.given if given.at <= began]
+        new.given = [given for given in new.given if given.at < began]
     elif step is None:
         new.given = []
     _forget_unused(new)
