@@ -24,6 +24,7 @@ STATE_VERSION = 1
 RUN_LIMIT = 256 * 1024
 RESULT_LIMIT = 32 * 1024
 FINALIZER = "reconciler.dev/terminate"
+_PRIVATE = frozenset({"outputs", "attributes"})
 
 
 class StateError(Exception):
@@ -237,14 +238,16 @@ class Store:
         return obj
 
     async def _spill(self, mirror: Mirror, run: Run) -> JsonObject:
-        """The run as plain data, with outputs and large results in objects of their own (rule 3e)."""
+        """The run as plain data, with outputs, what plug-ins answered and large results in objects of their own (rule 3e)."""
         state: JsonObject = msgspec.to_builtins(run)
         state.pop("version", None), state.pop("uid", None)
         for step in state.get("steps", []):
             if step.get("outputs"):
                 step["outputs"] = {"secret": await self._side(mirror, step["outputs"], secret=True)}
             for result in (step.get("results") or {}).values():
-                if len(canonical(result.get("value") or {})) > RESULT_LIMIT:
+                if not _PRIVATE.isdisjoint(result.get("value") or {}):
+                    result["value"] = {"secret": await self._side(mirror, result["value"], secret=True)}
+                elif len(canonical(result.get("value") or {})) > RESULT_LIMIT:
                     result["value"] = {"part": await self._side(mirror, result["value"], secret=False)}
         if state.get("shared"):
             state["shared"] = [{"step": "", "values": {"secret": await self._side(mirror, {"shared": state["shared"]}, secret=True)}}]
@@ -268,8 +271,9 @@ class Store:
             if step.get("outputs"):
                 step["outputs"] = await self._read_side(step["outputs"]["secret"], secret=True)
             for result in (step.get("results") or {}).values():
-                if set(result.get("value") or {}) == {"part"}:
-                    result["value"] = await self._read_side(result["value"]["part"], secret=False)
+                if set(result.get("value") or {}) in ({"part"}, {"secret"}):
+                    [(kind, name)] = result["value"].items()
+                    result["value"] = await self._read_side(name, secret=kind == "secret")
         if state.get("shared"):
             state["shared"] = (await self._read_side(state["shared"][0]["values"]["secret"], secret=True))["shared"]
         if any(state.get("snapshots") or []):

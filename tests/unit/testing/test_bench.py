@@ -277,3 +277,14 @@ def test_what_a_finished_step_made_is_looked_at_again_and_a_final_fault_undoes_i
         assert run.phase == "RolledBack"
         assert "it is gone" in run.message
         assert [call.step for call in bench.calls if call.method == "rollback"] == ["two", "one"]
+
+
+def test_rule_3e_what_a_plug_in_answers_is_kept_in_a_secret_and_not_in_the_run():
+    with Bench({"note": Note, "count": Count}) as bench:
+        bench.commit({"web.yaml": manifest(NOTE.replace("hello", "a-private-word"), "{name: approve, type: suspend}", COUNT)})
+        stored = bench.object("WorkflowRun", "default.web-v1-1", "reconciler-system", "reconciler.dev/v1alpha1")
+        assert "a-private-word" not in str(stored)
+        bench.crash()
+        assert bench.run("web").step("note").results["run"].value["attributes"] == {"note": "a-private-word"}
+        bench.decide("web", "continue")
+        assert messages(bench.finish("web"))["count"] == "14 of {'note': 'a-private-word'}"
