@@ -322,6 +322,10 @@ class Run(msgspec.Struct, omit_defaults=True, rename="camel"):
         """What its steps shared; a later one's value wins."""
         return merge_shared(self.shared)
 
+    def told(self, step: StepState) -> dict[str, Any]:
+        """The attributes that a step is told: its context where it began with one, else what was shared so far."""
+        return self.attributes if step.context is None else self.snapshots[step.context]
+
     def step(self, key: str) -> StepState:
         """The step of that gate key. Raises KeyError."""
         for step in self.steps:

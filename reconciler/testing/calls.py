@@ -19,7 +19,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Call as Asked
 from reconciler.model.outcome import Do, Done, Effect, Failed, Result
-from reconciler.model.run import Run, Shared
+from reconciler.model.run import Run, Shared, StepState
 from reconciler.plugin import Context, NotReady
 from reconciler.steps.plugin import KIND
 from reconciler.workflow.facts import Order
@@ -171,7 +171,7 @@ def call_step(
     """
     plugin = read_plugin("step", step)
     shared = [Shared("before", dict(attributes))] if attributes else []
-    run = Run("test-v1-1", "default/test", "test-v1", "", shared=shared)
+    run = Run("test-v1-1", "default/test", "test-v1", "", shared=shared, steps=[StepState("step", "step", "step")])
     given = {"run": Result(value=_value(made))} if made is not None else {}
     asked = Asked(AppKey("default", "test"), "step", "step", dict(parameters or {}), key=key, made=given)
     executor = PluginExecutor({"step": plugin}, _Now(), lambda _: InTurn())

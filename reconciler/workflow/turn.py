@@ -110,7 +110,7 @@ class Turn:
             decision="continue" if self.continued(step) else "",
             begun=frozenset(path for path in step.intents if not is_aside(path)),
             key=f"{self.run.owner}/{self.run.name}/{step.round}/{step.key}/{step.attempt}",
-            attributes=self.run.attributes if step.context is None else self.run.snapshots[step.context],
+            attributes=self.run.told(step),
             parameters=self.workflow.parameters,
             health=self.workflow.health or self.health,
         )

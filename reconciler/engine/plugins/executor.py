@@ -56,7 +56,7 @@ class PluginExecutor:
         run, order = planned
         plugin, params = self._plugins[str(order.effect.params["plugin"])], order.effect.params
         made = params.get("made") or {}
-        attributes = {**run.attributes, **(made.get("attributes") or {})}
+        attributes = {**run.told(run.step(order.step)), **(made.get("attributes") or {})}
         cloak = Cloak(params, attributes)
         key, _, attempt = order.key.rpartition("/")
         log = CloakedLog(cloak, plugin=plugin.name, application=str(app.key), run=run.name, step=order.step)

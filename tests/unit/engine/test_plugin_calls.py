@@ -20,7 +20,7 @@ from reconciler.engine.plugins.loading import read_plugin
 from reconciler.engine.plugins.threads import Threads
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Effect, Result
-from reconciler.model.run import Run, Shared
+from reconciler.model.run import Run, Shared, StepState
 from reconciler.plugin import Done, Final, NotReady, Retryable, StepError
 from reconciler.workflow.facts import Order
 
@@ -39,7 +39,7 @@ def plugin_of(run=None, *, rollback=None, sync=None, seconds=20.0, parameters=No
 async def call(plugin, method="run", executor=None, key="uid/web-v1-1/0/warm/run/2", shared=(), **params):
     executor = executor or PluginExecutor({plugin.name: plugin}, CLOCK)
     effect = Effect("plugin", {"plugin": plugin.name, "method": method, **params})
-    run = Run("web-v1-1", "shop/web", "web-v1", "d", shared=list(shared))
+    run = Run("web-v1-1", "shop/web", "web-v1", "d", shared=list(shared), steps=[StepState("warm", plugin.name, "warm")])
     prepared = await executor.prepare(APP, run, Order(key, "warm", method, effect))
     return prepared if isinstance(prepared, Result) else await executor.execute(APP, prepared)
 

@@ -288,3 +288,28 @@ def test_rule_3e_what_a_plug_in_answers_is_kept_in_a_secret_and_not_in_the_run()
         assert bench.run("web").step("note").results["run"].value["attributes"] == {"note": "a-private-word"}
         bench.decide("web", "continue")
         assert messages(bench.finish("web"))["count"] == "14 of {'note': 'a-private-word'}"
+
+
+TASKS = """\
+apiVersion: core.oam.dev/v1alpha2
+kind: ApplicationConfiguration
+metadata: {name: web, annotations: {appId: web}}
+spec:
+  components:
+    - {revisionName: K8S_MICROSERVICE|web|_, parameterValues: [{name: values, value: {image: {repository: nginx}}, toFieldPaths: [spec.values]}]}
+  workflow:
+    steps:
+      - {name: first, type: note, properties: {text: hello}}
+      - {name: second, type: note, properties: {text: again}}
+"""
+
+
+def test_in_sreworks_a_plug_in_is_told_its_tasks_context_and_adds_to_that_of_the_next():
+    with Bench({"note": Note}) as bench:
+        bench.commit({"web.yaml": TASKS})
+        run = bench.finish("web")
+        assert run.phase == "Succeeded"
+        first, second = bench.calls
+        assert "first" not in first.attributes
+        assert second.attributes == {**first.attributes, "first": "hello"}
+        assert [call.attributes for call in bench.calls] == [run.told(step) for step in run.steps]
