@@ -36,10 +36,12 @@ def plugin_of(run=None, *, rollback=None, sync=None, seconds=20.0, parameters=No
     return read_plugin(name, type("Mine", (), members))
 
 
-async def call(plugin, method="run", executor=None, key="uid/web-v1-1/0/warm/run/2", shared=(), **params):
+async def call(plugin, method="run", executor=None, key="uid/web-v1-1/0/warm/run/2", shared=(), context=None, **params):
     executor = executor or PluginExecutor({plugin.name: plugin}, CLOCK)
     effect = Effect("plugin", {"plugin": plugin.name, "method": method, **params})
     run = Run("web-v1-1", "shop/web", "web-v1", "d", shared=list(shared), steps=[StepState("warm", plugin.name, "warm")])
+    if context is not None:
+        run.snapshots, run.steps[0].context = [context], 0
     prepared = await executor.prepare(APP, run, Order(key, "warm", method, effect))
     return prepared if isinstance(prepared, Result) else await executor.execute(APP, prepared)
 
@@ -76,6 +78,13 @@ async def test_rule_9b_the_key_of_a_call_is_the_same_for_each_attempt_and_the_co
     )  # fmt: skip
     assert (first.deadline - NOW).total_seconds() == 20
     assert first.made is None
+
+
+async def test_a_task_that_began_with_a_context_is_told_that_and_not_what_was_shared_since():
+    seen = []
+    plugin = plugin_of(lambda self, context: seen.append(context.attributes))
+    await call(plugin, shared=[Shared("x", {"zone": "later"})], context={"zone": "first"})
+    assert seen == [{"zone": "first"}]
 
 
 async def test_rollback_and_sync_are_told_what_run_made():
