@@ -35,6 +35,7 @@ class Application:
 
     def __init__(self, mirror: Mirror) -> None:
         self.mirror = mirror
+        self.key: AppKey = mirror.key
         self.records: list[RevisionRecord] = []
         self.runs: list[Run] = []
         self.items: dict[Identity, InventoryItem] = {item.object.identity: item for item in mirror.inventory}
@@ -97,10 +98,6 @@ class Application:
         """What was passed by in a row on the way to a new run."""
         self.next_up = ("", "")
         return list(self.mirror.superseded)
-
-    @property
-    def key(self) -> AppKey:
-        return self.mirror.key
 
     @property
     def newest(self) -> Run | None:

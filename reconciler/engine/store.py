@@ -14,7 +14,6 @@ import msgspec
 from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictError, NotFoundError
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRecord
-from reconciler.model.canonical import canonical
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.names import API_VERSION, GROUP, LABEL_UID
@@ -232,7 +231,7 @@ class Store:
         obj = self._object("WorkflowRun", f"{key.namespace}.{run.name}", spec=spec, status=state)
         if not run.phase.final:
             obj["metadata"]["finalizers"] = [FINALIZER]
-        size = len(canonical(obj))
+        size = len(msgspec.json.encode(obj))
         if size > RUN_LIMIT:
             raise StateError(f"run {run.name} would be {size} bytes; a run holds at most {RUN_LIMIT} (rule 3e): split the application")
         return obj
@@ -247,7 +246,7 @@ class Store:
             for result in (step.get("results") or {}).values():
                 if not _PRIVATE.isdisjoint(result.get("value") or {}):
                     result["value"] = {"secret": await self._side(mirror, result["value"], secret=True)}
-                elif len(canonical(result.get("value") or {})) > RESULT_LIMIT:
+                elif len(msgspec.json.encode(result.get("value") or {})) > RESULT_LIMIT:
                     result["value"] = {"part": await self._side(mirror, result["value"], secret=False)}
         if state.get("shared"):
             state["shared"] = [{"step": "", "values": {"secret": await self._side(mirror, {"shared": state["shared"]}, secret=True)}}]

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode  # `dumps` makes one each time
+
 
 def canonical(value: Any) -> bytes:
     """
@@ -13,7 +15,7 @@ def canonical(value: Any) -> bytes:
 
     1 and 1.0 are different texts and so different values, as they are for Kubernetes' typed fields.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
+    return _encode(value).encode("utf-8", "surrogatepass")
 
 
 def digest(value: Any) -> str:

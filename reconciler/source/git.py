@@ -24,7 +24,6 @@ from reconciler.source.protocol import (
     Lost,
     Pushed,
     RefMissingError,
-    TooLargeError,
     UnreadableError,
 )
 
@@ -107,10 +106,7 @@ class GitSource:
         return entry.blob if entry is not None and entry.mode != trees.TREE else None
 
     def read(self, oid: str, limit: int) -> bytes:
-        kind, size = self._objects.kind(oid)
-        if kind == ObjectType.BLOB and size > limit:
-            raise TooLargeError(f"{size} bytes, at most {limit} are read")
-        return self._objects.read(oid, ObjectType.BLOB)
+        return self._objects.read(oid, ObjectType.BLOB, limit)
 
     def log(self, path: str, since: str, until: str, limit: int = 1000) -> list[Commit]:
         """

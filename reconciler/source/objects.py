@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pygit2.enums import ObjectType
 from reconciler.model.run import Commit
 from reconciler.model.text import one_line
 from reconciler.source import trees
-from reconciler.source.protocol import NotARepositoryError, UnreadableError
+from reconciler.source.protocol import NotARepositoryError, TooLargeError, UnreadableError
 from reconciler.source.refs import open_in_place
 
 ID = re.compile(r"[0-9a-f]{40}")
@@ -34,6 +35,7 @@ class Objects:
         self._repository = repository
         self._inode = _inode(repository)
         self._folders: OrderedDict[str, trees.Folder] = OrderedDict()
+        self._root = ("", "")  # of the commit that was asked for last: most look-ups are in one
 
     def repository(self) -> pygit2.Repository:
         """The repository, opened anew where another one was put in its place. Raises UnreadableError where it is gone."""
@@ -57,23 +59,27 @@ class Objects:
             kind, size = self.repository().odb.read_header(oid)
             return int(kind), int(size)
 
-    def read(self, oid: str, wanted: ObjectType) -> bytes:
-        """The bytes of an object of that type. Raises UnreadableError. The caller has bounded its size."""
-        if self.kind(oid)[0] != wanted:
+    def read(self, oid: str, wanted: ObjectType, limit: int) -> bytes:
+        """The bytes of an object of that type. Raises TooLargeError over `limit` bytes (decided before reading), UnreadableError."""
+        kind, size = self.kind(oid)
+        if kind != wanted:
             raise UnreadableError(f"object {oid} is not a {wanted.name.lower()}")
+        if size > limit:
+            raise TooLargeError(f"{size} bytes, at most {limit} are read")
         with readable(f"object {oid} cannot be read"):
-            return bytes(self.repository().odb.read(oid)[1])
+            return bytes(self._repository.odb.read(oid)[1])
 
     def folder(self, oid: str) -> trees.Folder:
         """The entries of a tree. Raises UnreadableError, also for one over `MAX_TREE` bytes."""
         if oid in self._folders:
             self._folders.move_to_end(oid)
             return self._folders[oid]
-        size = self.kind(oid)[1]
-        if size > MAX_TREE:
-            raise UnreadableError(f"tree {oid} is {size} bytes large, at most {MAX_TREE} are read")
-        folder = trees.parse(self.read(oid, ObjectType.TREE), oid)
-        if size <= LARGEST_KEPT:
+        try:
+            data = self.read(oid, ObjectType.TREE, MAX_TREE)
+        except TooLargeError as error:
+            raise UnreadableError(f"tree {oid}: {error}") from error
+        folder = trees.parse(data, oid)
+        if len(data) <= LARGEST_KEPT:
             self._folders[oid] = folder
             if len(self._folders) > KEPT_FOLDERS:
                 self._folders.popitem(last=False)
@@ -90,7 +96,9 @@ class Objects:
 
     def root(self, commit: str) -> str:
         """The id of a commit's tree."""
-        return str(self.commit(commit).tree_id)
+        if self._root[0] != commit:
+            self._root = commit, str(self.commit(commit).tree_id)
+        return self._root[1]
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def shown(commit: pygit2.Commit) -> Commit:
 
 def _inode(repository: pygit2.Repository) -> tuple[int, int] | None:
     try:
-        stat = Path(repository.path).stat()
+        stat = os.stat(repository.path)  # noqa: PTH116  # asked before each object: a Path costs ten times as much
     except OSError:
         return None
     return (stat.st_dev, stat.st_ino)

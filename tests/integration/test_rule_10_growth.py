@@ -32,6 +32,13 @@ def test_rule_10_four_times_the_applications_start_at_no_more_than_five_times_th
     assert costs[MANY][what][unit] <= 5 * costs[FEW][what][unit]
 
 
+def test_rule_10_a_restart_without_news_costs_a_fraction_of_a_cold_start(costs) -> None:
+    """Nothing is parsed, rendered or stored: what is left is loading, and a turn for each that shows where it stands; a gate is judged."""
+    cold, restart, at_gates = costs[MANY]["cold"], costs[MANY]["restart"], not costs[MANY]["push"]["lines"]
+    assert restart["lines"] <= cold["lines"] / (3 if at_gates else 5)
+    assert restart["rows"] <= cold["rows"] / (2 if at_gates else 3)
+
+
 def test_rule_10_what_one_push_costs_does_not_grow_with_the_number_of_applications(costs) -> None:
     few, many = costs[FEW], costs[MANY]
     assert many["push"]["lines"] <= 1.5 * few["push"]["lines"], "but for the folder that the manifest stands in"

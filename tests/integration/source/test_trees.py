@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from reconciler.source import objects, trees
@@ -139,7 +141,9 @@ def test_a_huge_blob_is_refused_by_its_header_before_it_is_read(clone, monkeypat
     commit = clone.commit({"big.yaml": b"\0" * 3_000_000})
     source = GitSource.open(clone.folder)
     oid = source.tree(commit)["big.yaml"].oid
-    monkeypatch.setattr(source._objects, "read", lambda *_: pytest.fail("it was read"))
+    real = source._objects.repository()
+    database = SimpleNamespace(read_header=real.odb.read_header, read=lambda _: pytest.fail("it was read"))
+    monkeypatch.setattr(source._objects, "_repository", SimpleNamespace(path=real.path, odb=database))
     with pytest.raises(TooLargeError, match="3000000"):
         source.read(oid, 1_000_000)
 
