@@ -88,7 +88,7 @@ class Daemon:
             clock,
             Fanout(metrics, EventLog(), *sinks),
             plugins={name: plugin.step for name, plugin in plugins.items()},
-            executors={"plugin": PluginExecutor(plugins, clock)},
+            executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
             recall=self.state.with_name(f"{self.state.name}.looks"),
         )

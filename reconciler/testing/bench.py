@@ -205,7 +205,7 @@ class Bench:
     async def _start(self) -> None:
         self._died = False
         self._line = Lifeline(self.cluster, self._on_death)
-        executors = {"plugin": PluginExecutor(self._plugins, self.clock, lambda _: InTurn(self.clock, self._patience)), **self._executors}
+        executors = {"plugin": PluginExecutor(self._plugins, self.clock.now, lambda _: InTurn(self.clock, self._patience)), **self._executors}
         steps = {name: plugin.step for name, plugin in self._plugins.items()}
         cluster = cast("EmbeddedCluster", self._line)
         self._engine = build_engine(self._settings, cluster, self._source, self.clock, _Silent(), _NEVER, steps, executors)

@@ -142,19 +142,6 @@ def noted(plugin: Plugin, notes: Notes) -> Plugin:
     return plugin._replace(made_of=lambda: _Noted(plugin.name, plugin.made_of, notes))
 
 
-class _Now:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        raise NotImplementedError
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-
 def call_step(
     step: type,
     method: str = "run",
@@ -174,7 +161,7 @@ def call_step(
     run = Run("test-v1-1", "default/test", "test-v1", "", shared=shared, steps=[StepState("step", "step", "step")])
     given = {"run": Result(value=_value(made))} if made is not None else {}
     asked = Asked(AppKey("default", "test"), "step", "step", dict(parameters or {}), key=key, made=given)
-    executor = PluginExecutor({"step": plugin}, _Now(), lambda _: InTurn())
+    executor = PluginExecutor({"step": plugin}, lambda: datetime.now(UTC), lambda _: InTurn())
     ask = {"run": plugin.step.next, "rollback": plugin.step.undo, "sync": plugin.step.sync}[method]
     outcome = ask(asked, {}, {}, datetime.now(UTC))
     if isinstance(outcome, Do):

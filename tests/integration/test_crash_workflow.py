@@ -184,7 +184,7 @@ async def outcome(folder: Path, write: int = 0, landed: bool = True) -> Outcome:
         return await asyncio.to_thread(play, receiver, folder, write, landed)
 
 
-@pytest.mark.timeout(60 * min(PROOF, 3))
+@pytest.mark.timeout(240 * min(PROOF, 3))  # a daemon's life for each kill
 @pytest.mark.parametrize(("write", "landed"), DEATHS, ids=[f"{'after' if landed else 'before'}-write-{write}" for write, landed in DEATHS])
 async def test_rule_9b_killed_at_every_write_of_its_lives_it_comes_to_the_same_under_the_same_keys(tmp_path: Path, write: int, landed: bool) -> None:
     calm, killed = await asyncio.gather(outcome(tmp_path / "calm"), outcome(tmp_path / "killed", write, landed))

@@ -227,6 +227,7 @@ class Killed:
             self.digests.setdefault(item["revision"], set()).add(item["digest"])
 
 
+@pytest.mark.timeout(240)  # six daemons, one after the other
 @pytest.mark.parametrize("seed", range(5))
 def test_rule_2_and_9b_kill_9_at_any_instant_changes_nothing(tmp_path: Path, seed: int) -> None:
     killed = Killed(tmp_path, seed)

@@ -80,6 +80,9 @@ class Play:
         """Goes on with what a person does, until it is interrupted."""
         while True:
             facts = self._look()
+            if _unread(facts):
+                time.sleep(AUTO_PAUSE)
+                continue
             step = self._follow(facts, find_station(facts))
             if self._station is STATIONS[-1] and not self._parted:
                 self._parted = not self._conclude(facts)
@@ -95,6 +98,9 @@ class Play:
         done: Step | None = None
         while True:
             facts = self._look()
+            if _unread(facts) and time.monotonic() <= deadline:
+                time.sleep(AUTO_PAUSE)
+                continue
             there = find_station(facts)
             passed = STATIONS[STATIONS.index(self._station or there) : STATIONS.index(there)]
             lacking = next((reason for station in passed if (reason := station.lacking(facts))), "")
@@ -156,6 +162,11 @@ class Play:
 
     def _name(self) -> str:
         return f"station {STATIONS.index(self._station) + 1} ({self._station.title})" if self._station is not None else "the first station"
+
+
+def _unread(facts: Facts) -> bool:
+    """Whether a daemon that goes on has not said yet where the shop stands: of what git holds alone it can't be told what lies behind."""
+    return facts.shop is None and len(facts.lines) > 1
 
 
 def _explain(facts: Facts) -> str:

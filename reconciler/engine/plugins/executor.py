@@ -9,7 +9,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -19,7 +19,6 @@ from reconciler.engine.executors import Plain
 from reconciler.engine.plugins.loading import Plugin, read_parameters
 from reconciler.engine.plugins.speech import Cloak, CloakedLog, overheard
 from reconciler.engine.plugins.threads import Calls, Threads
-from reconciler.model.clock import Clock
 from reconciler.model.outcome import Done, Result
 from reconciler.model.run import Run
 from reconciler.plugin import Context, NotReady, Retryable, StepError
@@ -42,14 +41,14 @@ class _Failure(NamedTuple):
 class PluginExecutor:
     """`calls`: makes the place where a plug-in of that name runs; each has its own, so that one whose calls hang takes none from another."""
 
-    def __init__(self, plugins: Mapping[str, Plugin], clock: Clock, calls: Callable[[str], Calls] = Threads) -> None:
-        self._plugins, self._clock = dict(plugins), clock
+    def __init__(self, plugins: Mapping[str, Plugin], now: Callable[[], datetime], calls: Callable[[str], Calls] = Threads) -> None:
+        self._plugins, self._now = dict(plugins), now
         self._calls = {name: calls(name) for name in plugins}
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Plain | Result:  # noqa: ARG002  # the protocol's arguments
         name = str(order.effect.params.get("plugin"))
         if name not in self._plugins:
-            return Result(error=f"the step plug-in {name} is not loaded", reason="PluginMissing", at=self._clock.now())
+            return Result(error=f"the step plug-in {name} is not loaded", reason="PluginMissing", at=self._now())
         return Plain(run, order)
 
     async def execute(self, app: Application, planned: Plain) -> Result:
@@ -86,17 +85,15 @@ class PluginExecutor:
             with overheard(log):
                 return _call(plugin, str(params["method"]), context, cloak)
 
-        deadline = self._clock.now() + timedelta(seconds=plugin.seconds)
+        deadline = self._now() + timedelta(seconds=plugin.seconds)
         try:
             answer = await self._calls[plugin.name].call(work, plugin.seconds)
         except TimeoutError:
             answer = _Failure(f"{params['method']} of {plugin.name} gave no answer in {plugin.seconds:g} s", "Timeout", "backoff")
         if isinstance(answer, _Failure):
             value = {"after": answer.after} if answer.after else {}
-            return msgspec.convert(
-                {"value": value, "error": answer.error, "reason": answer.reason, "retry": answer.retry, "at": self._clock.now()}, Result
-            )
-        return Result(value=answer, at=self._clock.now())
+            return msgspec.convert({"value": value, "error": answer.error, "reason": answer.reason, "retry": answer.retry, "at": self._now()}, Result)
+        return Result(value=answer, at=self._now())
 
 
 def _done(made: dict[str, Any]) -> Done:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from reconciler.cli.demonstration.facts import SHOP, Observer
+from reconciler.cli.demonstration.facts import SHOP, Facts, Observer
 from reconciler.cli.demonstration.folder import Folder, open_folder
 from reconciler.cli.demonstration.play import Play
 from reconciler.cli.demonstration.screen import Screen, open_console
@@ -83,6 +83,18 @@ def test_what_was_left_unfinished_in_the_clone_comes_before_the_step_and_not_in_
     stage.play.play(30)
     assert left == []
     assert len(stage.done) == 5
+
+
+def test_a_play_that_goes_on_judges_nothing_before_the_daemon_has_read_the_repository():
+    stage = Stage(World())
+    stage.play.play(20)
+    behind = ["Reconciler: back", "the example"]
+    looks = iter([Facts(declared=declare(stage.world.text), own="abc", lines=behind)] * 3)
+    again = Stage(stage.world)
+    again.play._look = lambda: next(looks, None) or stage.world.facts(lines=behind)
+    again.play.play(20)
+    assert again.done == []
+    assert "Resumed: the first 7 of 8 stations lie behind." in again.said
 
 
 def test_it_fails_where_a_step_is_refused():

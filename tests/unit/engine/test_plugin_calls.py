@@ -37,7 +37,7 @@ def plugin_of(run=None, *, rollback=None, sync=None, seconds=20.0, parameters=No
 
 
 async def call(plugin, method="run", executor=None, key="uid/web-v1-1/0/warm/run/2", shared=(), context=None, **params):
-    executor = executor or PluginExecutor({plugin.name: plugin}, CLOCK)
+    executor = executor or PluginExecutor({plugin.name: plugin}, CLOCK.now)
     effect = Effect("plugin", {"plugin": plugin.name, "method": method, **params})
     run = Run("web-v1-1", "shop/web", "web-v1", "d", shared=list(shared), steps=[StepState("warm", plugin.name, "warm")])
     if context is not None:
@@ -227,7 +227,7 @@ async def test_rule_8b_calls_that_hang_take_no_place_from_other_plug_ins_and_are
         ended.wait()
 
     bad, good = plugin_of(hang, seconds=0.2, name="bad"), plugin_of(name="good")
-    executor = PluginExecutor({"bad": bad, "good": good}, CLOCK, lambda name: Threads(name, 2))
+    executor = PluginExecutor({"bad": bad, "good": good}, CLOCK.now, lambda name: Threads(name, 2))
     calls = [asyncio.create_task(call(bad, executor=executor, key=f"k/{number}")) for number in range(5)]
     assert (await call(good, executor=executor)).ok
     assert {result.reason for result in await asyncio.gather(*calls)} == {"Timeout"}
@@ -294,7 +294,7 @@ async def test_what_a_plug_in_prints_goes_to_the_log_bounded_and_what_others_pri
 
 
 async def test_a_plug_in_that_is_not_loaded_any_more_is_a_failure_with_its_name():
-    result = await call(plugin_of(name="other"), executor=PluginExecutor({}, CLOCK))
+    result = await call(plugin_of(name="other"), executor=PluginExecutor({}, CLOCK.now))
     assert (result.reason, result.retry) == ("PluginMissing", "terminal")
     assert "other" in result.error
 
