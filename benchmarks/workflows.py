@@ -30,6 +30,7 @@ from applications import Repository, running
 from growth import counting
 
 from reconciler.daemon import Daemon
+from reconciler.engine.applications import Application
 from reconciler.model.event import Event
 from reconciler.observe.logs import configure_logs
 from reconciler.settings import ControllerConfig, Queues, Settings
@@ -98,12 +99,20 @@ def write(repository: Repository, plan: Plan) -> None:
 
 
 async def settled(daemon: Daemon, count: int) -> None:
-    """Until every workflow has run; asked rarely enough not to be measured itself."""
+    """Until every workflow has run. One that has is asked again only at the end, so that asking is not measured."""
+    apps, waiting = daemon.engine._context.apps, []  # noqa: SLF001  # `applications()` would make copies of all for each look
     while True:
-        apps = daemon.engine._context.apps.values()  # noqa: SLF001  # `applications()` would make copies of all for each look
-        if len(apps) == count and all(app.status and app.status.sync == "Synced" and not app.tasks and not app.unsaved for app in apps):
-            return
-        await asyncio.sleep(0.02 if count <= 1000 else 0.1)
+        while waiting and rests(waiting[-1]):
+            waiting.pop()
+        if not waiting and len(apps) == count:
+            waiting = [app for app in reversed(apps.values()) if not rests(app)]
+            if not waiting:
+                return
+        await asyncio.sleep(0.02)
+
+
+def rests(app: Application) -> bool:
+    return app.status is not None and app.status.sync == "Synced" and not app.tasks and not app.unsaved
 
 
 def settings_for(folder: str, repository: Repository, plan: Plan) -> Settings:
