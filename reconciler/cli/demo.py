@@ -49,9 +49,10 @@ def command(folder: Path | None, listen: str, auto: bool) -> int:
     try:
         with _interruptible():
             opened = open_folder(folder)
+            goes_on = opened.state.exists()
             daemon = start_daemon(opened, listen, AUTO_SPEED if auto else SPEED)
             try:
-                return _lead(opened, daemon, screen, auto=auto)
+                return _lead(opened, daemon, screen, auto=auto, goes_on=goes_on)
             except KeyboardInterrupt:
                 screen.rest()
                 daemon.end()
@@ -65,7 +66,7 @@ def command(folder: Path | None, listen: str, auto: bool) -> int:
         raise RefusedError(str(error)) from None
 
 
-def _lead(folder: Folder, daemon: Daemon, screen: Screen, *, auto: bool) -> int:
+def _lead(folder: Folder, daemon: Daemon, screen: Screen, *, auto: bool, goes_on: bool) -> int:
     """Leads a person until they interrupt it, or plays alone to the end."""
     from reconciler.cli.client import Client
     from reconciler.cli.demonstration.facts import Facts, Observer
@@ -81,7 +82,7 @@ def _lead(folder: Folder, daemon: Daemon, screen: Screen, *, auto: bool) -> int:
         return observer.look()
 
     guide = Guide(screen, folder, daemon.url, alone=auto)
-    play = Play(look, Worker(folder, daemon.url, screen).perform, guide, screen)
+    play = Play(look, Worker(folder, daemon.url, screen).perform, guide, screen, goes_on=goes_on)
     guide.welcome()
     if not auto:
         with Keyboard() as keyboard:

@@ -21,6 +21,7 @@ from reconciler.workflow.explain import describe
 PAUSE: Final = 0.5
 AUTO_PAUSE: Final = 0.1
 AUTO_SECONDS: Final = 90.0
+READ_SECONDS: Final = 20.0
 
 
 class Prompt(Protocol):
@@ -68,10 +69,12 @@ class Worker:
 
 
 class Play:
-    """`look` answers the facts of now, or raises a CommandError."""
+    """`look` answers the facts of now, or raises a CommandError. `goes_on`: the daemon has run in that folder before: where it has not said yet
+    how the shop stands, nothing can be told of what lies behind."""
 
-    def __init__(self, look: Callable[[], Facts], work: Callable[[Step], bool], guide: Guide, screen: Screen) -> None:
+    def __init__(self, look: Callable[[], Facts], work: Callable[[Step], bool], guide: Guide, screen: Screen, *, goes_on: bool = False) -> None:
         self._look, self._work, self._guide, self._screen = look, work, guide, screen
+        self._read_by = time.monotonic() + READ_SECONDS if goes_on else None
         self._station: Station | None = None
         self._told: Step | str = ""
         self._parted = False
@@ -80,7 +83,7 @@ class Play:
         """Goes on with what a person does, until it is interrupted."""
         while True:
             facts = self._look()
-            if _unread(facts):
+            if self._is_unread(facts):
                 time.sleep(AUTO_PAUSE)
                 continue
             step = self._follow(facts, find_station(facts))
@@ -98,7 +101,7 @@ class Play:
         done: Step | None = None
         while True:
             facts = self._look()
-            if _unread(facts) and time.monotonic() <= deadline:
+            if self._is_unread(facts):
                 time.sleep(AUTO_PAUSE)
                 continue
             there = find_station(facts)
@@ -113,6 +116,12 @@ class Play:
             if isinstance(step, Step) and step != done:
                 done = step if self._try(step) else None
             time.sleep(AUTO_PAUSE)
+
+    def _is_unread(self, facts: Facts) -> bool:
+        """Whether to wait for what the daemon will say of the shop; not for ever, for it may be gone."""
+        if facts.shop is not None or self._read_by is None or time.monotonic() > self._read_by:
+            self._read_by = None
+        return self._read_by is not None
 
     def _try(self, step: Step) -> bool:
         try:
@@ -162,11 +171,6 @@ class Play:
 
     def _name(self) -> str:
         return f"station {STATIONS.index(self._station) + 1} ({self._station.title})" if self._station is not None else "the first station"
-
-
-def _unread(facts: Facts) -> bool:
-    """Whether a daemon that goes on has not said yet where the shop stands: of what git holds alone it can't be told what lies behind."""
-    return facts.shop is None and len(facts.lines) > 1
 
 
 def _explain(facts: Facts) -> str:

@@ -18,17 +18,17 @@ from reconciler.cli.demonstration.stations import find_station, find_step
 from reconciler.cli.demonstration.telling import Guide
 from reconciler.cli.errors import RefusedError
 from reconciler.source.worktree import WorktreeError
-from tests.unit.cli.shops import World, declare
+from tests.unit.cli.shops import TEXT, World, declare
 
 
 class Stage:
     """A play on a world without a daemon, and what it prints."""
 
-    def __init__(self, world, work=None, width=100):
+    def __init__(self, world, work=None, width=100, **more):
         self.world, self.output, self.done = world, io.StringIO(), []
         screen = Screen(Console(file=self.output, width=width, force_terminal=False))
         guide = Guide(screen, Folder(Path("/nonexistent/demo")), "http://127.0.0.1:7373", alone=True)
-        self.play = Play(world.facts, work or self._work, guide, screen)
+        self.play = Play(world.facts, work or self._work, guide, screen, **more)
 
     def _work(self, step):
         self.done.append(step)
@@ -88,13 +88,19 @@ def test_what_was_left_unfinished_in_the_clone_comes_before_the_step_and_not_in_
 def test_a_play_that_goes_on_judges_nothing_before_the_daemon_has_read_the_repository():
     stage = Stage(World())
     stage.play.play(20)
-    behind = ["Reconciler: back", "the example"]
-    looks = iter([Facts(declared=declare(stage.world.text), own="abc", lines=behind)] * 3)
-    again = Stage(stage.world)
-    again.play._look = lambda: next(looks, None) or stage.world.facts(lines=behind)
+    looks = iter([Facts(declared=declare(stage.world.text), own="abc")] * 3)
+    again = Stage(stage.world, goes_on=True)
+    again.play._look = lambda: next(looks, None) or stage.world.facts()
     again.play.play(20)
     assert again.done == []
     assert "Resumed: the first 7 of 8 stations lie behind." in again.said
+
+
+def test_a_play_that_goes_on_does_not_wait_for_ever_for_a_shop_that_is_gone():
+    stage = Stage(World(), goes_on=True)
+    stage.play._look = lambda: Facts(declared=declare(TEXT))
+    with pytest.raises(RefusedError, match="station 1"):
+        stage.play.play(40)
 
 
 def test_it_fails_where_a_step_is_refused():
