@@ -8,13 +8,13 @@ from typing import Any
 
 from reconciler.engine.index import Entry
 from reconciler.engine.observations import Identity
-from reconciler.engine.records import InventoryItem, Mirror, RevisionRecord
 from reconciler.engine.store import Store
 from reconciler.gates.annotations import Remark
 from reconciler.model.dependencies import Unmet
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
+from reconciler.model.records import InventoryItem, Mirror, RevisionRecord
 from reconciler.model.run import UNDO, Command, Notice, Phase, Run, WriteBack, is_aside
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record

@@ -11,11 +11,11 @@ import msgspec
 
 from reconciler.engine.applications import Application
 from reconciler.engine.index import Index
-from reconciler.engine.records import Content, RevisionRecord
 from reconciler.engine.store import Store
 from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.records import Content, RevisionRecord
 from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
 from reconciler.render.values import with_values
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.engine.records import Mirror
 from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
 from reconciler.model.names import SUSPEND
 from reconciler.model.problem import Problem
+from reconciler.model.records import Mirror
 
 
 class Declared(NamedTuple):

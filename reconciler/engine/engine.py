@@ -30,7 +30,6 @@ from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reader import EngineReader
 from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
-from reconciler.engine.records import SourceRecord
 from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
@@ -40,6 +39,7 @@ from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
 from reconciler.model.outcome import StepType
+from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
 from reconciler.notify.protocol import Sender
 from reconciler.render.protocol import Renderer

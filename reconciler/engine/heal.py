@@ -12,10 +12,10 @@ from reconciler.engine.apply import Manner, content_digest, decorate
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
-from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
+from reconciler.model.records import InventoryItem
 from reconciler.render.drift import with_live
 from reconciler.render.protocol import RenderError
 

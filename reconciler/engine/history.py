@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from reconciler.engine.applications import Application
 from reconciler.engine.graph import commands_of
-from reconciler.engine.records import RevisionRecord
+from reconciler.model.records import RevisionRecord
 from reconciler.model.run import Commit, Run
 from reconciler.model.status import CommitView, DecisionView, History, RevisionHistory, RunHistory, WriteBackView
 from reconciler.revisions.masking import mask_manifests

@@ -9,11 +9,11 @@ from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, No
 from reconciler.engine.content import ContentError
 from reconciler.engine.contents import Contents
 from reconciler.engine.observations import app_labels
-from reconciler.engine.records import Content, InventoryItem
 from reconciler.model.application import Component
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_RELEASED, ANNOTATION_REVISION, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_TRAIT, LABEL_UID
 from reconciler.model.outcome import Retry
+from reconciler.model.records import Content, InventoryItem
 from reconciler.model.rules import Origin
 from reconciler.model.text import one_line
 

@@ -14,12 +14,12 @@ from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.ownership import managed, shared
-from reconciler.engine.records import Content, RevisionRecord
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
 from reconciler.model.identity import JsonObject
 from reconciler.model.names import STATE_LOST_GATE, WORKFLOW_CHANGED_GATE
 from reconciler.model.problem import Problem
+from reconciler.model.records import Content, RevisionRecord
 from reconciler.model.run import Commit, Phase, Run, StepState, is_aside
 from reconciler.render.protocol import RenderError
 from reconciler.revisions.digest import DIGEST_VERSION, git_digest, revision_digest

@@ -10,9 +10,9 @@ from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.ownership import release
-from reconciler.engine.records import InventoryItem
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
+from reconciler.model.records import InventoryItem
 
 _SHARE, _FEWEST = 0.5, 10
 _AGAIN = 30.0

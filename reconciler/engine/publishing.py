@@ -12,9 +12,9 @@ from reconciler.engine.context import Context
 from reconciler.engine.gatekeeping import find_late, gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.graph import view_commands
 from reconciler.engine.index import Entry
-from reconciler.engine.records import Mirror
 from reconciler.model.condition import merge
 from reconciler.model.event import Event
+from reconciler.model.records import Mirror
 from reconciler.model.run import Phase, Run, StepState
 from reconciler.model.status import ApplicationStatus, DecisionView, GateView, HealthStatus, RevisionView, RunView, StepView, Sync, WriteBackView
 

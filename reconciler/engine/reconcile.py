@@ -18,7 +18,6 @@ from reconciler.engine.observations import Trace, app_labels
 from reconciler.engine.planning import Planner
 from reconciler.engine.prune import Pruner
 from reconciler.engine.publishing import Publisher
-from reconciler.engine.records import Mirror
 from reconciler.engine.removal import Remover
 from reconciler.engine.runner import Runner
 from reconciler.engine.settling import Settler
@@ -27,6 +26,7 @@ from reconciler.engine.unsticking import unstick
 from reconciler.engine.writeback import WriteBacker
 from reconciler.model.identity import AppKey
 from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE, STATE_LOST_GATE
+from reconciler.model.records import Mirror
 from reconciler.model.run import Phase
 from reconciler.source.protocol import SourceError
 from reconciler.workflow.commands import ended_by_order

@@ -9,9 +9,9 @@ from reconciler.engine.approvals import approval_code
 from reconciler.engine.callbacks import next_owed
 from reconciler.engine.context import Context
 from reconciler.engine.prune import Pruner, precious
-from reconciler.engine.records import Removal, SourceRecord
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
+from reconciler.model.records import Removal, SourceRecord
 from reconciler.model.run import Phase, Run
 
 _SHARE, _FEWEST = 0.2, 5

@@ -9,8 +9,8 @@ from reconciler.engine.context import Context
 from reconciler.engine.observations import Identity
 from reconciler.engine.ownership import managed, origin_of_item
 from reconciler.engine.planning import KEPT_RUNS, Planner, holds
-from reconciler.engine.records import InventoryItem
 from reconciler.model.identity import ObjectRef
+from reconciler.model.records import InventoryItem
 from reconciler.model.rules import Rules, more_careful
 from reconciler.model.run import UNDO, Phase, Run
 from reconciler.model.status import RevisionView

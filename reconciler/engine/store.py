@@ -13,10 +13,10 @@ import msgspec
 
 from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictError, NotFoundError
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
-from reconciler.engine.records import Content, Mirror, RevisionRecord, SourceRecord
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.names import API_VERSION, GROUP, LABEL_UID
+from reconciler.model.records import Content, Mirror, RevisionRecord, SourceRecord
 from reconciler.model.run import Run
 
 STATE_VERSION = 1

@@ -10,10 +10,10 @@ from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import PRECIOUS, delete_ours
-from reconciler.engine.records import InventoryItem
 from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
+from reconciler.model.records import InventoryItem
 from reconciler.model.run import Run
 from reconciler.workflow.facts import Order
 

@@ -14,11 +14,11 @@ from reconciler.engine.applications import Application
 from reconciler.engine.executors import Plain
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import Plugin, read_plugin
-from reconciler.engine.records import Mirror
 from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey
 from reconciler.model.outcome import Call as Asked
 from reconciler.model.outcome import Do, Done, Effect, Failed, Result
+from reconciler.model.records import Mirror
 from reconciler.model.run import Run, Shared, StepState
 from reconciler.plugin import Context, NotReady
 from reconciler.steps.plugin import KIND

@@ -5,11 +5,11 @@ import pytest
 from reconciler.cluster.protocol import NotFoundError, UnavailableError
 from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
-from reconciler.engine.records import InventoryItem, Mirror
 from reconciler.engine.unapply import Unapplier
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.names import LABEL_UID
 from reconciler.model.outcome import Effect
+from reconciler.model.records import InventoryItem, Mirror
 from reconciler.model.run import Run
 from reconciler.workflow.facts import Order
 
