@@ -136,9 +136,19 @@ class Cluster(Protocol):
         ...
 
     async def list(
-        self, kind: GVK | None, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500
+        self,
+        kind: GVK | None,
+        namespace: str = "",
+        labels: Mapping[str, str | None] | None = None,
+        page: str = "",
+        limit: int = 500,
+        fields: Mapping[str, str] | None = None,
     ) -> Page:
-        """`labels`: key to value; None asks only that the label exists. Empty namespace: all of them."""
+        """
+        `labels`: key to value; None asks only that the label exists. `fields`: dotted path to value, of those that an API server selects by:
+        `metadata.name` and `metadata.namespace`, and of Events `involvedObject.uid` and what else names it; others are an InvalidError.
+        Empty namespace: all of them.
+        """
         ...
 
     def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ DAEMON_NAMESPACE = "reconciler-system"
 BUILT_IN_NAMESPACES = ("default", "kube-system", DAEMON_NAMESPACE)
 _BOOKMARK_SECONDS = 30.0
 _LARGEST_PAGE = 1000
+_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+_FIELDS_OF_EVENTS = frozenset({"reason", "type", *(f"involvedObject.{name}" for name in ("apiVersion", "kind", "name", "namespace", "uid"))})
 T = TypeVar("T")
 _Items = list[JsonObject]  # inside the class `list` is the method
 _KindList = list[Kind]
@@ -107,13 +109,20 @@ class EmbeddedCluster:
         return self._objects.get(ref)
 
     async def list(
-        self, kind: GVK | None, namespace: str = "", labels: Mapping[str, str | None] | None = None, page: str = "", limit: int = 500
+        self,
+        kind: GVK | None,
+        namespace: str = "",
+        labels: Mapping[str, str | None] | None = None,
+        page: str = "",
+        limit: int = 500,
+        fields: Mapping[str, str] | None = None,
     ) -> Page:
         """
         In the order of the keys; `kind` None: the kinds that such a watch tells of. Later pages carry the version of the first:
         an object that changed in between may come in its newer state, and a watch from that version tells of it again.
         """
-        objects, labels = self._objects, labels or {}
+        objects, labels, fields = self._objects, labels or {}, fields or {}
+        _check_fields(kind, fields)
         resource, served = (None, None) if kind is None else objects.kinds.resolve(kind)
         wanted = None if resource is None else (resource.group, resource.kind)
         version, after = _parse_page(page) if page else (objects.history.version, START)
@@ -126,7 +135,7 @@ class EmbeddedCluster:
             rows = objects.storage.page(wanted, namespace, index, after, asked)
             for row in rows:
                 obj = msgspec.json.decode(row.body)
-                if matches(labels_of(obj), labels):
+                if matches(labels_of(obj), labels) and all(_field(obj, path) == value for path, value in fields.items()):
                     if served is not None:
                         obj["apiVersion"] = served.api_version
                     items.append(obj)
@@ -163,6 +172,19 @@ def _refusing(write: Callable[[], T]) -> T:
         return write()
     except RecursionError:
         raise InvalidError("the object is nested too deeply") from None
+
+
+def _check_fields(kind: GVK | None, fields: Mapping[str, str]) -> None:
+    known = _FIELDS | _FIELDS_OF_EVENTS if kind is not None and (kind.group, kind.kind) == ("", "Event") else _FIELDS
+    for path in fields.keys() - known:
+        raise InvalidError(f"field label not supported: {path!r:.100}")
+
+
+def _field(obj: JsonObject, path: str) -> str:
+    value: Any = obj
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _parse_page(page: str) -> tuple[int, Key]:

@@ -3,7 +3,7 @@ from contextlib import aclosing
 
 import pytest
 
-from reconciler.cluster.protocol import ExpiredError
+from reconciler.cluster.protocol import ExpiredError, InvalidError
 from reconciler.model.identity import GVK, ObjectRef
 from reconciler.model.names import LABEL_APPLICATION
 
@@ -49,6 +49,32 @@ async def test_a_list_selects_by_labels_and_namespace(cluster, namespace, config
     assert await names({"tier": "front"}) == ["a", "c"]
     assert await names({LABEL_APPLICATION: "web"}, "kube-system") == []
     assert await names({LABEL_APPLICATION: "other"}, "") == []
+
+
+async def test_a_list_selects_by_the_fields_that_an_api_server_selects_by(cluster, namespace, config_map):
+    """Events of one object are asked for by its uid: a busy namespace has thousands."""
+    one, two = await cluster.create(config_map("a")), await cluster.create(config_map("b"))
+    for number, about in enumerate((one, two, two)):
+        kept = {name: about["metadata"][name] for name in ("name", "namespace", "uid")}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"said-{number}", "namespace": namespace},
+            "reason": "Said",
+            "type": "Normal",
+        }
+        await cluster.create({**event, "message": "a word", "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", **kept}})
+
+    async def names(kind, fields):
+        return [item["metadata"]["name"] for item in (await cluster.list(kind, namespace, fields=fields)).items]
+
+    event = GVK("", "v1", "Event")
+    assert await names(event, {"involvedObject.uid": two["metadata"]["uid"]}) == ["said-1", "said-2"]
+    assert await names(event, {"involvedObject.uid": two["metadata"]["uid"], "metadata.name": "said-2"}) == ["said-2"]
+    assert await names(CONFIG_MAP, {"metadata.name": "b"}) == ["b"]
+    assert await names(CONFIG_MAP, {"metadata.name": "none"}) == []
+    with pytest.raises(InvalidError):
+        await names(CONFIG_MAP, {"data.color": "green"})
 
 
 async def test_a_label_that_changes_moves_the_object_between_lists(cluster, namespace, config_map):
