@@ -75,6 +75,13 @@ class ImmutableError(InvalidError):
     reason: ClassVar[str] = "Immutable"
 
 
+class ForbiddenError(ClusterError):
+    """401 or 403: the daemon's identity may not do it, a quota is used up, or a policy refuses it. Somebody may yet change that."""
+
+    retry: ClassVar[Retry] = "backoff"
+    reason: ClassVar[str] = "Forbidden"
+
+
 class ExpiredError(ClusterError):
     """410: the watch is older than what is kept. List again."""
 

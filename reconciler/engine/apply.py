@@ -35,7 +35,7 @@ _SECONDS = 60.0
 _JOB = ("batch", "Job")
 _NOT_APPLIED = {
     **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther", "NotOurs"), "conflict"),
-    **dict.fromkeys(("NotAllowed", "Invalid", "Immutable"), "refused"),
+    **dict.fromkeys(("NotAllowed", "Forbidden", "Invalid", "Immutable"), "refused"),
 }
 
 
