@@ -66,6 +66,7 @@ def _ask(context: Context[Any], method: str, path: str, body: dict[str, str] | N
         with urlopen(request, timeout=5) as answer:  # noqa: S310
             return msgspec.json.decode(answer.read(65536), type=Ticket)
     except HTTPError as error:
+        error.close()
         if error.code < 500:
             raise Final(f"{method} {path} was answered with {error.code}") from error
         raise Retryable(f"{method} {path} was answered with {error.code}") from error
