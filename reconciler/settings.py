@@ -234,7 +234,7 @@ def split_address(text: str) -> tuple[str, int]:
 
 def _merge(settings: Settings, given: Mapping[str, tuple[Any, str]]) -> Settings:
     """`settings` with the given values, each with the name by which it was given."""
-    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    values = msgspec.structs.asdict(settings)
     kinds = {setting.field: setting for setting in describe_settings()}
     for field, (value, name) in given.items():
         try:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from reconciler.cli.output import Styled
 from reconciler.model.duration import format_duration
 from reconciler.model.workflow import NodeView
@@ -77,8 +79,7 @@ def _sort(nodes: Sequence[NodeView]) -> list[NodeView]:
 def _known(node: NodeView, known: set[str]) -> NodeView:
     if known.issuperset(node.after):
         return node
-    values = {name: getattr(node, name) for name in node.__struct_fields__}
-    return NodeView(**{**values, "after": [key for key in node.after if key in known]})
+    return msgspec.structs.replace(node, after=[key for key in node.after if key in known])
 
 
 def _place(rails: Sequence[str], joined: Sequence[int], over: Sequence[int]) -> int:

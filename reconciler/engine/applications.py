@@ -147,6 +147,10 @@ class Application:
         target = choose_target(records, leaving) if leaving else None
         return next((record.name for record in self.records if target and record.number == target.number), "")
 
+    def find_run(self, name: str) -> Run | None:
+        """The kept run of that name."""
+        return next((run for run in self.runs if run.name == name), None)
+
     def put_run(self, run: Run) -> None:
         """Takes the newer version of a run, or a new run."""
         for position, other in enumerate(self.runs):

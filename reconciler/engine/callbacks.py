@@ -44,7 +44,7 @@ class Callbacks:
     def take(self, app: Application) -> None:
         """Brings what was noted into the runs in memory, so that the next write of each takes it along."""
         for name, marks in list(app.called.items()):
-            run = next((run for run in app.runs if run.name == name), None)
+            run = app.find_run(name)
             if run is None:
                 del app.called[name]
                 continue
@@ -98,7 +98,7 @@ class Callbacks:
     def _find(self, key: AppKey, uid: str, name: str) -> tuple[Run, int, Notice] | None:
         """The next that is owed, of the run as it is stored now. State may have been read anew meanwhile."""
         app = self._context.apps.get(key)
-        run = next((run for run in app.runs if run.name == name), None) if app is not None and app.mirror.uid == uid else None
+        run = app.find_run(name) if app is not None and app.mirror.uid == uid else None
         if app is None or run is None:
             return None
         marks = app.called.get(name, {})
@@ -127,7 +127,7 @@ class Callbacks:
         context = self._context
         assert context.sender is not None
         try:
-            callback = (await context.contents.get(key, run.revision)).application.workflow.callback
+            callback = (await context.contents.workflow(key, run.revision)).callback
             if callback is None:
                 return Refusal("NotTaken", "the workflow has no callback any more")
             async with self._lanes.enter(receiver_of(callback.url)):

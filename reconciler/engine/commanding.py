@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 
 from reconciler.engine.applications import Application, applied_something, debt_name
-from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.index import Entry
 from reconciler.engine.writeback import settle_debt
@@ -215,7 +214,7 @@ class Commander:
     async def _begin_again(self, app: Application, entry: Entry | None, wish: Wish) -> Said:
         """The mirror first: a run that is in it as settled would never be settled again after it was opened."""
         run = self._again(app, entry)
-        workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
+        workflow = await self._context.contents.workflow(app.key, run.revision)
         command = self._command(app, wish, run)
         obey(run, workflow, command, "", self._now())  # refused before anything is written
         await self._reopen(app, run)
@@ -262,10 +261,7 @@ class Commander:
 
     async def _workflow(self, app: Application, run: Run) -> Workflow:
         """Nothing that is lost keeps a run from being ended."""
-        try:
-            return (await self._context.contents.get(app.key, run.revision)).application.workflow
-        except ContentError:
-            return Workflow()
+        return await self._context.contents.workflow_if_kept(app.key, run.revision)
 
     def _again(self, app: Application, entry: Entry | None) -> Run:
         """The run that may be done again: the newest, of what git declares (6c). Raises Refused."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from reconciler.engine.applications import Application
+from reconciler.engine.content import ContentError
 from reconciler.engine.index import Index
+from reconciler.engine.observations import Identity
 from reconciler.engine.store import Store
 from reconciler.model.application import Application as Compiled
-from reconciler.model.application import Component
+from reconciler.model.application import Component, Workflow
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.records import Content, RevisionRecord
 from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
@@ -51,6 +53,17 @@ class Contents:
             self.hits += 1
             self._cache.move_to_end((key, revision))
         return found
+
+    async def workflow(self, key: AppKey, revision: str) -> Workflow:
+        """Raises ContentError."""
+        return (await self.get(key, revision)).application.workflow
+
+    async def workflow_if_kept(self, key: AppKey, revision: str) -> Workflow:
+        """The same; one without steps where what is stored of the revision is lost."""
+        try:
+            return await self.workflow(key, revision)
+        except ContentError:
+            return Workflow()
 
     def put(self, key: AppKey, revision: str, content: Content) -> None:
         self._cache[key, revision] = content
@@ -111,6 +124,15 @@ class Contents:
         if entry is None or app is None or (entry.missing and not entry.doubt):
             return None
         return next((record for record in reversed(app.records) if record.digest == entry.declared.digest), "soon")
+
+    def declaring(self, refs: Collection[ObjectRef], keys: Iterable[AppKey]) -> Iterator[tuple[AppKey, set[Identity]]]:
+        """Which of those applications declare some of the objects now, and which. Names are compared first: most declare none of them."""
+        names, wanted = {ref.name for ref in refs}, {ref.identity for ref in refs}
+        for key in keys:
+            near = [packed for packed in self.declared_now(key) or () if packed.rpartition("|")[2] in names]
+            found = wanted.intersection(ObjectRef.unpack(packed).identity for packed in near)
+            if found:
+                yield key, found
 
     def declares_now(self, key: AppKey, ref: ObjectRef) -> bool | None:
         """Whether an application's head declares that object; None as above."""

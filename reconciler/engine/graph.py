@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.engine.applications import Application
-from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.model.application import Workflow
 from reconciler.model.identity import AppKey
@@ -41,10 +40,10 @@ def _line(app: Application, run: Run) -> RunLine:
 async def show_run(context: Context, key: AppKey, name: str) -> WorkflowView | None:
     """The run of that name, or the newest; None where there is none. Masked."""
     app = context.apps.get(key)
-    run = app.newest if app is not None and not name else next((run for run in app.runs if run.name == name), None) if app is not None else None
+    run = (app.find_run(name) if name else app.newest) if app is not None else None
     if app is None or run is None:
         return None
-    workflow = await _workflow(context, key, run)
+    workflow = await context.contents.workflow_if_kept(key, run.revision)  # else what the run itself knows is shown
     return WorkflowView(
         application=key.name,
         namespace=key.namespace,
@@ -87,13 +86,6 @@ def view_commands(commands: list[Command]) -> list[CommandView]:
 def commands_of(app: Application) -> list[CommandView]:
     """All that are kept, oldest first."""
     return view_commands(sorted([*app.mirror.commands, *(command for run in app.runs for command in run.commands)], key=lambda command: command.at))
-
-
-async def _workflow(context: Context, key: AppKey, run: Run) -> Workflow:
-    try:
-        return (await context.contents.get(key, run.revision)).application.workflow
-    except ContentError:  # its revision is gone, or not kept any more: what the run itself knows is shown
-        return Workflow()
 
 
 def _nodes(run: Run, workflow: Workflow) -> list[NodeView]:

@@ -125,7 +125,7 @@ def _cause(app: Application, run: Run, commits: Commits) -> CommitView | None:
     """A rollback's restore run bears the commit of the run that it undoes: what brought it about is the decision."""
     if not run.restores:
         return _commit(run.commit.id, commits) if run.commit is not None else None
-    undone = next((other for other in app.runs if other.name == run.restores), None)
+    undone = app.find_run(run.restores)
     for decision in reversed(undone.decisions if undone is not None else []):
         if decision.verb == "rollback" and decision.commit:
             found = commits.get(decision.commit)

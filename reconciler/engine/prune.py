@@ -11,7 +11,6 @@ from reconciler.engine.context import Context
 from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.ownership import release
 from reconciler.model.event import Event
-from reconciler.model.identity import ObjectRef
 from reconciler.model.records import InventoryItem
 
 _SHARE, _FEWEST = 0.5, 10
@@ -69,11 +68,8 @@ class Pruner:
     def _forget_adopted(self, app: Application, items: list[InventoryItem]) -> list[InventoryItem]:
         """What another application declares now is that one's, and only forgotten here (rules 1b, 1e); answers the others."""
         context = self._context
-        names, wanted = {item.object.name for item in items}, {item.object.identity for item in items}
         adopted = set()
-        for key in context.apps.keys() - {app.key}:
-            near = [packed for packed in context.contents.declared_now(key) or () if packed.rpartition("|")[2] in names]
-            also = wanted.intersection(ObjectRef.unpack(packed).identity for packed in near)
+        for key, also in context.contents.declaring([item.object for item in items], context.apps.keys() - {app.key}):
             adopted |= also
             if any(app.items[identity].shared for identity in also):
                 context.hint(key)  # who shares it writes it from now on

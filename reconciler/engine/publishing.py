@@ -84,7 +84,7 @@ class Publisher:
         if run is None or run.phase is Phase.ROLLING_BACK or not any(step.phase is Phase.WAITING for step in run.steps):
             return []
         try:
-            workflow = (await self._context.contents.get(app.key, run.revision)).application.workflow
+            workflow = await self._context.contents.workflow(app.key, run.revision)
         except ContentError:  # somebody deleted the revision: its run is stalled, and that is what can be shown of it
             return []
         return gate_views(waiting_gates(self._context.cluster_id, app, run, workflow), run)

@@ -120,4 +120,4 @@ class Remover:
     async def _goes_anyway(self, app: Application, run: Run) -> bool:
         if app.mirror.removal is not None and app.mirror.removal.forced:
             return True
-        return (await self._context.contents.get(app.key, run.revision)).application.workflow.always_removed
+        return (await self._context.contents.workflow(app.key, run.revision)).always_removed

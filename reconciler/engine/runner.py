@@ -61,7 +61,7 @@ class Runner:
     async def _workflow(self, app: Application, run: Run) -> Workflow:
         """Where what is stored of the revision is lost, a run can still be ended by a person, and nothing else."""
         try:
-            return (await self._context.contents.get(app.key, run.revision)).application.workflow
+            return await self._context.contents.workflow(app.key, run.revision)
         except ContentError:
             if not ended_by_order(run):
                 raise

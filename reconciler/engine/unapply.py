@@ -59,7 +59,7 @@ class Unapplier:
         if not await self._is_settled(app.key):
             return Result(value, "it is not known yet what other applications declare", "OwnerUnsettled", "wait", self._clock.now())
         for item in planned.items:
-            if any(self._contents.declares_now(other, item.object) for other in self._known if other != app.key):
+            if any(self._contents.declaring([item.object], (other for other in self._known if other != app.key))):
                 continue
             try:
                 await delete_ours(self._cluster, item.object, item.uid, app.mirror.uid, "Orphan" if item.orphan else "Background")

@@ -198,7 +198,7 @@ async def settle_debt(context: Context, app: Application, name: str, owed: Write
     def settled(run: str, commands: list[Command]) -> list[Command]:
         return [msgspec.structs.replace(command, owed=owed) if debt_name(run, command) == name else command for command in commands]
 
-    run = next((run for run in app.runs if run.name == name.partition("/")[0]), None)
+    run = app.find_run(name.partition("/")[0])
     if run is None:
         app.mirror.commands = settled("", app.mirror.commands)
         await app.store_mirror(context.store)

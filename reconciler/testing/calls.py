@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import msgspec
+
 from reconciler.engine.applications import Application
 from reconciler.engine.executors import Plain
 from reconciler.engine.plugins.executor import PluginExecutor
@@ -159,7 +161,7 @@ def call_step(
     plugin = read_plugin("step", step)
     shared = [Shared("before", dict(attributes))] if attributes else []
     run = Run("test-v1-1", "default/test", "test-v1", "", shared=shared, steps=[StepState("step", "step", "step")])
-    given = {"run": Result(value=_value(made))} if made is not None else {}
+    given = {"run": Result(value=msgspec.structs.asdict(made))} if made is not None else {}
     asked = Asked(AppKey("default", "test"), "step", "step", dict(parameters or {}), key=key, made=given)
     executor = PluginExecutor({"step": plugin}, lambda: datetime.now(UTC), lambda _: InTurn())
     ask = {"run": plugin.step.next, "rollback": plugin.step.undo, "sync": plugin.step.sync}[method]
@@ -169,10 +171,6 @@ def call_step(
         outcome = ask(asked, {method: _execute(executor, run, effect, f"{key}/{attempt}")}, {}, datetime.now(UTC))
     assert isinstance(outcome, Done | Failed)
     return outcome
-
-
-def _value(made: Done) -> dict[str, Any]:
-    return {name: getattr(made, name) for name in made.__struct_fields__}
 
 
 def _execute(executor: PluginExecutor, run: Run, effect: Effect, key: str) -> Result:

@@ -31,7 +31,7 @@ def proceed(turn: Turn) -> None:
                 turn.again(step)
             elif not step.phase.final and _may_run(turn, ordering, step):
                 moved |= _visit(turn, ordering, step)
-            elif step.phase is Phase.SUCCEEDED and not _has_failed(turn):
+            elif step.phase is Phase.SUCCEEDED and turn.spec(step).sync and not _has_failed(turn):
                 _look_at(turn, step)
     if is_decided(turn):  # a step called it off: what is under way is waited for
         run.phase, run.reason = Phase.RUNNING, "Running"
@@ -191,7 +191,7 @@ def _wait_at_gate(turn: Turn, step: StepState, message: str, deadline: datetime 
 def _look_at(turn: Turn, step: StepState) -> None:
     """Looks again, each `sync` seconds, at what a finished step made. An error for good is the step's failure."""
     spec = turn.spec(step)
-    if not spec.sync or not turn.can_sync(step):
+    if not turn.can_sync(step):
         return
     due = (step.synced_at or step.finished_at or turn.now) + timedelta(seconds=spec.sync)
     if turn.now < due:

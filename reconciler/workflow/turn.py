@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from reconciler.model.application import Retry, Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
@@ -124,12 +126,8 @@ class Turn:
         begun = frozenset(path.removeprefix(prefix) for path in step.intents if path.startswith(prefix))
         made = {path: result for path, result in step.results.items() if not is_aside(path)}
         attributes = {**call.attributes, **next((entry.values for entry in reversed(living(self.run.shared)) if entry.step == step.key), {})}
-        return Call(
-            **{name: getattr(call, name) for name in call.__struct_fields__ if name not in ("begun", "made", "key", "attributes", "decision")},
-            begun=begun,
-            made=made,
-            key=f"{call.key}/{prefix}{step.undo_attempt}",
-            attributes=attributes,
+        return msgspec.structs.replace(
+            call, decision="", begun=begun, made=made, key=f"{call.key}/{prefix}{step.undo_attempt}", attributes=attributes
         )
 
     def _call(self, step: StepState, method: Any, call: Call, results: Mapping[str, Result]) -> Outcome:

@@ -41,8 +41,8 @@ class Declared:
     def __init__(self, *names):
         self.names = names
 
-    def declares_now(self, key, ref):
-        return key == OTHER and ref.name in self.names
+    def declaring(self, refs, keys):
+        return [(key, ref) for key in keys for ref in refs if key == OTHER and ref.name in self.names]
 
 
 class Clock:
