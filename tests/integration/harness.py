@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Author",
     "GIT_COMMITTER_EMAIL": "author@example.org",
 }
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Clone:

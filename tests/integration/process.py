@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Process:

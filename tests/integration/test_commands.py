@@ -22,7 +22,7 @@ def clone(tmp_path):
 
 
 async def order(daemon, verb, step="", reason="it looks wrong", author="Ada Lovelace"):
-    return await daemon.engine.commands.command(KEY, Wish(verb, author, reason, step), 10)
+    return await daemon.engine.commands.command(KEY, Wish(verb, author, reason, step), 50)
 
 
 def phase(daemon):

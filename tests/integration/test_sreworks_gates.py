@@ -137,7 +137,7 @@ async def test_rule_3e_a_context_is_kept_in_an_owned_secret_and_nowhere_that_is_
 
 async def order(daemon: Daemon, verb: str, step: str = "") -> str:
     wish = msgspec.convert({"verb": verb, "author": "Ada", "reason": "once more", "step": step}, Wish)
-    told = await daemon.engine.commands.command(AppKey("default", "orders"), wish, 10)
+    told = await daemon.engine.commands.command(AppKey("default", "orders"), wish, 50)
     assert told is not None
     return told.result
 
