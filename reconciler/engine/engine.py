@@ -34,6 +34,7 @@ from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
+from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
@@ -79,10 +80,10 @@ class Engine:
         observations = Observations(cluster, clock, self._on_change)
         contents = Contents(store, renderer, index, apps.get)
         claims = Claims()
-        namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
         unplanned: set[AppKey] = set()
         unapplier = Unapplier(cluster, contents, claims, clock, apps.keys(), unplanned)
-        applier = Applier(cluster, contents, observations, options.access, claims, namespaces, clock, sink, self._by_uid.get)
+        namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
+        writer = Writer(cluster, contents, observations, namespaces, clock, sink, self._by_uid.get)
         self._context = Context(
             cluster=cluster,
             cluster_id="",
@@ -93,7 +94,7 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=applier,
+            applier=(applier := Applier(cluster, contents, observations, options.access, claims, clock, writer)),
             executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
             machine=Machine(types, options.retry, options.health),

@@ -8,10 +8,10 @@ import msgspec
 
 from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.applications import Application
-from reconciler.engine.apply import Manner, content_digest, decorate
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
+from reconciler.engine.writing import Manner, content_digest, decorate
 from reconciler.model.event import Event
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
@@ -68,7 +68,7 @@ class Healer:
         """Our own managedFields entry changed, or the object is gone (10a), and it is not known yet that this may be."""
         seen = self._context.observations.get(item.object)
         if item.shared and seen is not None and seen.owner != app.mirror.uid:
-            return not self._context.applier.is_shared_by(seen.owner, item.object)  # who wrote it shares it no more: it is ours to write
+            return not self._context.applier.writer.is_shared_by(seen.owner, item.object)  # who wrote it shares it no more: it is ours to write
         now = seen.fields if seen is not None else _GONE
         return now not in (item.fields, app.tolerated.get(item.object.identity))
 
@@ -114,7 +114,7 @@ class Healer:
                 app.items.pop(ref.identity)
                 context.claims.release(ref, app.key)
                 return True
-            told = await context.applier.apply_one(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item), shared=item.shared))
+            told = await context.applier.writer.apply(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item), shared=item.shared))
         except (ClusterError, ContentError, RenderError) as error:
             app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
             return False

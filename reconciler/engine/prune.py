@@ -10,6 +10,7 @@ from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.ownership import release
+from reconciler.engine.stages import in_order_of_deletion
 from reconciler.model.event import Event
 from reconciler.model.records import InventoryItem
 
@@ -90,10 +91,10 @@ class Pruner:
         return ""
 
     async def delete(self, app: Application, items: list[InventoryItem]) -> bool:
-        """Deletes in reverse order of apply, or releases what rules keep; whether all are gone or no longer ours. What failed stays in
+        """Deletes in reverse order of apply, by stages, or releases what rules keep; whether all are gone or no longer ours. What failed stays in
         the inventory."""
         done = True
-        for item in reversed(items):
+        for item in in_order_of_deletion(items):
             ref, start = item.object, self._context.clock.monotonic()
             try:
                 await self._let_go(app, item)

@@ -10,6 +10,7 @@ from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import PRECIOUS, delete_ours
+from reconciler.engine.stages import in_order_of_deletion
 from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
@@ -48,8 +49,8 @@ class Unapplier:
         component = order.effect.params.get("component")
         mine = [item for item in app.items.values() if item.uid and item.component == component and item.run]
         if run.kind == "undo":
-            return Doomed(mine[::-1], [])
-        mine = [item for item in mine[::-1] if item.run == run.name]
+            return Doomed(in_order_of_deletion(mine), [])
+        mine = in_order_of_deletion(item for item in mine if item.run == run.name)
         return Doomed([item for item in mine if item.object.kind not in PRECIOUS], [item for item in mine if item.object.kind in PRECIOUS])
 
     async def execute(self, app: Application, planned: Doomed) -> Result:

@@ -1,0 +1,201 @@
+"""One object as an application declares it: looked at first, then written, and only where something differs (rules 1e, 7g, 10a)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from reconciler.cluster.protocol import Cluster, ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
+from reconciler.engine.applications import Application
+from reconciler.engine.contents import Contents
+from reconciler.engine.deletion import renew
+from reconciler.engine.namespaces import Namespaces
+from reconciler.engine.observations import Observations, app_labels
+from reconciler.engine.ownership import NotOursError, have_back, objection
+from reconciler.model.canonical import digest
+from reconciler.model.clock import Clock
+from reconciler.model.event import Event, Sink
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
+from reconciler.render.drift import with_live
+from reconciler.render.partition import with_partition
+
+_JOB = ("batch", "Job")
+_NOT_APPLIED = {
+    **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther", "NotOurs"), "conflict"),
+    **dict.fromkeys(("NotAllowed", "Forbidden", "Invalid", "Immutable"), "refused"),
+}
+
+
+class Manner(NamedTuple):
+    """
+    How one object is applied. `always`: also where nothing seems to differ. `anew`: a Job whose template differs, or that has
+    failed, is made anew, so that it runs again. `kept`: paths that stay as they live; `*`: an object that is there and ours is not
+    written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
+    `shared`: another application that shares it may be the one that writes it.
+    """
+
+    always: bool = False
+    anew: bool = False
+    kept: Sequence[str] = ()
+    adopts: bool = False
+    takes_over: bool = False
+    shared: bool = False
+
+
+class Look(NamedTuple):
+    """
+    What is to be done with one object. `told`: what an inventory item keeps of one that stays as it lives; None where `sent` is to be
+    applied. `live`: the object as it was read, where it had to be. `new`: it is not in the inventory. `uid`: of a Job that may be made
+    anew, `anew` where it must be.
+    """
+
+    ref: ObjectRef
+    mark: str
+    sent: JsonObject
+    told: dict[str, Any] | None = None
+    live: JsonObject | None = None
+    new: bool = False
+    uid: str = ""
+    anew: bool = False
+
+
+class Writer:
+    """Raises ClusterError. What became of each object is told as an event."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        contents: Contents,
+        observations: Observations,
+        namespaces: Namespaces,
+        clock: Clock,
+        sink: Sink,
+        owner_of: Callable[[str], AppKey | None],
+    ) -> None:
+        self._cluster, self._contents, self._observations = cluster, contents, observations
+        self._namespaces, self._clock, self._sink, self._owner_of = namespaces, clock, sink, owner_of
+
+    async def apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
+        return await self.write(app, await self.look(app, ref, obj, manner))
+
+    async def look(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> Look:
+        """Reads what has to be known of the object, and changes nothing. Nothing is to be sent when the stored digest and our managedFields
+        entry say that nothing differs (10a)."""
+        try:
+            return await self._look(app, ref, obj, manner)
+        except ClusterError as error:
+            self.tell(app, error.reason)
+            raise
+
+    async def write(self, app: Application, look: Look) -> dict[str, Any]:
+        """What an inventory item keeps of the object; `created` where this made it."""
+        before = self._observations.get(look.ref)
+        try:
+            told = look.told if look.told is not None else await self._write(app, look)
+        except ClusterError as error:
+            self.tell(app, error.reason)
+            raise
+        after = self._observations.get(look.ref)
+        same = look.told is not None or (before is not None and after is not None and before.version == after.version)
+        self._emit(app, "unchanged" if same else "created" if "created" in told else "changed")
+        return told
+
+    def tell(self, app: Application, reason: str) -> None:
+        """That an object was not applied, and by the reason of the failure why."""
+        self._emit(app, _NOT_APPLIED.get(reason, "failed"))
+
+    def _emit(self, app: Application, result: str) -> None:
+        self._sink.emit(Event("apply", app.key, {"result": result}))
+
+    async def _look(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> Look:
+        mark, sent = content_digest(obj), {**obj, "apiVersion": ref.api_version}
+        told = await self._leave(app, ref, mark, manner)
+        if told is not None:
+            return Look(ref, mark, sent, told)
+        item, seen = app.items.get(ref.identity), self._observations.get(ref)
+        uid = item.uid if item is not None and manner.anew and (ref.group, ref.kind) == _JOB else ""
+        anew = bool(uid) and seen is not None and seen.failed
+        if not manner.always and not anew and item is not None and seen is not None:
+            same = item.digest == mark and item.fields == seen.fields and seen.owner == app.mirror.uid
+            if same:
+                return Look(ref, mark, sent, {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields})
+        new = (item is None or not item.uid) and (seen is None or seen.owner != app.mirror.uid)
+        live = await self.read(ref) if new or manner.kept else None
+        if new and live is not None:
+            why = "" if manner.takes_over else objection(live, app.key, self._owner_of, adopts=manner.adopts)
+            if why:
+                raise NotOursError(why)
+        sent = with_live(sent, live, manner.kept) if live is not None else sent
+        return Look(ref, mark, sent, None, live, new, uid, anew)
+
+    async def _leave(self, app: Application, ref: ObjectRef, mark: str, manner: Manner) -> dict[str, Any] | None:
+        """What is told of an object that stays as it lives: one of ours that may drift, or a shared one that another application
+        writes, of which no fields are ours; None for all others."""
+        live = await self.read(ref) if manner.shared or "*" in manner.kept else None
+        if live is None:
+            return None
+        owner = (live["metadata"].get("labels") or {}).get(LABEL_UID, "")
+        ours = owner == app.mirror.uid
+        if not (ours and "*" in manner.kept) and not (manner.shared and not ours and self.is_shared_by(owner, ref)):
+            return None
+        observed = self._observations.note(live)
+        return {"ref": ref.pack(), "uid": observed.uid, "digest": mark, "fields": observed.fields if ours else ""}
+
+    def is_shared_by(self, owner: str, ref: ObjectRef) -> bool:
+        """Whether the application of that uid shares the object now, or may: in doubt it is left to it."""
+        key = self._owner_of(owner)
+        return key is not None and self._contents.shares_now(key, ref) is not False
+
+    async def _write(self, app: Application, look: Look) -> dict[str, Any]:
+        if look.new and look.live is not None:
+            await have_back(self._cluster, look.live)
+        try:
+            live = await self._renew(app, look) if look.anew else await self._send(app, look.ref, look.sent)
+        except ImmutableError:
+            if not look.uid:
+                raise
+            live = await self._renew(app, look)
+        observed = self._observations.note(live)
+        told: dict[str, Any] = {"ref": look.ref.pack(), "uid": observed.uid, "digest": look.mark, "fields": observed.fields}
+        return told | {"created": True} if look.new and look.live is None else told
+
+    async def _send(self, app: Application, ref: ObjectRef, obj: JsonObject) -> JsonObject:
+        try:
+            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+        except NamespaceMissingError:
+            if not await self._namespaces.create(app, ref.namespace):
+                raise
+            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+
+    async def _renew(self, app: Application, look: Look) -> JsonObject:
+        return await renew(self._cluster, self._clock, look.ref, look.sent, look.uid, app.mirror.uid)
+
+    async def read(self, ref: ObjectRef) -> JsonObject | None:
+        """None where it is not there, nor its kind."""
+        try:
+            return await self._cluster.get(ref)
+        except (NotFoundError, KindUnknownError):
+            return None
+
+
+def decorate(objects: list[JsonObject], uid: str, key: AppKey, revision: str, partition: str) -> list[JsonObject]:
+    """Copies with our owner labels, the revision they were made by, and the partition. Raises RenderError."""
+    if partition:
+        objects = with_partition(objects, int(partition) if partition.isdigit() else partition)
+    labels = app_labels(key, uid)
+    decorated = []
+    for obj in objects:
+        meta = dict(obj["metadata"])
+        meta["labels"] = {**(meta.get("labels") or {}), **labels}
+        meta["annotations"] = {**(meta.get("annotations") or {}), ANNOTATION_REVISION: revision}
+        decorated.append({**obj, "metadata": meta})
+    return decorated
+
+
+def content_digest(obj: JsonObject) -> str:
+    """The digest of an object as we apply it, without the revision that it names: an object that stays the same stays untouched."""
+    meta = dict(obj["metadata"])
+    meta["annotations"] = {name: value for name, value in meta["annotations"].items() if name != ANNOTATION_REVISION}
+    meta["labels"] = {name: value for name, value in meta["labels"].items() if name != LABEL_UID}
+    return digest({**obj, "metadata": meta})[:32]
