@@ -96,6 +96,13 @@ class UnavailableError(ClusterError):
     reason: ClassVar[str] = "Unavailable"
 
 
+class KubeconfigError(ClusterError):
+    """It can't be known where the cluster is, or who the daemon is to it: no kubeconfig, no such context, no credentials."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "Kubeconfig"
+
+
 class Kind(NamedTuple):
     """A served kind. `served` is the version that answers: a removed version of a built-in kind maps to it."""
 
