@@ -161,16 +161,23 @@ class Cluster(Protocol):
         """
         `labels`: key to value; None asks only that the label exists. `fields`: dotted path to value, of those that an API server selects by:
         `metadata.name` and `metadata.namespace`, and of Events `involvedObject.uid` and what else names it; others are an InvalidError.
-        Empty namespace: all of them.
+        Empty namespace: all of them. `kind` None: what such a watch tells of; there `limit` may be of each kind, and of objects whose health is
+        that they are there, metadata alone may come.
         """
         ...
 
-    def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:
+    def watch(
+        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False
+    ) -> AsyncIterator[WatchEvent]:
         """
         Events after `since`, for all namespaces; `kind` None: every kind but the daemon's state kinds, Events and Leases.
 
+        `since`: the version of a list's last page, of a BOOKMARK or, of one kind, of any event; empty: from now on. `kind` None goes on only
+        where such a list or BOOKMARK was: its version is a place among all kinds, and an object's own is none. What is told again is older
+        than what was told. `bare`: metadata alone is wanted; more may come.
+
         An object that stops matching the labels comes as DELETED, one that starts to match as ADDED. Bookmarks come at
-        least once a minute. Raises ExpiredError when `since` is no longer kept. Ends only by being closed.
+        least once a minute or so. Raises ExpiredError when `since` is no longer kept. Ends only by being closed.
         """
         ...
 

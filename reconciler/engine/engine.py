@@ -38,7 +38,7 @@ from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
-from reconciler.model.names import CREATE_NAMESPACE, GROUP, REQUESTED_AT
+from reconciler.model.names import CREATE_NAMESPACE, GROUP, LABEL_UID, REQUESTED_AT
 from reconciler.model.outcome import StepType
 from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
@@ -276,22 +276,22 @@ class Engine:
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
 
     async def _watch_state(self, kind: GVK, take: Callable[[str, JsonObject], None]) -> None:
-        """What others do to our state objects; most of the time nothing."""
-        since = ""
+        """What others do to our state objects; most of the time nothing. Their metadata says it all, and our own writes come back here."""
+        since, pause = "", _AGAIN
         while True:
             try:
-                async for event in self._context.cluster.watch(kind, since=since):
-                    since = event.object["metadata"]["resourceVersion"]
+                async for event in self._context.cluster.watch(kind, since=since, bare=True):
+                    since, pause = event.object["metadata"]["resourceVersion"], _AGAIN
                     take(event.type, event.object)
-            except ExpiredError:
-                since = ""
-            except ClusterError:
-                await self._clock.sleep(_AGAIN)
+            except ClusterError as error:
+                since = "" if isinstance(error, ExpiredError) else since
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _AGAIN * 16)
 
     def _take_run(self, change: str, run: JsonObject) -> None:
         """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
-        if change == "MODIFIED" and run["metadata"].get("deletionTimestamp"):
-            key = AppKey(run["spec"]["namespace"], run["spec"]["application"])
+        key = self._by_uid.get((run["metadata"].get("labels") or {}).get(LABEL_UID, ""))
+        if change == "MODIFIED" and key is not None and run["metadata"].get("deletionTimestamp"):
             self._reconciler.stale.add(key)
             self._queue.add(key)
 

@@ -6,20 +6,21 @@ Kept of an object: its version and uid, the digest of our own managedFields entr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 from reconciler.cluster.health import assess, has_failed
 from reconciler.cluster.masking import mask
 from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, KindUnknownError, NotFoundError, fields_of
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
-from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, GROUP, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
+from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
 from reconciler.model.outcome import Health, Live, Query
 
 Identity = tuple[str, str, str, str]
-_QUIET = frozenset({("", "Event"), ("coordination.k8s.io", "Lease")})
+_OURS: Final = {LABEL_APPLICATION: None}
+_FIRST, _LAST = 0.5, 30.0
 _ORDER = ("Degraded", "Missing", "Unknown", "Progressing", "Healthy")
 
 
@@ -71,56 +72,61 @@ class Observations:
     def __init__(self, cluster: Cluster, clock: Clock, on_change: Callable[[str], None]) -> None:
         self._cluster, self._clock, self._on_change = cluster, clock, on_change
         self._objects: dict[Identity, Observed] = {}
-        self._version = ""
+        self._place = ""
         self.heartbeat = clock.monotonic()
 
     async def load(self) -> list[Trace]:
         """Lists all objects with our label; answers who left them (rule 3f looks for those without history)."""
         found: set[Trace] = set()
         objects: dict[Identity, Observed] = {}
-        self._version = ""
-        for kind in await self._cluster.kinds():
-            if kind.gvk.group == GROUP or (kind.gvk.group, kind.gvk.kind) in _QUIET:
-                continue
-            async for obj in self._all(kind.served):
-                ref, seen = ObjectRef.of(obj), observe(obj)
-                objects[ref.identity] = seen
+        page = ""
+        while True:
+            part = await self._cluster.list(None, labels=_OURS, page=page)
+            for obj in part.items:
+                objects[ObjectRef.of(obj).identity] = observe(obj)
                 found.add(_trace(obj))
+            page = part.next
+            if not page:
+                break
+            await asyncio.sleep(0)
+        self._place = part.version
         changed = {seen.owner for identity, seen in (self._objects.items() ^ objects.items())}
         self._objects = objects
         for owner in changed:
             self._on_change(owner)
         return sorted(found)
 
-    async def _all(self, kind: GVK) -> AsyncIterator[JsonObject]:
-        page = ""
-        while True:
-            part = await self._cluster.list(kind, labels={LABEL_APPLICATION: None}, page=page)
-            self._version = self._version or part.version  # the watch begins at the first list: what it tells again is older or equal
-            for obj in part.items:
-                yield obj
-            page = part.next
-            if not page:
-                return
-            await asyncio.sleep(0)
-
     async def watch(self) -> None:
         """Until cancelled. A watch that expired or broke lists anew: nothing is concluded from its silence."""
-        pause = 0.5
+        pause = _FIRST
         while True:
             self.heartbeat = self._clock.monotonic()
             try:
-                async for event in self._cluster.watch(None, {LABEL_APPLICATION: None}, since=self._version):
+                async for event in self._cluster.watch(None, _OURS, since=self._place):
                     self.heartbeat = self._clock.monotonic()
-                    self._version = event.object["metadata"]["resourceVersion"]
-                    if event.type != "BOOKMARK":
+                    if event.type == "BOOKMARK":
+                        self._place = event.object["metadata"]["resourceVersion"]
+                        pause = _FIRST
+                    else:
                         self._take(event.object, gone=event.type == "DELETED")
-                    pause = 0.5
             except ExpiredError:
-                await self.load()
+                pause = await self._load_again(pause)
             except ClusterError:
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, 30.0)
+                pause = await self._rest(pause)
+
+    async def _load_again(self, pause: float) -> float:
+        """Lists anew; at once the first time, with growing pauses where a place expires again before the watch has come to a bookmark."""
+        if pause > _FIRST:
+            await self._rest(pause)
+        try:
+            await self.load()
+        except ClusterError:
+            return await self._rest(pause)
+        return pause * 2
+
+    async def _rest(self, pause: float) -> float:
+        await self._clock.sleep(pause)
+        return min(pause * 2, _LAST)
 
     def _take(self, obj: JsonObject, *, gone: bool) -> None:
         identity = ObjectRef.of(obj).identity

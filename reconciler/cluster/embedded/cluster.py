@@ -145,8 +145,11 @@ class EmbeddedCluster:
             await asyncio.sleep(0)
         return Page(items, str(version), "/".join([str(version), *after]))
 
-    def watch(self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "") -> AsyncIterator[WatchEvent]:
-        """Begins now where `since` is empty, and is subscribed from this call on."""
+    def watch(
+        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False
+    ) -> AsyncIterator[WatchEvent]:
+        """Begins now where `since` is empty, and is subscribed from this call on. Objects come whole."""
+        del bare
         objects = self._objects
         resource, served = (None, None) if kind is None else objects.kinds.resolve(kind)
         return Watch(objects.history, resource, served, labels, since, self._bookmark)

@@ -50,6 +50,7 @@ class Discovery:
         self._calls = calls
         self._known: dict[GVK, Resource] = {}
         self._groups: dict[str, dict[str, list[Resource]]] = {root: {} for root in _ROOTS}
+        self.stale: set[str] = set()  # groups whose own server can't be reached
         self._etags = dict.fromkeys(_ROOTS, "")
         self._lock = asyncio.Lock()
         self._looked_at = self._unsure_until = -1.0
@@ -130,10 +131,12 @@ class Discovery:
         groups: dict[str, list[Resource]] = {}
         for group in found.get("items") or []:
             name = str(group["metadata"].get("name") or "")
+            self.stale.discard(name)
             for version in group.get("versions") or []:
                 read = [_read_aggregated(GVK(name, version["version"], ""), entry) for entry in version.get("resources") or []]
-                if not read and version.get("freshness") == "Stale":
-                    read = [old for old in self._groups[root].get(name, []) if old.gvk.version == version["version"]]
+                if version.get("freshness") == "Stale":
+                    self.stale.add(name)
+                    read = read or [old for old in self._groups[root].get(name, []) if old.gvk.version == version["version"]]
                 groups.setdefault(name, []).extend(resource for resource in read if resource is not None)
         self._groups[root] = groups
 

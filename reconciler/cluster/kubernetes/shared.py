@@ -19,7 +19,7 @@ from reconciler.cluster.kubernetes.calls import Calls
 from reconciler.cluster.kubernetes.discovery import CRD, Discovery, Resource
 from reconciler.cluster.kubernetes.lists import read_all, read_page
 from reconciler.cluster.kubernetes.watch import Pace, follow
-from reconciler.cluster.protocol import ClusterError, ExpiredError, ForbiddenError, KindUnknownError, Page, WatchEvent
+from reconciler.cluster.protocol import ClusterError, ExpiredError, ForbiddenError, KindUnknownError, Page, UnavailableError, WatchEvent
 from reconciler.model.identity import GVK, JsonObject
 from reconciler.model.names import GROUP
 
@@ -99,10 +99,12 @@ class Shared:
         return Page(items, _encode(at), _encode(_Rest(todo, at)) if todo else "")
 
     async def read(self, resource: Resource, labels: Labels | None, token: str, limit: int) -> Page | None:
-        """A page of one kind; None where it is not served any more, or not ours to list."""
+        """A page of one kind; None where it is not served any more or not ours to list, or its own server, beside the API server, is down."""
         try:
             return await read_page(self.calls, resource, "", labels, token, limit, bare=is_bare(resource), background=True)
-        except (KindUnknownError, ForbiddenError) as error:
+        except (KindUnknownError, ForbiddenError, UnavailableError) as error:
+            if isinstance(error, UnavailableError) and resource.gvk.group not in self.discovery.stale:
+                raise
             _log.debug("a kind is left out of the shared watch", kind=resource.gvk.kind, group=resource.gvk.group, reason=error.reason)
             return None
 
