@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
-from reconciler.cluster.embedded.cluster import EmbeddedCluster
+from reconciler.clusters import make_cluster
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
@@ -20,7 +20,7 @@ from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
-from reconciler.places import state_file, token_file
+from reconciler.places import files_of
 from reconciler.settings import Settings
 from reconciler.source.git import GitSource
 from reconciler.source.poll import Poll
@@ -46,7 +46,7 @@ class SystemClock:
 
 
 def serve(settings: Settings) -> int:
-    """Runs the daemon until SIGTERM or Ctrl-C. Raises what a user can mend: SourceError, StateLockedError, OSError."""
+    """Runs the daemon until SIGTERM or Ctrl-C. Raises what a user can mend: SourceError, StateLockedError, ClusterError, OSError."""
     configure_logs(settings.log_format, settings.log_level)
     return asyncio.run(_serve(settings))
 
@@ -76,8 +76,8 @@ class Daemon:
         clock: Clock = SystemClock()
         self._settings = settings
         self.source = GitSource.open(settings.repo, settings.branch, settings.paths)
-        self.state = state_file(settings, self.source.ref)
-        self.cluster = EmbeddedCluster(str(self.state), clock, settings.speed)
+        self.files = files_of(settings, self.source.ref)
+        self.cluster = make_cluster(settings, clock, self.files.state)
         metrics = Metrics(clock.now, settings.step_plugins)
         self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
         plugins = load_plugins(settings.step_plugins, RESERVED)
@@ -90,19 +90,19 @@ class Daemon:
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
-            recall=self.state.with_name(f"{self.state.name}.looks"),
+            recall=self.files.looks,
         )
         self._metrics, self._clock = metrics, clock
-        self.token = token_file(settings, self.state)
         self._server: Server | None = None
         self._poll = Poll(self._look, settings.poll_interval)
         self._ended = asyncio.Event()
 
     async def start(self) -> str:
         """Opens the state and binds the API; answers its URL."""
-        self.state.parent.mkdir(parents=True, exist_ok=True)
+        for path in filter(None, self.files):
+            path.parent.mkdir(parents=True, exist_ok=True)
         await self.cluster.start()
-        app = create_app(self.engine.reader, self._metrics.render, self._clock.now, self.engine.commands, keep_token(self.token))
+        app = create_app(self.engine.reader, self._metrics.render, self._clock.now, self.engine.commands, keep_token(self.files.token))
         self._server = Server(app)
         return await self._server.start(*self._settings.address)
 
@@ -139,8 +139,8 @@ async def _serve(settings: Settings) -> int:
         url = await daemon.start()
         _say(
             f"reconciler: watching {daemon.source.identity}",
-            f"state: {daemon.state}",
-            f"token: {daemon.token}",
+            f"state: {daemon.files.state}" if daemon.files.state else f"cluster: {daemon.cluster.name}, state in namespace {settings.namespace}",
+            f"token: {daemon.files.token}",
             f"read API and metrics: {url}  ({url}/metrics)",
         )
         await _until(daemon, stop)

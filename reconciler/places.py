@@ -1,4 +1,4 @@
-"""Where the daemon keeps the files of its own: its state and, beside it, its token."""
+"""Where the daemon keeps the files of its own: the embedded cluster's state, its token, and what it made of the repository's files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.settings import Settings
+
+
+class Files(NamedTuple):
+    """`state`: the embedded cluster's, None where the cluster is another. `looks`: a cache that may be deleted at any time."""
+
+    state: Path | None
+    token: Path
+    looks: Path
 
 
 def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -19,15 +28,31 @@ def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.
     """
     if settings.state:
         return Path(settings.state)
-    repository = Path(settings.repo).resolve()
+    return _folder(environ, "XDG_STATE_HOME", ".local/state") / f"{_mark(settings, branch)}.db"
+
+
+def files_of(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Files:
+    """On Kubernetes the state is there, and only a token and a cache are here: by repository and branch, and by how the cluster is reached."""
+    if settings.cluster == "embedded":
+        state = state_file(settings, branch, environ)
+        beside = Files(state, state.with_name(f"{state.name}.token"), state.with_name(f"{state.name}.looks"))
+    else:
+        mark = _mark(settings, branch, f"kubernetes\0{settings.kubeconfig}\0{settings.context}")
+        token = _folder(environ, "XDG_STATE_HOME", ".local/state") / f"{mark}.token"
+        beside = Files(None, token, _folder(environ, "XDG_CACHE_HOME", ".cache") / f"{mark}.looks")
+    return beside._replace(token=Path(settings.token_file)) if settings.token_file else beside
+
+
+def _folder(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
     # The XDG Base Directory specification: a relative value is to be ignored.
-    base = Path(environ.get("XDG_STATE_HOME", ""))
-    folder = base if base.is_absolute() else Path.home() / ".local" / "state"
-    mark = hashlib.sha256(f"{repository}\0{branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    base = Path(environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / otherwise) / "reconciler"
+
+
+def _mark(settings: Settings, branch: str, more: str = "") -> str:
+    """A name for files, of one repository and branch alone."""
+    repository = Path(settings.repo).resolve()
+    what = f"{repository}\0{branch}" + (f"\0{more}" if more else "")
+    mark = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", repository.name.removesuffix(".git")).strip("-.") or "repository"
-    return folder / "reconciler" / f"{name[:60]}-{mark}.db"
-
-
-def token_file(settings: Settings, state: Path) -> Path:
-    """`--token-file`, or beside the state."""
-    return Path(settings.token_file) if settings.token_file else state.with_name(f"{state.name}.token")
+    return f"{name[:60]}-{mark}"

@@ -91,6 +91,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         Literal["embedded", "kubernetes"],
         Meta(description="Where to apply: the simulated cluster inside the daemon, or Kubernetes.", extra={"flag": "--cluster"}),
     ] = "embedded"
+    kubeconfig: Annotated[
+        str,
+        Meta(description="Kubeconfig of the cluster; empty: KUBECONFIG, in a pod its own account, ~/.kube/config.", extra={"flag": "--kubeconfig"}),
+    ] = ""
+    context: Annotated[str, Meta(description="Context of the kubeconfig; empty: its current one.", extra={"flag": "--context"})] = ""
     state: Annotated[
         str, Meta(description="File that holds the embedded cluster; empty: one file for each repository and branch.", extra={"flag": "--state"})
     ] = ""
@@ -100,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     token_file: Annotated[
         str,
         Meta(
-            description="File with the token of who may order; empty: `<state>.token`, made where it is missing.",
+            description="File with the token of who may order; empty: one of its own (`run` prints which), made where it is missing.",
             extra={"flag": "--token-file"},
         ),
     ] = ""
@@ -217,10 +222,17 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Pa
     for setting in known:
         if flags.get(setting.field) is not None:
             settings = _merge(settings, {setting.field: (flags[setting.field], setting.flag)})
-    if settings.cluster == "kubernetes":
-        raise SettingsError("the kubernetes cluster is not available yet: use --cluster embedded")
+    _check_cluster(settings)
     policy = settings.create_namespaces or ("all" if settings.cluster == "embedded" else "none")
     return msgspec.structs.replace(settings, create_namespaces=policy)
+
+
+def _check_cluster(settings: Settings) -> None:
+    """What is said of the other cluster than the one that is named would look as if it were heeded."""
+    if settings.cluster == "kubernetes" and settings.state:
+        raise SettingsError("--state is the embedded cluster's file; with --cluster kubernetes the state is in the cluster")
+    if settings.cluster == "embedded" and (settings.kubeconfig or settings.context):
+        raise SettingsError(f"{'--kubeconfig' if settings.kubeconfig else '--context'} needs --cluster kubernetes")
 
 
 def split_address(text: str) -> tuple[str, int]:

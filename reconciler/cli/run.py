@@ -14,6 +14,7 @@ from reconciler.settings import Setting, Settings, SettingsError, describe_setti
 
 _VALUES: Final = {
     "paths": "FOLDER",
+    "kubeconfig": "FILE",
     "state": "FILE",
     "listen": "HOST:PORT",
     "allow_egress": "HOST[:PORT]",
@@ -54,12 +55,13 @@ def run(config: Path | None, repo: str | None, **flags: Any) -> int:
 def _start(serve: Serve, settings: Settings) -> int:
     """Runs the daemon. What a user can mend ends with a sentence; anything else is our mistake and keeps its trace."""
     from reconciler.cluster.embedded.storage import StateError as FileError
+    from reconciler.cluster.protocol import ClusterError
     from reconciler.engine.plugins.loading import PluginError
     from reconciler.engine.store import StateError
     from reconciler.source.protocol import SourceError
     from reconciler.tokens import TokenError
 
-    mendable = (SourceError, TokenError, FileError, StateError, PluginError, OSError)
+    mendable = (SourceError, TokenError, FileError, StateError, PluginError, ClusterError, OSError)
     try:
         return serve(settings)
     except mendable as error:
@@ -76,11 +78,16 @@ def _start(serve: Serve, settings: Settings) -> int:
 
 def _explain(error: BaseException) -> CommandError:
     from reconciler.cluster.embedded.storage import StateLockedError
+    from reconciler.cluster.protocol import KindUnknownError, KubeconfigError, NamespaceMissingError
     from reconciler.engine.plugins.loading import PluginError
     from reconciler.source.protocol import NotARepositoryError
 
-    if isinstance(error, NotARepositoryError | PluginError):
+    if isinstance(error, NotARepositoryError | PluginError | KubeconfigError):
         return UsageError(str(error))
+    if isinstance(error, NamespaceMissingError):
+        return RefusedError(f"{error}. The daemon's own namespace is not there: `kubectl create namespace` it, or name another by --namespace")
+    if isinstance(error, KindUnknownError):
+        return RefusedError(f"{error}. The daemon's own kinds are not there: `kubectl apply -f manifests/crds`")
     return ConflictError(str(error)) if isinstance(error, StateLockedError) else RefusedError(str(error))
 
 

@@ -1,10 +1,12 @@
 """Settings: where they come from, who wins, and what is said of a wrong one."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from reconciler.places import state_file
+from reconciler.places import files_of, state_file
 from reconciler.settings import (
     Access,
     ControllerConfig,
@@ -196,9 +198,12 @@ def test_a_wrong_value_is_told_by_the_name_it_was_given_by():
         load_settings({}, {"RECONCILER_SPEED": "-1"})
 
 
-def test_kubernetes_is_refused_with_what_there_is():
-    with pytest.raises(SettingsError, match="not available yet: use --cluster embedded"):
-        load_settings({"cluster": "kubernetes"}, {})
+@pytest.mark.parametrize(
+    ("flags", "told"), [({"state": "s"}, "--state is the embedded"), ({"cluster": "embedded", "context": "c"}, "--context needs")]
+)
+def test_what_is_said_of_the_other_cluster_is_refused(flags, told):
+    with pytest.raises(SettingsError, match=told):
+        load_settings({"cluster": "kubernetes", **flags}, {})
 
 
 @pytest.mark.parametrize(
@@ -246,3 +251,21 @@ def test_no_two_settings_share_a_name():
     known = describe_settings()
     for names in ([s.key for s in known], [s.flag for s in known if s.flag], [s.variable for s in known if s.variable]):
         assert len(set(names)) == len(names)
+
+
+def test_on_kubernetes_a_token_and_a_cache_are_all_that_is_kept_here(tmp_path):
+    environ = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def files(**more):
+        return files_of(Settings(repo="x", cluster="kubernetes", **more), "main", environ)
+
+    assert files().state is None
+    assert files().token.parent == tmp_path / "state" / "reconciler"
+    assert files().looks.parent == tmp_path / "cache" / "reconciler"
+    assert files(token_file="mine").token == Path("mine")
+    assert len({files().looks, files(context="a").looks, files(kubeconfig="k").looks}) == 3
+
+
+def test_the_embedded_cluster_does_not_pay_for_the_real_one():
+    code = "import sys, reconciler.daemon, reconciler.clusters; sys.exit('kubernetes' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -47,6 +47,10 @@ class EmbeddedCluster:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def name(self) -> str:
+        return f"embedded, simulated in {self._path}"
+
+    @property
     def speed(self) -> float:
         return self._speed
 

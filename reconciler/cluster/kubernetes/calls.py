@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from reconciler import __version__
 from reconciler.cluster.kubernetes.connection import Connection
 from reconciler.cluster.kubernetes.errors import error_of, read_status
 from reconciler.cluster.protocol import ClusterError, UnavailableError
@@ -26,6 +27,7 @@ from reconciler.model.text import one_line
 
 JSON: Final = "application/json"
 APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
+_AGENT: Final = f"reconciler/{__version__}"
 _DEADLINE: Final = 30.0
 _CONNECT: Final = 10.0
 _LONGEST_LINE: Final = 32 * 1024 * 1024
@@ -64,7 +66,7 @@ class Call(NamedTuple):
         return str(self.ref) if self.ref is not None else one_line(self.path, 120)
 
     def headers(self) -> dict[str, str]:
-        found = {"Accept": self.accept}
+        found = {"Accept": self.accept, "User-Agent": _AGENT}
         if self.body is not None:
             found["Content-Type"] = self.content_type
         if self.etag:

@@ -40,7 +40,9 @@ def test_the_repository_may_stand_in_the_file(call, tmp_path):
     ("args", "message"),
     [
         ([], "no repository: name the top of one"),
-        (["repo", "--cluster", "kubernetes"], "not available yet: use --cluster embedded"),
+        (["repo", "--cluster", "kubernetes", "--state", "here.db"], "with --cluster kubernetes the state is in the cluster"),
+        (["repo", "--kubeconfig", "here"], "--kubeconfig needs --cluster kubernetes"),
+        (["repo", "--context", "here"], "--context needs --cluster kubernetes"),
         (["repo", "--listen", "x"], "--listen: not HOST:PORT"),
         (["repo", "--write-back", "perhaps"], "--write-back: 'perhaps' is neither on nor off"),
         (["repo", "--create-namespaces", "some"], "is not one of all, asked, none"),
