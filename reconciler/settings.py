@@ -39,10 +39,22 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     """
 
     path: Annotated[str, Meta(description="Folder of the repository, relative to its top; empty for all of it.")] = ""
-    namespaces: Annotated[list[str], Meta(description="Namespaces that objects may go to.")] = []
-    kinds: Annotated[list[str], Meta(description="Kinds that may be applied, as `Deployment` or `Deployment.apps`.")] = []
+    namespaces: Annotated[
+        list[str], Meta(description="Namespaces that objects may go to and that applications may have their names in; `*` stands for any text.")
+    ] = []
+    deny_namespaces: Annotated[list[str], Meta(description="Namespaces that may not be used, whatever `namespaces` says.")] = []
+    kinds: Annotated[list[str], Meta(description="Kinds that may be applied, as `Deployment`, `Deployment.apps` or `*.apps`.")] = []
     deny_kinds: Annotated[list[str], Meta(description="Kinds that may not be applied, whatever `kinds` says.")] = []
-    service_account: Annotated[str, Meta(description="Service account (`namespace:name`) in whose name objects are applied.")] = ""
+    cluster_scoped: Annotated[list[str], Meta(description="Cluster-scoped kinds that may be applied; no others are.")] = []
+    references: Annotated[list[str], Meta(description="Further namespaces whose applications may be waited for.")] = []
+    service_account: Annotated[
+        str,
+        Meta(
+            description="Service account in whose name objects are read, applied and deleted: `namespace:name`, or `name` alone for "
+            "that of the application's own namespace. Empty: the daemon's."
+        ),
+    ] = ""
+    service_accounts: Annotated[list[str], Meta(description="Further ones that a manifest may pick by its annotation; written the same way.")] = []
 
 
 class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

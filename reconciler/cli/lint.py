@@ -17,6 +17,8 @@ from reconciler.cli.output import output_option, print_json, print_line
 from reconciler.dialects.documents import line_of, parse
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.dialects.scope import in_scope
+from reconciler.engine.access import Access
+from reconciler.engine.judging import judge
 from reconciler.gates.annotations import read_items
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
@@ -25,6 +27,7 @@ from reconciler.model.identity import AppKey
 from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_FILE, RESERVED_STEPS, is_ours
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
+from reconciler.settings import SettingsError, load_settings
 from reconciler.source.ignore import Ignore
 from reconciler.steps.catalog import STEP_TYPES
 from reconciler.steps.plugin import UncheckedStep
@@ -48,11 +51,12 @@ class Finding(msgspec.Struct):
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option("--top", type=click.Path(path_type=Path), metavar="FOLDER", help="The repository's top, where PATH is a part of it. Default: PATH.")
 @click.option("--step-plugin", "plugins", multiple=True, metavar="NAME", help="A step type that is a plug-in: known, but not loaded and not checked.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The daemon's settings, to say what `access` there does not allow.")
 @output_option
-def command(path: Path, top: Path | None, plugins: tuple[str, ...], output: str) -> int:
+def command(path: Path, top: Path | None, plugins: tuple[str, ...], config: Path | None, output: str) -> int:
     """Check every manifest below PATH. Exit code 1 where there is an error; a warning is none."""
     folder, part = _place(path, top)
-    problems = sorted(lint(DiskFiles(folder), part, plugins), key=lambda problem: (problem.path, problem.line, problem.field))
+    problems = sorted(lint(DiskFiles(folder), part, plugins, _read_access(config)), key=lambda problem: (problem.path, problem.line, problem.field))
     if output == "json":
         print_json([Finding(found.path, found.line, found.object, found.field, found.severity, found.message) for found in problems])
     else:
@@ -63,10 +67,10 @@ def command(path: Path, top: Path | None, plugins: tuple[str, ...], output: str)
     return Exit.REFUSED if any(problem.severity == "error" for problem in problems) else Exit.OK
 
 
-def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = ()) -> list[Problem]:
+def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: Access | None = None) -> list[Problem]:
     """
     All problems of the manifests at or below `part`. Applications that stand elsewhere count for double identities only. `plugins`: names of
-    step types that are plug-ins; no code of theirs is loaded (rule 13f).
+    step types that are plug-ins; no code of theirs is loaded (rule 13f). `access`: what the operator allows, where that is known.
     """
     ignore, problems = _read_ignore(files)
     known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins})
@@ -87,6 +91,7 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = ()) -> list[
         found[path] = [
             *result.problems,
             *(problem for app in result.applications for problem in (*_find_numbers(app, data), *_find_remarks(app, data))),
+            *(problem for app in result.applications if access is not None for problem in judge(access, app, data)),
         ]
         applications += result.applications
     # Files of a folder that a component refers to are that component's, not manifests of ours (rule 1a).
@@ -97,6 +102,16 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = ()) -> list[
             problems += listed
     problems += _find_doubles(applications) + _find_dependencies(applications)
     return [problem for problem in problems if not part or problem.path == part or problem.path.startswith(f"{part}/")]
+
+
+def _read_access(config: Path | None) -> Access | None:
+    if config is None:
+        return None
+    try:
+        settings = load_settings({}, {}, config)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    return Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
 
 
 def _place(path: Path, top: Path | None) -> tuple[Path, str]:

@@ -15,6 +15,7 @@ from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.shapes import kind_of
 from reconciler.model import names
+from reconciler.model.account import picked, read_account
 from reconciler.model.application import Environment
 from reconciler.model.dependencies import parse_dependencies
 from reconciler.model.identity import AppKey
@@ -72,6 +73,8 @@ def read_header(document: Document, files: Reading, findings: Findings) -> Heade
     name = _read_name(metadata, "name", findings)
     if names.DEPENDS_ON in annotations:
         _check_dependencies(annotations[names.DEPENDS_ON], AppKey(namespace, name), findings)
+    if picks := picked(annotations):
+        _check_account(picks, namespace, findings)
     return Header(name or _stem(document, metadata, findings), namespace, labels, annotations, environment, candidates(document.path))
 
 
@@ -82,6 +85,20 @@ def _check_dependencies(text: str, own: AppKey, findings: Findings) -> None:
             findings.error(at, "an application can't wait for itself")
     except ValueError as error:
         findings.error(at, str(error))
+
+
+def _check_account(picks: dict[str, str], namespace: str, findings: Findings) -> None:
+    """Well-formed, and one. Whether the operator allows it, the engine asks."""
+    for key, text in picks.items():
+        try:
+            read_account({key: text}, namespace)
+        except ValueError as error:
+            findings.error(("metadata", "annotations", key), str(error))
+            return
+    try:
+        read_account(picks, namespace)
+    except ValueError as error:
+        findings.error(("metadata", "annotations", next(iter(picks))), str(error))
 
 
 def subject_of(document: Document, kind: str) -> str:

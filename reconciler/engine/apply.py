@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from reconciler.cluster.protocol import Cluster, ClusterError, Kind, KindUnknownError
-from reconciler.engine.access import Access, Claims
+from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError, pack
 from reconciler.engine.contents import Contents
 from reconciler.engine.observations import Observations
 from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
+from reconciler.engine.reach import Reach
 from reconciler.engine.stages import is_first, kinds_of, until_ready
 from reconciler.engine.writing import Look, Manner, Writer, decorate
 from reconciler.model.clock import Clock
@@ -56,10 +57,10 @@ class Applier:
     """`prepare` reads and checks and changes nothing; `execute` applies. Both answer a failed Result instead of raising."""
 
     def __init__(
-        self, cluster: Cluster, contents: Contents, observations: Observations, access: Access, claims: Claims, clock: Clock, writer: Writer
+        self, cluster: Cluster, contents: Contents, observations: Observations, reach: Reach, claims: Claims, clock: Clock, writer: Writer
     ) -> None:
         self._cluster, self._contents, self._observations = cluster, contents, observations
-        self._access, self._claims, self._clock, self.writer = access, claims, clock, writer
+        self._reach, self._claims, self._clock, self.writer = reach, claims, clock, writer
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Prepared | Result:
         """Objects with our labels on them, in order. Refused before anything is stored or applied: what may not be there."""
@@ -113,11 +114,11 @@ class Applier:
 
     def objection(self, app: Application, ref: ObjectRef) -> str:
         """Why the application may not have that object now; empty when it may (13a)."""
-        return self._access.objection(app.mirror.path, ref)
+        return self._reach.objection(app, ref)
 
     async def _is_absent(self, app: Application, ref: ObjectRef) -> bool:
         item = app.items.get(ref.identity)
-        return (item is None or not item.uid) and await self.writer.read(ref) is None
+        return (item is None or not item.uid) and await self.writer.read(app, ref) is None
 
     async def _served(self, ref: ObjectRef, brought: dict[GVK, Kind]) -> ObjectRef:
         """As the cluster serves it, or will once the definitions of this very apply are there."""
@@ -157,7 +158,7 @@ class Applier:
                 unready: list[ObjectRef] = []
                 for ref, origin, look in zip(prepared.refs, prepared.origins, looks, strict=True):
                     if unready and not is_first(ref):
-                        await until_ready(self._cluster, self._clock, unready)
+                        await until_ready(self._reach.of(app), self._clock, unready)
                         unready = []
                     done.append(await self._execute_one(app, ref, look, prepared.rules, origin))
                     if is_first(ref) and look is not None and look.told is None:
@@ -180,7 +181,7 @@ class Applier:
 
     async def _execute_one(self, app: Application, ref: ObjectRef, look: Look | None, rules: Rules, origin: Origin) -> dict[str, Any]:
         if look is None:
-            live = await self.writer.read(ref)
+            live = await self.writer.read(app, ref)
             if live is None:
                 raise ReadOnlyMissingError("it is only read and never made (policy read-only), and it is not there")
             return {"ref": ref.pack(), "uid": self._observations.note(live).uid, "digest": "", "fields": ""}

@@ -18,6 +18,7 @@ from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
 from reconciler.engine.observations import Observations
+from reconciler.engine.reach import Reach
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.model.application import Application as Compiled
@@ -64,6 +65,7 @@ class Context:
     applier: Applier
     executors: Executors
     claims: Claims
+    reach: Reach
     machine: Machine
     admission: Admission
     throttle: Throttle

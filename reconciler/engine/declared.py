@@ -65,7 +65,7 @@ def declared_of(mirror: Mirror) -> Declared:
         family=mirror.family,
         environment=mirror.environment,
         commit=desired.commit if desired is not None else "",
-        annotations={},
+        annotations=mirror.accounts,
         gates=(),
         watched=(),
     )

@@ -19,7 +19,7 @@ from reconciler.engine.apply import Applier
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
-from reconciler.engine.declared import declared_of
+from reconciler.engine.declared import Declared, declared_of
 from reconciler.engine.executors import Executor, Executors
 from reconciler.engine.index import Index, Look
 from reconciler.engine.namespaces import Namespaces
@@ -27,6 +27,7 @@ from reconciler.engine.observations import Observations
 from reconciler.engine.options import Options
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.queue import KeyQueue
+from reconciler.engine.reach import Reach
 from reconciler.engine.reader import EngineReader
 from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
@@ -71,19 +72,18 @@ class Engine:
     ) -> None:
         self._clock, self._sink, self._source = clock, sink, source
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
-        self._look_wanted = asyncio.Event()
-        self._awaiting_look: set[AppKey] = set()
+        self._look_wanted, self._awaiting_look = asyncio.Event(), set[AppKey]()
         apps: dict[AppKey, Application] = {}
-        index = Index(dialects, Recall(options.recall))
+        index = Index(dialects, Recall(options.recall, options.access.mark), options.access)
         store = Store(cluster, clock, options.namespace)
         self._by_uid: dict[str, AppKey] = {}
         observations = Observations(cluster, clock, self._on_change)
-        contents = Contents(store, renderer, index, apps.get)
-        claims = Claims()
+        contents, claims = Contents(store, renderer, index, apps.get), Claims()
         unplanned: set[AppKey] = set()
-        unapplier = Unapplier(cluster, contents, claims, clock, apps.keys(), unplanned)
-        namespaces = Namespaces(cluster, options.create_namespaces, self._asks_for_namespace)
-        writer = Writer(cluster, contents, observations, namespaces, clock, sink, self._by_uid.get)
+        reach = Reach(cluster, options.access, self._declared)
+        unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
+        creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
+        writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get)
         self._context = Context(
             cluster=cluster,
             cluster_id="",
@@ -94,9 +94,10 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=(applier := Applier(cluster, contents, observations, options.access, claims, clock, writer)),
+            applier=(applier := Applier(cluster, contents, observations, reach, claims, clock, writer)),
             executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
             claims=claims,
+            reach=reach,
             machine=Machine(types, options.retry, options.health),
             throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._hint, self._tell_throttled),
             admission=Admission(options.strategy, options.most_running, self._hint),
@@ -326,7 +327,7 @@ class Engine:
         start = self._clock.monotonic()
         app = self._context.apps.get(key)
         if app is not None and self._requests.takes_turn(key):
-            await self._context.observations.refresh(app.refs())
+            await self._context.observations.refresh(app.refs(), self._context.reach.of(app))
         await self._reconciler.reconcile(key)
         app = self._context.apps.get(key)
         self.commands.tell(key)
@@ -372,6 +373,10 @@ class Engine:
         key = self._by_uid.get(uid)
         if key is not None and self._context.index.head is not None:  # the first look gives every key a turn
             self._queue.add(key)
+
+    def _declared(self, key: AppKey) -> Declared | None:
+        entry = self._context.index.entries.get(key)
+        return entry.declared if entry is not None else None
 
     def _asks_for_namespace(self, key: AppKey) -> bool:
         entry = self._context.index.entries.get(key)

@@ -92,7 +92,7 @@ class Healer:
 
     async def _changes(self, app: Application, item: InventoryItem, paths: list[str]) -> bool:
         """Whether applying it again would change more than those paths: a dry run says so (10a)."""
-        cluster, obj = self._context.cluster, await self._stored(app, item)
+        cluster, obj = self._context.reach.of(app), await self._stored(app, item)
         if obj is None:
             return True
         live = await cluster.get(item.object)
@@ -110,7 +110,7 @@ class Healer:
             obj = await self._stored(app, item)
             if obj is None:
                 return False
-            if _goes_by_itself(obj) and await self._is_gone(ref):
+            if _goes_by_itself(obj) and await self._is_gone(app, ref):
                 app.items.pop(ref.identity)
                 context.claims.release(ref, app.key)
                 return True
@@ -123,9 +123,9 @@ class Healer:
         context.sink.emit(Event("drift-healed", app.key, {"object": str(ref)}))
         return True
 
-    async def _is_gone(self, ref: ObjectRef) -> bool:
+    async def _is_gone(self, app: Application, ref: ObjectRef) -> bool:
         try:
-            await self._context.cluster.get(ref)
+            await self._context.reach.of(app).get(ref)
         except NotFoundError:
             return True
         return False

@@ -15,11 +15,14 @@ import msgspec
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.dialects.scope import in_scope
+from reconciler.engine.access import Access
 from reconciler.engine.approvals import read_approvals
 from reconciler.engine.declared import Declared, File
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
+from reconciler.engine.judging import judge
 from reconciler.engine.recall import Recall
 from reconciler.gates.weakening import is_gate
+from reconciler.model.account import picked
 from reconciler.model.application import Application
 from reconciler.model.identity import AppKey
 from reconciler.model.names import IGNORE_FILE, is_ours
@@ -67,10 +70,11 @@ class Index:
     """
     `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
     look found was not brought in to the end, so that the next one reads everything. `recall`: what the daemon before this one read.
+    `access`: what manifests may pick; None: all of it.
     """
 
-    def __init__(self, dialects: list[Dialect], recall: Recall | None = None) -> None:
-        self.dialects, self._recall = dialects, recall
+    def __init__(self, dialects: list[Dialect], recall: Recall | None = None, access: Access | None = None) -> None:
+        self.dialects, self._recall, self._access = dialects, recall, access
         self.head: Head | None = None
         self.looked_at: datetime | None = None
         self.accepted = ""
@@ -211,7 +215,9 @@ class Index:
             what = "a symbolic link" if blob.mode == 0o120000 else "no ordinary file"
             return File(blob.oid, (), (Problem(path, 0, f"{what}: it is not read"),), recognised=False, foreign=frozenset())
         try:
-            result = compile_file(path, source.read(blob.oid, FILE_LIMIT), files, self.dialects)
+            data = source.read(blob.oid, FILE_LIMIT)
+            result = compile_file(path, data, files, self.dialects)
+            denied = {app.key: found for app in result.applications if self._access and (found := judge(self._access, app, data))}
         except SourceError as error:
             return File(blob.oid, (), (Problem(path, 0, str(error)),), recognised=False, foreign=frozenset())
         except Exception as error:  # noqa: BLE001  # rule 8: one file that breaks a dialect is not read, the others are
@@ -219,9 +225,12 @@ class Index:
             return File(blob.oid, (), (problem,), recognised=False, foreign=frozenset())
         declared = []
         for app in result.applications:
+            if app.key in denied:
+                continue
             compiled[app.key] = app
             declared.append(self._declare(app, blob.oid, files.commit))
-        return File(blob.oid, tuple(declared), tuple(result.problems), result.recognised, frozenset(result.foreign))
+        problems = (*result.problems, *(problem for found in denied.values() for problem in found))
+        return File(blob.oid, tuple(declared), problems, result.recognised and not denied, frozenset(result.foreign))
 
     def _declare(self, app: Application, oid: str, commit: str) -> Declared:
         declared = Declared(
@@ -234,7 +243,7 @@ class Index:
             family=app.family,
             environment=app.environment.name,
             commit=commit,
-            annotations={key: value for key, value in app.annotations.items() if is_ours(key)},
+            annotations={key: value for key, value in app.annotations.items() if is_ours(key)} | picked(app.annotations),
             gates=tuple(step.key for step in app.workflow.steps if is_gate(step)),
             watched=tuple(app.watched),
             awaited=tuple(app.awaited),

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.cluster.health import assess, has_failed
 from reconciler.cluster.masking import mask
-from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, KindUnknownError, NotFoundError, fields_of
+from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, ForbiddenError, KindUnknownError, NotFoundError, fields_of
+from reconciler.engine.access import NotAllowedError
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
@@ -157,22 +158,22 @@ class Observations:
     def get(self, ref: ObjectRef) -> Observed | None:
         return self._objects.get(ref.identity)
 
-    async def answer(self, queries: Iterable[Query]) -> dict[Query, Any]:
-        """Answers for a step. A live object is masked; one that can't be read now has no answer."""
+    async def answer(self, queries: Iterable[Query], cluster: Cluster) -> dict[Query, Any]:
+        """Answers for a step, read by `cluster`. A live object is masked; what may not be read is not there, what can't be now has no answer."""
         answers: dict[Query, Any] = {}
         for query in queries:
             if isinstance(query, Health):
                 answers[query] = self._health(query.refs)
             elif isinstance(query, Live):
                 try:
-                    answers[query] = mask(await self._cluster.get(query.ref))
-                except (NotFoundError, KindUnknownError):
+                    answers[query] = mask(await cluster.get(query.ref))
+                except (NotFoundError, KindUnknownError, NotAllowedError, ForbiddenError):
                     answers[query] = None
                 except ClusterError:
                     continue
         return answers
 
-    async def read_unwatched(self, queries: Iterable[Query]) -> bool:
+    async def read_unwatched(self, queries: Iterable[Query], cluster: Cluster) -> bool:
         """Reads the objects without our label that a step asks about: the shared watch does not bring them. Whether there were any."""
         found = False
         for query in queries:
@@ -181,16 +182,16 @@ class Observations:
                 if seen is None or not seen.owner:
                     found = True
                     try:
-                        self.note(await self._cluster.get(ref))
+                        self.note(await cluster.get(ref))
                     except ClusterError:
                         self.forget(ref)
         return found
 
-    async def refresh(self, refs: Iterable[ObjectRef]) -> None:
+    async def refresh(self, refs: Iterable[ObjectRef], cluster: Cluster) -> None:
         """Reads these now. One that can't be read stays as it was last seen."""
         for ref in refs:
             try:
-                self.note(await self._cluster.get(ref))
+                self.note(await cluster.get(ref))
             except NotFoundError:
                 self.forget(ref)
             except ClusterError:

@@ -114,7 +114,7 @@ class Pruner:
         self._context.sink.emit(Event("effect", app.key, {"kind": kind, "result": result, "seconds": seconds}))
 
     async def _let_go(self, app: Application, item: InventoryItem) -> None:
-        cluster, owner = self._context.cluster, app.mirror.uid
+        cluster, owner = self._context.reach.of(app), app.mirror.uid
         if item.collect != "never":
             await delete_ours(cluster, item.object, item.uid, owner, "Orphan" if item.orphan else "Background")
         elif await release(cluster, item, owner, app.key):

@@ -12,6 +12,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.gatekeeping import find_late, gate_views, read_declared, stop_view, waiting_gates
 from reconciler.engine.graph import view_commands
 from reconciler.engine.index import Entry
+from reconciler.model.account import picked
 from reconciler.model.condition import merge
 from reconciler.model.event import Event
 from reconciler.model.records import Mirror
@@ -38,6 +39,8 @@ class Publisher:
         mirror.conditions, mirror.sync, mirror.health, mirror.since = status.conditions, status.sync, status.health, status.since
         mirror.desired, mirror.phase = status.desired, status.run.phase if status.run else ""
         mirror.path, mirror.line, mirror.family, mirror.environment = status.path, status.line, status.family, status.environment
+        entry = self._context.index.entries.get(app.key)
+        mirror.accounts = picked(entry.declared.annotations) if entry is not None else mirror.accounts
         seen = fingerprint(mirror)
         busy = app.tasks or app.results
         if app.unsaved or (seen != app.saved and not busy):
@@ -180,4 +183,6 @@ def _step_view(step: StepState) -> StepView:
 
 def fingerprint(mirror: Mirror) -> bytes:
     """What people see of a mirror: it is written again only where this differs from what is stored."""
-    return msgspec.json.encode([mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal])
+    return msgspec.json.encode(
+        [mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal, mirror.accounts]
+    )

@@ -38,10 +38,10 @@ class _Kept(NamedTuple):
 
 
 class Recall:
-    """`path` None: nothing is kept. `read` and `write` belong on the source's thread."""
+    """`path` None: nothing is kept. `ground`: a digest of what else must be the same. `read` and `write` belong on the source's thread."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, ground: str = "") -> None:
+        self._path, self._ground = path, ground
         self._new = 0
 
     def read(self, files: TreeFiles) -> dict[str, File]:
@@ -73,7 +73,7 @@ class Recall:
                 kept[path] = grounds.setdefault(watched, len(grounds)), file
         marks = [{path: _mark(files, path) for path in watched} for watched in grounds]
         data = msgspec.msgpack.encode(_Kept(marks, kept))
-        head = _MAGIC + program().encode() + b"\n" + hashlib.sha256(data).hexdigest().encode() + b"\n"
+        head = _MAGIC + self._program() + b"\n" + hashlib.sha256(data).hexdigest().encode() + b"\n"
         fresh = self._path.with_name(f"{self._path.name}.new")
         try:
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "wb") as out:
@@ -84,6 +84,9 @@ class Recall:
             with contextlib.suppress(OSError):
                 fresh.unlink()
 
+    def _program(self) -> bytes:
+        return f"{program()}.{self._ground[:16]}".encode()
+
     def _load(self) -> _Kept | None:
         if self._path is None:
             return None
@@ -92,7 +95,7 @@ class Recall:
                 magic, mark, digest, data = stored.readline(64), stored.readline(96), stored.readline(96), stored.read(_LIMIT)
         except OSError:
             return None
-        if magic != _MAGIC or mark.decode("ascii", "replace").strip() != program():
+        if magic != _MAGIC or mark.strip() != self._program():
             return None
         if digest.decode("ascii", "replace").strip() != hashlib.sha256(data).hexdigest():
             return None

@@ -24,6 +24,7 @@ from reconciler.engine.settling import Settler
 from reconciler.engine.store import StateError
 from reconciler.engine.unsticking import unstick
 from reconciler.engine.writeback import WriteBacker
+from reconciler.model.account import picked
 from reconciler.model.identity import AppKey
 from reconciler.model.names import LABEL_APPLICATION, LABEL_NAMESPACE, STATE_LOST_GATE
 from reconciler.model.records import Mirror
@@ -111,8 +112,11 @@ class Reconciler:
             line=declared.line,
             family=declared.family,
             environment=declared.environment,
+            accounts=picked(declared.annotations),
         )
         await self._context.store.create_mirror(mirror)
+        if mirror.accounts:  # before anything is applied in that name: what is left of it goes in the same
+            await self._context.store.save_mirror(mirror)
         app = self._context.apps[declared.key] = Application(mirror)
         app.lost = self.lost(app) or declared.key in self._orphaned
         self._orphaned.discard(declared.key)

@@ -79,17 +79,18 @@ class Runner:
         """Asks the machine, answers its queries, asks again until it has no new ones."""
         context = self._context
         seen: dict[Query, object] = {}
-        app.unmet = []
+        app.unmet, cluster = [], context.reach.of(app)
         while True:
             step = context.machine.advance(run, workflow, msgspec.structs.replace(facts, seen=seen), context.clock.now())
             new = step.queries - seen.keys()
             if not new:
                 return step
-            if self._foreign(app, new) and await context.observations.read_unwatched(new):
+            denied = self._deny(app, new)
+            if self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster):
                 self._poll(app, run)
             about_apps = [query for query in new if isinstance(query, Ready)]
-            answers = await context.observations.answer(new.difference(about_apps))
-            answers |= self._judge(app, about_apps)
+            answers = await context.observations.answer(new.difference(about_apps, denied), cluster)
+            answers |= self._judge(app, about_apps) | denied
             seen = {**seen, **answers}
             if not new <= answers.keys():
                 self._poll(app, run)
@@ -105,6 +106,16 @@ class Runner:
         unmet = {found.app: found for found in self._context.dependencies.ask(app.key, [query.app for query in queries])}
         app.unmet += [found for found in unmet.values() if found not in app.unmet]
         return {query: {"ready": query.app not in unmet, "message": unmet[query.app].text if query.app in unmet else ""} for query in queries}
+
+    def _deny(self, app: Application, queries: frozenset[Query]) -> dict[Query, object]:
+        """Answers to those about objects that the application may not look at: not there, and why (13a)."""
+        denied: dict[Query, object] = {}
+        for query in queries:
+            for ref in query.refs if isinstance(query, Health) else (query.ref,) if isinstance(query, Live) else ():
+                objection = "" if ref.identity in app.items else self._context.reach.look_objection(app, ref)
+                if objection:
+                    denied[query] = None if isinstance(query, Live) else {"status": "Missing", "message": f"{ref}: {objection}", "failed": False}
+        return denied
 
     def _foreign(self, app: Application, queries: frozenset[Query]) -> bool:
         """Whether one is about an object that we did not apply: the shared watch does not bring it."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from reconciler.cluster.protocol import Cluster, ClusterError
+from reconciler.cluster.protocol import ClusterError
 from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import PRECIOUS, delete_ours
+from reconciler.engine.reach import Reach
 from reconciler.engine.stages import in_order_of_deletion
 from reconciler.model.clock import Clock
 from reconciler.model.identity import AppKey, ObjectRef
@@ -39,9 +40,9 @@ class Unapplier:
     """
 
     def __init__(
-        self, cluster: Cluster, contents: Contents, claims: Claims, clock: Clock, known: Collection[AppKey], unplanned: Collection[AppKey]
+        self, reach: Reach, contents: Contents, claims: Claims, clock: Clock, known: Collection[AppKey], unplanned: Collection[AppKey]
     ) -> None:
-        self._cluster, self._contents, self._claims, self._clock = cluster, contents, claims, clock
+        self._reach, self._contents, self._claims, self._clock = reach, contents, claims, clock
         self._known, self._unplanned = known, unplanned
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Doomed:
@@ -63,7 +64,7 @@ class Unapplier:
             if any(self._contents.declaring([item.object], (other for other in self._known if other != app.key))):
                 continue
             try:
-                await delete_ours(self._cluster, item.object, item.uid, app.mirror.uid, "Orphan" if item.orphan else "Background")
+                await delete_ours(self._reach.of(app), item.object, item.uid, app.mirror.uid, "Orphan" if item.orphan else "Background")
             except ClusterError as error:
                 return Result(value, f"{item.object}: {error}"[:1024], error.reason, error.retry, self._clock.now())
             deleted.append(item.ref)

@@ -7,7 +7,7 @@ deletes such a Pod: it is not ready, of another revision than the one to be, and
 
 from __future__ import annotations
 
-from reconciler.cluster.protocol import ClusterError
+from reconciler.cluster.protocol import Cluster, ClusterError
 from reconciler.engine.applications import Application
 from reconciler.engine.context import Context
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
@@ -29,22 +29,23 @@ async def unstick(context: Context, app: Application, run: Run) -> None:
             continue
         context.hint_after(app.key, _AGAIN)
         try:
-            live = await context.cluster.get(ref)
-            for pod in await _stuck_pods(context, live):
+            cluster = context.reach.of(app)
+            live = await cluster.get(ref)
+            for pod in await _stuck_pods(cluster, live):
                 meta = pod["metadata"]
-                await context.cluster.delete(ObjectRef.of(pod), uid=meta["uid"], version=meta["resourceVersion"])
+                await cluster.delete(ObjectRef.of(pod), uid=meta["uid"], version=meta["resourceVersion"])
         except ClusterError:
             continue
 
 
-async def _stuck_pods(context: Context, live: JsonObject) -> list[JsonObject]:
+async def _stuck_pods(cluster: Cluster, live: JsonObject) -> list[JsonObject]:
     meta, spec, status = live["metadata"], live["spec"], live.get("status") or {}
     update = status.get("updateRevision")
     if not update or status.get("observedGeneration") != meta.get("generation") or spec.get("podManagementPolicy") == "Parallel":
         return []
     labels = (spec.get("selector") or {}).get("matchLabels") or {}
     partition = (((spec.get("updateStrategy") or {}).get("rollingUpdate")) or {}).get("partition") or 0
-    pods = (await context.cluster.list(_POD, meta["namespace"], labels)).items if labels else []
+    pods = (await cluster.list(_POD, meta["namespace"], labels)).items if labels else []
     return [pod for pod in pods if _is_stuck(pod, meta["uid"], update, partition)]
 
 

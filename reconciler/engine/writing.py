@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
+from reconciler.cluster.protocol import ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
 from reconciler.engine.ownership import NotOursError, have_back, objection
+from reconciler.engine.reach import Reach
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
@@ -65,7 +66,7 @@ class Writer:
 
     def __init__(
         self,
-        cluster: Cluster,
+        reach: Reach,
         contents: Contents,
         observations: Observations,
         namespaces: Namespaces,
@@ -73,7 +74,7 @@ class Writer:
         sink: Sink,
         owner_of: Callable[[str], AppKey | None],
     ) -> None:
-        self._cluster, self._contents, self._observations = cluster, contents, observations
+        self._reach, self._contents, self._observations = reach, contents, observations
         self._namespaces, self._clock, self._sink, self._owner_of = namespaces, clock, sink, owner_of
 
     async def apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
@@ -121,7 +122,7 @@ class Writer:
             if same:
                 return Look(ref, mark, sent, {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields})
         new = (item is None or not item.uid) and (seen is None or seen.owner != app.mirror.uid)
-        live = await self.read(ref) if new or manner.kept else None
+        live = await self.read(app, ref) if new or manner.kept else None
         if new and live is not None:
             why = "" if manner.takes_over else objection(live, app.key, self._owner_of, adopts=manner.adopts)
             if why:
@@ -132,7 +133,7 @@ class Writer:
     async def _leave(self, app: Application, ref: ObjectRef, mark: str, manner: Manner) -> dict[str, Any] | None:
         """What is told of an object that stays as it lives: one of ours that may drift, or a shared one that another application
         writes, of which no fields are ours; None for all others."""
-        live = await self.read(ref) if manner.shared or "*" in manner.kept else None
+        live = await self.read(app, ref) if manner.shared or "*" in manner.kept else None
         if live is None:
             return None
         owner = (live["metadata"].get("labels") or {}).get(LABEL_UID, "")
@@ -149,7 +150,7 @@ class Writer:
 
     async def _write(self, app: Application, look: Look) -> dict[str, Any]:
         if look.new and look.live is not None:
-            await have_back(self._cluster, look.live)
+            await have_back(self._reach.of(app), look.live)
         try:
             live = await self._renew(app, look) if look.anew else await self._send(app, look.ref, look.sent)
         except ImmutableError:
@@ -162,19 +163,19 @@ class Writer:
 
     async def _send(self, app: Application, ref: ObjectRef, obj: JsonObject) -> JsonObject:
         try:
-            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+            return await self._reach.of(app).apply(obj, FIELD_MANAGER, force=True)
         except NamespaceMissingError:
             if not await self._namespaces.create(app, ref.namespace):
                 raise
-            return await self._cluster.apply(obj, FIELD_MANAGER, force=True)
+            return await self._reach.of(app).apply(obj, FIELD_MANAGER, force=True)
 
     async def _renew(self, app: Application, look: Look) -> JsonObject:
-        return await renew(self._cluster, self._clock, look.ref, look.sent, look.uid, app.mirror.uid)
+        return await renew(self._reach.of(app), self._clock, look.ref, look.sent, look.uid, app.mirror.uid)
 
-    async def read(self, ref: ObjectRef) -> JsonObject | None:
+    async def read(self, app: Application, ref: ObjectRef) -> JsonObject | None:
         """None where it is not there, nor its kind."""
         try:
-            return await self._cluster.get(ref)
+            return await self._reach.of(app).get(ref)
         except (NotFoundError, KindUnknownError):
             return None
 

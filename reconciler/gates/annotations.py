@@ -6,7 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.model.names import CONTINUE_ROLLOUT, CREATE_NAMESPACE, DEPENDS_ON, GATE_PREFIX, RESERVED_STEPS, ROLLBACK, RUN_GATE, SUSPEND, is_ours
+from reconciler.model.names import (
+    CONTINUE_ROLLOUT,
+    CREATE_NAMESPACE,
+    DEPENDS_ON,
+    GATE_PREFIX,
+    RESERVED_STEPS,
+    ROLLBACK,
+    RUN_GATE,
+    SERVICE_ACCOUNT,
+    SUSPEND,
+    is_ours,
+)
 from reconciler.model.run import Verb
 from reconciler.model.text import nearest, one_line
 
@@ -16,7 +27,7 @@ _LONGEST = 4096
 _MOST = 64
 _LONGEST_NAME = 253 + 1 + 63  # of an annotation: prefix, slash and name
 _GUESSES = 8
-_OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE, DEPENDS_ON})
+_OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE, DEPENDS_ON, SERVICE_ACCOUNT})
 _PAIR: dict[tuple[str, str], Verb] = {("true", "false"): "continue", ("false", "true"): "rollback", ("false", "false"): "end"}
 
 

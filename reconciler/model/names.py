@@ -15,6 +15,8 @@ SUSPEND: Final = "reconciler.dev/suspend"
 ENVIRONMENT: Final = "reconciler.dev/environment"
 DEPENDS_ON: Final = "reconciler.dev/depends-on"
 CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
+SERVICE_ACCOUNT: Final = "reconciler.dev/service-account"
+SERVICE_ACCOUNT_OAM: Final = "app.oam.dev/service-account-name"
 
 # The one hint that is read from a mirror (rule 3a).
 REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"

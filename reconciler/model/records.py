@@ -78,7 +78,8 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     `dirty`: something of a revision that is not the running one may be applied. `superseded_row`: runs superseded in a row (6b).
     `doomed`: objects that are to be pruned, by packed ref and uid (1b). `acknowledged`: traces of lost state (owner and revision)
     that a person let pass (3f). `commands`: what persons ordered of late, but for what stands in the runs; `hold`: the last `suspend` among
-    them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one.
+    them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one. `accounts`: the
+    annotations by which its manifest picks a service account (13a).
     """
 
     namespace: str
@@ -89,6 +90,7 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     line: int = 0
     family: str = ""
     environment: str = ""
+    accounts: dict[str, str] = {}
     desired: RevisionView | None = None
     running: RevisionView | None = None
     promoted: list[int] = []

@@ -105,7 +105,7 @@ async def test_rule_13a_no_policy_creates_a_namespace_that_the_application_may_n
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1", namespace="kube-extra", annotations=ASKS)})
     async with running(clone, create_namespaces="all") as daemon:
-        await daemon.until(lambda: (status := daemon.status("web", "kube-extra")) and status.run and status.run.phase == "Failed")
+        await daemon.until(daemon.engine.reader.problems)
         assert "kube-extra" not in await namespaces(daemon)
 
 

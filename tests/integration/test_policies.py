@@ -7,7 +7,7 @@ from pathlib import Path
 from reconciler.settings import Access
 from tests.integration.harness import Clone, running
 from tests.integration.policies import BLUE, GREEN, WEB, application, config_map, places, policy
-from tests.integration.sequences import phases, push, value
+from tests.integration.sequences import push, value
 
 
 async def test_a_component_goes_to_each_namespace_of_the_topologies_with_its_override(tmp_path: Path) -> None:
@@ -49,13 +49,12 @@ async def test_rule_13a_each_namespace_of_a_topology_is_held_against_what_the_op
     clone = Clone(tmp_path)
     clone.push({"web.yaml": application("web", [WEB], [BLUE, GREEN], ["blue", "green"])})
     async with running(clone, rules=(Access(path=".", namespaces=["default", "blue"]),)) as daemon:
-        await daemon.until(lambda: phases(daemon, "web") == ["web-v1-1 Failed"])
-        status = daemon.status("web")
-        assert status is not None
-        assert status.run is not None
-        assert status.run.reason == "NotAllowed"
-        assert "may not use namespace green" in status.run.message
-        assert await places(daemon, "web") == ["blue"]
+        [problem] = await daemon.until(daemon.engine.reader.problems)
+        assert "may not use namespace green" in problem["message"]
+        assert problem["path"] == "web.yaml"
+        assert problem["field"].startswith("spec.policies[")
+        assert daemon.status("web") is None
+        assert await places(daemon, "web") == []
 
 
 async def test_rule_5a_a_changed_override_is_a_new_revision(tmp_path: Path) -> None:

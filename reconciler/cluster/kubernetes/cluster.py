@@ -21,6 +21,7 @@ from reconciler.cluster.protocol import (
     Propagation,
     UnavailableError,
     WatchEvent,
+    check_user,
 )
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
@@ -42,6 +43,7 @@ class KubernetesCluster:
 
     def acting_as(self, user: str) -> KubernetesCluster:
         """The same cluster, its calls made in that user's name (Impersonate-User). It shares the connection and what is known of kinds."""
+        check_user(user)
         other = object.__new__(KubernetesCluster)
         other.__dict__.update(self.__dict__)
         other._user = user

@@ -332,3 +332,18 @@ def test_a_dependency_that_is_written_wrongly_is_an_error_of_its_line(call, tmp_
     assert answer.out.startswith("error: web.yaml:4: Application web: metadata.annotations")
     assert words in answer.out
     assert "reconciler.dev/depends-on" in answer.out
+
+
+def test_rule_13a_with_the_daemons_settings_what_a_path_does_not_allow_is_an_error_at_its_line(call, tmp_path, write):
+    write("repo/teams/a/web.yaml", APP)
+    write("repo/teams/b/web.yaml", APP.replace("name: web\n  namespace: shop", "name: other\n  namespace: shop"))
+    settings = write("settings.yaml", "access:\n- {path: teams/a, namespaces: [shop]}\n- {path: teams/b, namespaces: [b]}\n")
+    assert call("lint", tmp_path / "repo").code == 0
+    done = call("lint", tmp_path / "repo", "--config", settings)
+    assert done.code == 1
+    assert (
+        done.out
+        == "error: teams/b/web.yaml:5: Application other: metadata.namespace: manifests below teams/b may not use namespace shop\n1 errors, 0 warnings\n"
+    )
+    settings.write_text("acces: []\n")
+    assert "did you mean access?" in call("lint", tmp_path / "repo", "--config", settings).err

@@ -1,5 +1,7 @@
 """What undoing an apply deletes, and in which order: only what the run created, that is still ours, and that nobody else declares (rules 1b-1d)."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from reconciler.cluster.protocol import NotFoundError, UnavailableError
@@ -67,7 +69,7 @@ async def undo(cluster, items, kind="deploy", declared=(), unplanned=(), clock=N
     claims = Claims()
     for one in items:
         claims.claim(one.object, KEY)
-    executor = Unapplier(cluster, Declared(*declared), claims, clock or Clock(), (KEY, OTHER), unplanned)
+    executor = Unapplier(SimpleNamespace(of=lambda app: cluster), Declared(*declared), claims, clock or Clock(), (KEY, OTHER), unplanned)
     run = Run("flow-v2-1", "shop/flow", "flow-v2", "digest", kind=kind)
     planned = await executor.prepare(app, run, Order("key", "one", "undo/unapply", Effect("unapply", {"component": "object/one"})))
     assert planned.written == []
