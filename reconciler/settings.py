@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta
 
+from reconciler.model.access import Access, check_rule
 from reconciler.model.text import nearest, one_line
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7373"
@@ -29,32 +30,6 @@ _WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False,
 
 class SettingsError(Exception):
     """A setting that cannot be used. The message names where it was given and what would be right."""
-
-
-class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """
-    What the manifests below one folder of the repository may do (rule 13a). The longest `path` that holds a manifest decides.
-
-    Empty `namespaces` or `kinds`: as without a mapping. `denyKinds` wins over `kinds`.
-    """
-
-    path: Annotated[str, Meta(description="Folder of the repository, relative to its top; empty for all of it.")] = ""
-    namespaces: Annotated[
-        list[str], Meta(description="Namespaces that objects may go to and that applications may have their names in; `*` stands for any text.")
-    ] = []
-    deny_namespaces: Annotated[list[str], Meta(description="Namespaces that may not be used, whatever `namespaces` says.")] = []
-    kinds: Annotated[list[str], Meta(description="Kinds that may be applied, as `Deployment`, `Deployment.apps` or `*.apps`.")] = []
-    deny_kinds: Annotated[list[str], Meta(description="Kinds that may not be applied, whatever `kinds` says.")] = []
-    cluster_scoped: Annotated[list[str], Meta(description="Cluster-scoped kinds that may be applied; no others are.")] = []
-    references: Annotated[list[str], Meta(description="Further namespaces whose applications may be waited for.")] = []
-    service_account: Annotated[
-        str,
-        Meta(
-            description="Service account in whose name objects are read, applied and deleted: `namespace:name`, or `name` alone for "
-            "that of the application's own namespace. Empty: the daemon's."
-        ),
-    ] = ""
-    service_accounts: Annotated[list[str], Meta(description="Further ones that a manifest may pick by its annotation; written the same way.")] = []
 
 
 class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -281,6 +256,9 @@ def _check(setting: Setting, value: Any) -> Any:
         _check_paths(checked)
     if setting.field == "allow_egress":
         _check_egress(checked)
+    if setting.field == "access":
+        for index, rule in enumerate(checked):
+            check_rule(rule, f"[{index}]")
     return checked
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
+
+import msgspec
 
 from reconciler.cluster.protocol import ClusterError
+from reconciler.model.access import Access as Rule
 from reconciler.model.account import Account, parse_account, read_account
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey, ObjectRef
@@ -15,33 +18,6 @@ from reconciler.model.outcome import Retry
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 _CLUSTERS: Final = "kube-"
-_PARTS: Final = (
-    *("path", "namespaces", "deny_namespaces", "kinds", "deny_kinds"),
-    *("cluster_scoped", "references", "service_account", "service_accounts"),
-)
-
-
-class Rule(Protocol):
-    """One line of the operator's mapping: a repository folder to namespaces, kinds and accounts. Empty lists allow what no mapping would."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def namespaces(self) -> Sequence[str]: ...
-    @property
-    def deny_namespaces(self) -> Sequence[str]: ...
-    @property
-    def kinds(self) -> Sequence[str]: ...
-    @property
-    def deny_kinds(self) -> Sequence[str]: ...
-    @property
-    def cluster_scoped(self) -> Sequence[str]: ...
-    @property
-    def references(self) -> Sequence[str]: ...
-    @property
-    def service_account(self) -> str: ...
-    @property
-    def service_accounts(self) -> Sequence[str]: ...
 
 
 class NotAllowedError(ClusterError):
@@ -66,10 +42,7 @@ class Access:
     @property
     def mark(self) -> str:
         """Another one where anything else may be allowed: what was judged by another mark is to be judged anew."""
-        parts = [[getattr(rule, name) for name in _PARTS] for rule in self._rules]
-        return digest(
-            [[list(part) if not isinstance(part, str) else part for part in rule] for rule in parts] + [sorted(self._cluster_scoped), self._daemon]
-        )
+        return digest([[msgspec.to_builtins(rule) for rule in self._rules], sorted(self._cluster_scoped), self._daemon])
 
     def objection(self, path: str, ref: ObjectRef) -> str:
         """Why an application whose manifest stands at `path` may not have that object; empty when it may."""
