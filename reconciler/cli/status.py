@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli.client import Client
 from reconciler.cli.output import output_option, print_json, print_line, print_table, server_option
+from reconciler.model.condition import causes
 from reconciler.model.duration import format_duration
 from reconciler.model.status import ApplicationStatus
 from reconciler.workflow.explain import explain
@@ -76,7 +77,7 @@ def _print(found: list[ApplicationStatus], output: str) -> None:
 
 def _describe(status: ApplicationStatus, now: datetime) -> tuple[str, ...]:
     run, gate = status.run, status.gate
-    notes = [condition.reason or condition.type for condition in status.conditions if condition.status == "True" and condition.type in NOTED]
+    notes = [condition.reason or condition.type for condition in causes(status.conditions) if condition.type in NOTED]
     if status.suspended:
         notes.insert(0, f"suspended: {status.suspended}")
     return (

@@ -14,13 +14,14 @@ from reconciler.model.dependencies import Unmet
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Result
 from reconciler.model.problem import Problem
-from reconciler.model.records import InventoryItem, Mirror, RevisionRecord
-from reconciler.model.run import UNDO, Command, Notice, Phase, Run, WriteBack, is_aside
+from reconciler.model.records import InventoryItem, Mirror, Past, RevisionRecord, Shown
+from reconciler.model.run import FINAL, UNDO, Command, Notice, Phase, Run, WriteBack, is_aside
 from reconciler.model.status import ApplicationStatus, GateView
 from reconciler.revisions.record import Record
 from reconciler.revisions.target import choose_target
 
 LISTED = 20
+_TOLD = 5  # runs
 
 
 class Application:
@@ -81,8 +82,19 @@ class Application:
     async def store_mirror(self, store: Store) -> None:
         """What the mirror holds now, with the inventory. Raises ConflictError."""
         self.mirror.inventory = list(self.items.values())
-        await store.save_mirror(self.mirror)
+        await store.save_mirror(self.mirror, self.shown())
         self.unsaved = False
+
+    def shown(self) -> Shown:
+        """What the mirror tells beside what is stored in it."""
+        own, run, running = self.newest_own, self.open_run(), self.mirror.running
+        at = next((step.name for step in run.steps if step.phase not in (Phase.PENDING, *FINAL)), "") if run is not None else ""
+        return Shown(
+            last_attempted_revision=own.revision if own is not None else "",
+            last_applied_revision=running.revision if running is not None else "",
+            step=self.gates[0].step if self.gates and run is not None else at,
+            history=[_past(past) for past in self.runs[: -_TOLD - 1 : -1]],
+        )
 
     def expect(self, digest: str, commit: str) -> None:
         """The head that is to follow the open run. One that another head took the place of is listed as skipped (6b)."""
@@ -214,6 +226,11 @@ class Application:
 
     def refs(self) -> list[ObjectRef]:
         return [item.object for item in self.items.values()]
+
+
+def _past(run: Run) -> Past:
+    commit = run.commit.id if run.commit is not None else ""
+    return Past(run.name, run.revision, run.kind, run.phase.value, run.reason, commit, run.started_at, run.finished_at)
 
 
 def debt_name(run: str, command: Command) -> str:

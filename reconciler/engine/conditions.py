@@ -9,7 +9,7 @@ import msgspec
 from reconciler.engine.applications import Application
 from reconciler.engine.callbacks import next_owed
 from reconciler.engine.index import Entry
-from reconciler.model.condition import Condition
+from reconciler.model.condition import Condition, Status
 from reconciler.model.names import STATE_LOST_GATE
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus
@@ -19,6 +19,7 @@ from reconciler.workflow.wording import Place, decided, word
 _LONGEST = 4096
 _LISTED = 20
 _GRAVEST = ("Cycle", "Missing", "NotReady")
+_FINAL = ("ManifestInvalid", "RemovalInDoubt", "Rejected")
 _GLUE = re.compile(r",? (?:because |but |and )?")
 
 
@@ -37,7 +38,8 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
     ]
     if app.stalled:
         found.append(_tell(status, "Stalled", "Internal", app.stalled))
-    return [_ready(msgspec.structs.replace(status, conditions=found)), *found]
+    ready = _ready(msgspec.structs.replace(status, conditions=found))
+    return [ready, _healthy(status), *found, *_stalled(app, entry, ready, found)]
 
 
 def _tell(status: ApplicationStatus, kind: str, reason: str, detail: str, line: str = "", more: str = "") -> Condition:
@@ -60,6 +62,23 @@ def _ready(status: ApplicationStatus) -> Condition:
         name = "Progressing" if status.sync == "OutOfSync" else status.health
     reason = find_reason(status)
     return Condition("Ready", "False", name, _GLUE.sub("", reason.text, count=1)[:_LONGEST], help=reason.help)
+
+
+def _healthy(status: ApplicationStatus) -> Condition:
+    """As `health` has it. Objects that are on their way are no verdict."""
+    known: Status = "True" if status.health == "Healthy" else "False" if status.health in ("Degraded", "Missing") else "Unknown"
+    return Condition("Healthy", known, status.health, status.trouble[:_LONGEST])
+
+
+def _stalled(app: Application, entry: Entry | None, ready: Condition, found: list[Condition]) -> list[Condition]:
+    """That nothing goes on until somebody does something, in the words of `why`: what waits for it, as `kubectl wait` does, may give up."""
+    if app.open_run() is not None or any(condition.type == "Stalled" for condition in found):
+        return []
+    run, digest = app.newest, entry.declared.digest if entry is not None else ""
+    reason = next((condition.reason for condition in found if condition.type in _FINAL or condition.reason == "Cycle"), "")
+    if not reason and run is not None and digest and app.mirror.held == digest:
+        reason = run.reason or run.phase.value
+    return [Condition("Stalled", "True", reason, ready.message, help=ready.help)] if reason else []
 
 
 def _of_manifest(app: Application, entry: Entry | None, status: ApplicationStatus) -> list[Condition]:

@@ -51,7 +51,8 @@ class Context:
     """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
     key, `hint_at` later; `look` asks for a look at git. `sender`: None where nothing may leave the machine; `rpc_seconds`: how long an answer
     of who is asked over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
-    whose head has changed and that were not looked at since: until then nobody knows which objects they declare."""
+    whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
+    asked for a look, the request after which the last one was begun."""
 
     cluster: Cluster
     cluster_id: str
@@ -79,6 +80,7 @@ class Context:
     look: Callable[[], None]
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
+    answered: dict[AppKey, str] = field(default_factory=dict)
     dependencies: Dependencies = field(init=False)
 
     def __post_init__(self) -> None:

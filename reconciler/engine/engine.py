@@ -32,14 +32,14 @@ from reconciler.engine.reader import EngineReader
 from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.requests import Requests
-from reconciler.engine.store import Store
+from reconciler.engine.store import Store, requested_at
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
 from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import GVK, AppKey, JsonObject
-from reconciler.model.names import CREATE_NAMESPACE, GROUP, LABEL_UID, REQUESTED_AT
+from reconciler.model.names import CREATE_NAMESPACE, GROUP, LABEL_UID
 from reconciler.model.outcome import StepType
 from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
@@ -114,7 +114,7 @@ class Engine:
         self._reconciler = Reconciler(self._context, dialects, self._turn_now)
         self._requests = Requests(apps, index, clock, self.look, self._turn_now)
         self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
-        self._hints: dict[str, str] = {}
+        self._hints: dict[AppKey, str] = {}
         self._record = SourceRecord(identity=source.identity)
         self._approved: frozenset[str] = frozenset()  # what those that wait have been told of
 
@@ -161,6 +161,8 @@ class Engine:
         for mirror in await store.mirrors():
             context.apps[mirror.key] = Application(mirror)
             self._by_uid[mirror.uid] = mirror.key
+            if mirror.requested:
+                self._hints[mirror.key] = mirror.requested
         for owner, record in await store.revisions():
             if owner in self._by_uid:
                 context.apps[self._by_uid[owner]].records.append(record)
@@ -200,10 +202,12 @@ class Engine:
             self._look_wanted.clear()
             start, now = self._clock.monotonic(), self._clock.now()
             self._requests.begin_look()
+            hints = dict(self._hints)
             try:
                 look = await self._context.thread.call(partial(self._context.index.look, now=now, seconds=self._clock.monotonic))
                 await self._take(look, now, start)
                 self.reader.unread = None
+                self._context.answered = hints
                 self._requests.end_look()
                 if (keep := self._context.index.keep()) is not None:
                     await self._context.thread.call(keep)
@@ -220,6 +224,7 @@ class Engine:
                 for key in self._context.apps if self._context.index.head is None else ():
                     self._queue.add(key)  # git can't be read at the start: what state knows is shown
                 self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
+                self._context.answered = hints
                 self._requests.end_look(str(error)[:512] if isinstance(error, SourceError | ClusterError) else "internal error")
                 await self._clock.sleep(_AGAIN)
                 self._look_wanted.set()
@@ -298,16 +303,20 @@ class Engine:
 
     def _take_mirror(self, change: str, mirror: JsonObject) -> None:
         """The one thing that is read of a mirror that others write: a request to look again, by a value that is new (3a)."""
-        name, annotations = mirror["metadata"].get("name", ""), mirror["metadata"].get("annotations") or {}
-        told = annotations.get(REQUESTED_AT, "") if change != "DELETED" else ""
-        if self._hints.get(name, "") == told:
+        meta = mirror["metadata"]
+        namespace, _, name = str(meta.get("name", "")).partition(".")
+        key, told = AppKey(namespace, name), requested_at(mirror) if change != "DELETED" else ""
+        app = self._context.apps.get(key)
+        if change == "MODIFIED" and app is not None and meta["uid"] == app.mirror.uid and int(meta.get("generation", 0)) > app.mirror.generation:
+            self._reconciler.stale.add(key)  # nothing follows from its spec, but that it was seen is said
+            self._queue.add(key)
+        if self._hints.get(key, "") == told:
             return
-        self._hints.pop(name, None)
+        self._hints.pop(key, None)
         if told:
-            self._hints[name] = told
-            namespace, _, application = name.partition(".")
-            self._reconciler.stale.add(AppKey(namespace, application))  # the annotation made another version of it
-            self._requests.ask(AppKey(namespace, application))
+            self._hints[key] = told
+            self._reconciler.stale.add(key)  # the annotation made another version of it
+            self._requests.ask(key)
 
     async def _beat_loop(self) -> None:
         hits, misses, contents, emit = 0, 0, self._context.contents, self._sink.emit

@@ -57,8 +57,7 @@ class Healer:
         if not all(healed):
             self._again(app, pause)
         if any(healed):
-            app.mirror.inventory = list(app.items.values())
-            await context.store.save_mirror(app.mirror)
+            await app.store_mirror(context.store)
 
     def _again(self, app: Application, seconds: float) -> None:
         app.heal_at = self._context.clock.now() + timedelta(seconds=seconds)

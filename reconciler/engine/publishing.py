@@ -41,6 +41,8 @@ class Publisher:
         mirror.path, mirror.line, mirror.family, mirror.environment = status.path, status.line, status.family, status.environment
         entry = self._context.index.entries.get(app.key)
         mirror.accounts = picked(entry.declared.annotations) if entry is not None else mirror.accounts
+        mirror.observed_generation = mirror.generation
+        mirror.last_handled_reconcile_at = self._context.answered.get(app.key, mirror.last_handled_reconcile_at)
         seen = fingerprint(mirror)
         busy = app.tasks or app.results
         if app.unsaved or (seen != app.saved and not busy):
@@ -182,7 +184,11 @@ def _step_view(step: StepState) -> StepView:
 
 
 def fingerprint(mirror: Mirror) -> bytes:
-    """What people see of a mirror: it is written again only where this differs from what is stored."""
-    return msgspec.json.encode(
-        [mirror.conditions, mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal, mirror.accounts]
-    )
+    """
+    What people see of a mirror: it is written again only where this differs from what is stored. Not what `Healthy` says: of a rollout
+    that would be another sentence with each pod.
+    """
+    told = [condition if condition.type != "Healthy" else condition.status for condition in mirror.conditions]
+    answers = (mirror.observed_generation, mirror.last_handled_reconcile_at)
+    shown = (mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal, mirror.accounts)
+    return msgspec.json.encode([told, *shown, *answers])

@@ -91,15 +91,14 @@ class Remover:
 
     async def _note(self, app: Application, removal: Removal) -> None:
         app.mirror.removal = removal
-        app.mirror.inventory = list(app.items.values())
-        await self._context.store.save_mirror(app.mirror)
+        await app.store_mirror(self._context.store)
 
     async def _clear(self, app: Application) -> None:
         """The identity is declared again: nothing is removed any more."""
         if app.mirror.removal is not None:
             app.mirror.dirty |= app.mirror.removal.state in ("Deleting", "RollbackFailed")  # only then may something of it be gone
             app.mirror.removal = None
-            await self._context.store.save_mirror(app.mirror)
+            await app.store_mirror(self._context.store)
 
     async def delete(self, app: Application) -> bool:
         """Its inventory in reverse order of apply, then its state, once its callback knows all (or was told for a day). Whether it is gone.

@@ -15,13 +15,14 @@ from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictErr
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import API_VERSION, GROUP, LABEL_UID
-from reconciler.model.records import Content, Mirror, RevisionRecord, SourceRecord
+from reconciler.model.names import API_VERSION, GROUP, LABEL_UID, REQUESTED_AT, STATE_VERSION
+from reconciler.model.records import Content, Mirror, RevisionRecord, Shown, SourceRecord
 from reconciler.model.run import Run
 
-STATE_VERSION = 1
 RUN_LIMIT = 256 * 1024
 RESULT_LIMIT = 32 * 1024
+_OF_METADATA = frozenset({"uid", "version", "generation", "requested"})
+_LONGEST_HINT = 256
 FINALIZER = "reconciler.dev/terminate"
 _PRIVATE = frozenset({"outputs", "attributes"})
 
@@ -117,15 +118,14 @@ class Store:
         """Gives it its uid. The 409 of one that is there already is the caller's: state was read before."""
         spec = {"application": mirror.name, "namespace": mirror.namespace, "family": mirror.family}
         obj = await self._cluster.create(self._object("Application", mirror.key.object_name, spec=spec))
-        mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+        _read_metadata(mirror, obj)
 
-    async def save_mirror(self, mirror: Mirror) -> None:
-        """Its status, by compare-and-swap. Raises ConflictError."""
+    async def save_mirror(self, mirror: Mirror, shown: Shown) -> None:
+        """Its status, by compare-and-swap. `shown` is for those who read the mirror, and never read again. Raises ConflictError."""
         obj = self._object("Application", mirror.key.object_name)
         obj["metadata"] |= {"resourceVersion": mirror.version, "uid": mirror.uid}
-        status = msgspec.to_builtins(mirror)
-        status.pop("uid", None), status.pop("version", None)
-        stored = await self._cluster.replace_status(obj | {"status": status})
+        status = {name: value for name, value in msgspec.to_builtins(mirror).items() if name not in _OF_METADATA}
+        stored = await self._cluster.replace_status(obj | {"status": status | msgspec.to_builtins(shown)})
         mirror.version = stored["metadata"]["resourceVersion"]
 
     async def delete_mirror(self, mirror: Mirror) -> None:
@@ -240,6 +240,7 @@ class Store:
         """The run as plain data, with outputs, what plug-ins answered and large results in objects of their own (rule 3e)."""
         state: JsonObject = msgspec.to_builtins(run)
         state.pop("version", None), state.pop("uid", None)
+        state |= {"kind": run.kind, "phase": run.phase.value}  # for those who read it alone
         for step in state.get("steps", []):
             if step.get("outputs"):
                 step["outputs"] = {"secret": await self._side(mirror, step["outputs"], secret=True)}
@@ -301,8 +302,20 @@ def _mirror(obj: JsonObject) -> Mirror:
     """Its name says which application it is, its status what is stored; its spec and annotations are output (rule 3a)."""
     namespace, _, name = str(obj["metadata"]["name"]).partition(".")
     mirror = msgspec.convert({**(obj.get("status") or {}), "namespace": namespace, "name": name}, Mirror)
-    mirror.uid, mirror.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+    _read_metadata(mirror, obj)
     return mirror
+
+
+def _read_metadata(mirror: Mirror, obj: JsonObject) -> None:
+    """Whose it is, what of it is stored, and the one hint (3a)."""
+    meta = obj["metadata"]
+    mirror.uid, mirror.version, mirror.generation = meta["uid"], meta["resourceVersion"], int(meta.get("generation", 0))
+    mirror.requested = requested_at(obj)
+
+
+def requested_at(mirror: JsonObject) -> str:
+    """The hint on a mirror; empty where there is none."""
+    return str((mirror["metadata"].get("annotations") or {}).get(REQUESTED_AT, ""))[:_LONGEST_HINT]
 
 
 def _owner_of(obj: JsonObject) -> str:

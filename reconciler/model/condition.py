@@ -21,6 +21,16 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel")
     help: str = ""
 
 
+def causes(conditions: list[Condition]) -> list[Condition]:
+    """Those that apply and say why. `Stalled` says so only where the daemon's own turn failed, which is tried again; else it repeats another."""
+    return [condition for condition in conditions if condition.status == "True" and (condition.type != "Stalled" or condition.reason == "Internal")]
+
+
+def broken(conditions: list[Condition]) -> bool:
+    """Whether a turn failed for a reason of the daemon's."""
+    return any(condition.type == "Stalled" for condition in causes(conditions))
+
+
 def merge(old: list[Condition], new: list[Condition], now: datetime) -> list[Condition]:
     """`new` with transition times carried over from `old` where the status did not change, sorted by type."""
     before = {condition.type: condition for condition in old}

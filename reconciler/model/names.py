@@ -6,6 +6,8 @@ GROUP: Final = "reconciler.dev"
 API_VERSION: Final = "reconciler.dev/v1alpha1"
 STATE_KINDS: Final = ("Application", "ApplicationRevision", "WorkflowRun")
 FIELD_MANAGER: Final = "reconciler"
+STATE_VERSION: Final = 1
+"""Of the state as it is stored: state that is newer is refused (rule 3g)."""
 
 # Annotations that people write into manifests (git).
 GATE_PREFIX: Final = "gates.reconciler.dev/"
@@ -28,6 +30,10 @@ LABEL_UID: Final = "reconciler.dev/application-uid"
 LABEL_TRAIT: Final = "reconciler.dev/trait"
 ANNOTATION_REVISION: Final = "reconciler.dev/revision"
 ANNOTATION_RELEASED: Final = "reconciler.dev/released-from"
+
+# On the CustomResourceDefinitions that are ours: that they are, and for which version of the state they are made.
+LABEL_CRD: Final = "reconciler.dev/definition"
+ANNOTATION_SCHEMA: Final = "reconciler.dev/state-version"
 
 # Gate names that no step may take (rule 4f).
 RUN_GATE: Final = "run"

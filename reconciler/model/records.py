@@ -80,12 +80,18 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     that a person let pass (3f). `commands`: what persons ordered of late, but for what stands in the runs; `hold`: the last `suspend` among
     them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one. `accounts`: the
     annotations by which its manifest picks a service account (13a).
+    `generation`, `requested`: what its metadata says, the second of the one hint that is taken from it (3a); `observed_generation`,
+    `last_handled_reconcile_at`: the answers to them.
     """
 
     namespace: str
     name: str
     uid: str = ""
     version: str = ""
+    generation: int = 0
+    requested: str = ""
+    observed_generation: int = 0
+    last_handled_reconcile_at: str = ""
     path: str = ""
     line: int = 0
     family: str = ""
@@ -122,6 +128,31 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     @property
     def key(self) -> AppKey:
         return AppKey(self.namespace, self.name)
+
+
+class Past(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """A run as the mirror's history tells it: `commit` is what brought it about."""
+
+    run: str
+    revision: str
+    kind: str
+    phase: str
+    reason: str = ""
+    commit: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Shown(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """What stands in a mirror's status for those who read it alone: it is made of what is stored anyway and never read again.
+
+    `step`: the gate at which the open run waits, else the step at which it is. `history`: the newest runs, newest first.
+    """
+
+    last_attempted_revision: str = ""
+    last_applied_revision: str = ""
+    step: str = ""
+    history: list[Past] = []
 
 
 class Content(msgspec.Struct):

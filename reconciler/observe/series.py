@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from reconciler.model.condition import causes
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus
@@ -82,7 +83,7 @@ class ApplicationSeries:
         waiting = tuple(Growing(_series(GATE, labels, step), since.timestamp()) for step, since in gates.items())
         behind = status.since if status.sync != "Synced" else None
         restored = run.started_at if run and run.kind == "restore" else None
-        active = {condition.type for condition in status.conditions if condition.status == "True"}
+        active = {condition.type for condition in causes(status.conditions)}
         shown = [kind for kind in ATTENTION if kind in active][:MOST_CONDITIONS]
         self._fixed[INFO][key] = _line(_series(INFO, labels, status.environment, _revision(status), status.sync, status.health), 1)
         _put(self._fixed[PHASE], key, _line(_series(PHASE, labels, run.kind, run.phase), 1) if run else b"")

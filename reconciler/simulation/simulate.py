@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from reconciler.model.condition import causes
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus, RunHistory
@@ -115,7 +116,7 @@ async def _describe(world: World, status: ApplicationStatus, before: _Before) ->
     """What became of one application; None where the commit does nothing to it."""
     key, reader = status.key, world.engine.reader
     run = await _newest_run(world, key)
-    noted = [condition for condition in status.conditions if condition.status == "True" and condition.type in _NOTED]
+    noted = [condition for condition in causes(status.conditions) if condition.type in _NOTED]
     stands = next((condition for name in _STANDS for condition in noted if condition.type == name), None)
     running = before.revisions.get(key, "")
     app = Application(key.name, key.namespace, status.path, status.line, "", health=status.health, before=running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from reconciler.model.condition import broken
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus, Attention, Result
@@ -40,7 +41,7 @@ def _judge(before: ApplicationStatus, after: ApplicationStatus | None, seen: See
         return "TimedOut", seen.fault
     if seen.fault:
         return "Failed", f"git cannot be read ({one_line(seen.fault, 512).rstrip('.')})"
-    if after is not None and any(condition.type == "Stalled" and condition.status == "True" for condition in after.conditions):
+    if after is not None and broken(after.conditions):
         return "BackOff", "its turn failed again"
     if after is not None and after.run is not None and after.run.phase == Phase.FAILED and after.run != before.run:
         return "Failed", f"{told}, and its run failed" if told else "its run failed"

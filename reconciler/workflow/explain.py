@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from reconciler.model.condition import Condition
+from reconciler.model.condition import Condition, broken
 from reconciler.model.duration import format_duration
 from reconciler.model.run import Phase
 from reconciler.model.status import ApplicationStatus, Fault, GateView, RevisionView, RunView
@@ -41,7 +41,7 @@ def explain(status: ApplicationStatus, now: datetime, fault: Fault | None = None
     reason = find_reason(status)
     times = [f"since {_time(reason.since)}, for {format_duration(now - reason.since)}"] if reason.since else []
     times += [f"{format_duration(reason.until - now)} left"] if reason.until and reason.until > now else []
-    if status.retry_at is not None and _condition(status, "Stalled"):
+    if status.retry_at is not None and broken(status.conditions):
         times += [f"next try in {format_duration(status.retry_at - now)}"]
     why, colon, advice = reason.text.partition("; ")
     stands = f"{_standing(status)}{why}{_parentheses(times)}{colon}{advice}"
@@ -81,6 +81,11 @@ def _of(kind: str, glue: str = ", because ") -> Callable[[ApplicationStatus], Re
         return Reason(f"{glue}{message}", found.help, found.since)
 
     return tell
+
+
+def _broken(status: ApplicationStatus) -> Reason | None:
+    """What else stalls is told by its cause."""
+    return _of("Stalled")(status) if broken(status.conditions) else None
 
 
 def _waiting(status: ApplicationStatus) -> Reason | None:
@@ -190,7 +195,7 @@ _CASES: Final[tuple[Callable[[ApplicationStatus], Reason | None], ...]] = (
     _of("ManifestInvalid"),
     _of("RemovalInDoubt"),
     _of("Suspended"),
-    _of("Stalled"),
+    _broken,
     _waiting,
     _of("NamespaceMissing"),
     _moving,

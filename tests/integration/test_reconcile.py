@@ -163,7 +163,8 @@ async def test_rule_3a_an_annotation_on_the_mirror_is_the_same_hint(tmp_path: Pa
             while (status := daemon.status("web")) is None or status.desired is None or status.desired.commit != commit or status.sync != "Synced":
                 await asyncio.sleep(0.01)  # nobody else asks for a look
         before = daemon.engine._context.index.looked_at
-        await daemon.engine._context.store.save_mirror(daemon.engine._context.apps[WEB].mirror)
+        app = daemon.engine._context.apps[WEB]
+        await daemon.engine._context.store.save_mirror(app.mirror, app.shown())
         await asyncio.sleep(0)
         assert daemon.engine._requests._asked == {}, "the same value, written again by the daemon, asks for nothing"
         assert daemon.engine._context.index.looked_at == before

@@ -72,7 +72,7 @@ def worst():
     back = run("Waiting", [step("apply")], kind="restore", started_at=SINCE)
     kinds = ["Stalled", "Rejected", "RemovalInDoubt", "StateLost", "GitDiffers", "ManifestInvalid", "DriftFought"]
     gates = [gate(f"gate-{number}") for number in range(9)]
-    return waiting(gates=gates, conditions=[condition(kind) for kind in kinds], suspended="x", since=SINCE, run=back)
+    return waiting(gates=gates, conditions=[condition(kind, "Internal") for kind in kinds], suspended="x", since=SINCE, run=back)
 
 
 def test_an_application_says_where_it_stands(metrics):

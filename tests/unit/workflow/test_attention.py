@@ -19,7 +19,7 @@ CASES = {
     "drift": (STOOD, HEAD._replace(healed=("ConfigMap default/a", "Secret default/b")), "Healed", "drift was healed on 2 objects (ConfigMap default/a, Secret default/b); "),
     "drift of one": (STOOD, HEAD._replace(healed=("ConfigMap default/a",)), "Healed", "drift was healed on 1 object (ConfigMap default/a); "),
     "drift that waits": (STOOD, HEAD._replace(drifted=NOW), "BackOff", "objects differ and are not healed before 12:00:00 UTC; "),
-    "a turn that failed": (application(conditions=[condition("Stalled", message="no space")]), HEAD, "BackOff", "its turn failed again; default/web is at web-v1"),
+    "a turn that failed": (application(conditions=[condition("Stalled", "Internal", message="no space")]), HEAD, "BackOff", "its turn failed again; default/web is at web-v1"),
     "a run that failed": (application(run=run("Failed", message="no image"), desired=revision(2), sync="OutOfSync"), HEAD, "Failed", "has begun, and its run failed; "),
     "git unreadable": (STOOD, Seen("c" * 40, fault="no such\nref."), "Failed", "git cannot be read (no such\\nref); default/web is at web-v1"),
     "not in time": (STOOD, Seen(fault="git has not answered within 2 s", timed_out=True), "TimedOut", "git has not answered within 2 s; default/web"),
