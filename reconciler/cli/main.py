@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "lint",
     "simulate",
     "cluster",
+    "install",
 )
 
 

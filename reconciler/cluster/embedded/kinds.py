@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,20 +92,16 @@ _TABLE = (
     Resource(_ADMISSION, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False, counted=True),
     Resource(_ADMISSION, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False, counted=True),
     Resource(*CRD, "customresourcedefinitions", namespaced=False, short=("crd", "crds"), status=True, counted=True),
-    Resource(GROUP, "Application", "applications", versions=("v1alpha1",), status=True, counted=True),
-    Resource(GROUP, "ApplicationRevision", "applicationrevisions", versions=("v1alpha1",), counted=True),
-    Resource(GROUP, "WorkflowRun", "workflowruns", versions=("v1alpha1",), counted=True),
 )
 
 
 class Kinds:
-    """The registry. Custom kinds come and go; the built-in ones stay."""
+    """The registry. Custom kinds come and go; the built-in ones stay, and `fixed` with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: Iterable[Resource] = ()) -> None:
         self._known: dict[tuple[str, str], Resource] = {}
         self._removed: dict[GVK, Resource] = {}
-        for row in _TABLE:
-            resource = _shaped(row)
+        for resource in (*map(_shaped, _TABLE), *fixed):
             self._known[resource.group, resource.kind] = resource
             for group, version in resource.removed:
                 self._removed[GVK(group, version, resource.kind)] = resource

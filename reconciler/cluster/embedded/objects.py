@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from reconciler.cluster.embedded import admission, fields, ownership
+from reconciler.cluster.embedded.definitions import state_resources
 from reconciler.cluster.embedded.kinds import Kinds, Resource
 from reconciler.cluster.embedded.storage import Index, Key, Storage, indexed
 from reconciler.cluster.embedded.watch import History, Record, parse_version
@@ -46,7 +47,7 @@ _decode = msgspec.json.Decoder().decode
 class Objects:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self.storage = storage
-        self.kinds = Kinds()
+        self.kinds = Kinds(state_resources())
         self.history = History(storage.version)
         self._clock = clock
         self._listeners: list[Listener] = []
