@@ -52,8 +52,7 @@ class Pruner:
             return
         if await self.delete(app, items):
             mirror.doomed = []
-            mirror.inventory = list(app.items.values())
-            await self._context.store.save_mirror(mirror)
+            await app.store_mirror(self._context.store)
 
     async def delete_all(self, app: Application) -> bool:
         """All that a removed application has and no other one declares; whether it is gone."""
@@ -111,7 +110,8 @@ class Pruner:
 
     def _tell(self, app: Application, item: InventoryItem, result: str, start: float) -> None:
         kind, seconds = "release" if item.collect == "never" else "delete", self._context.clock.monotonic() - start
-        self._context.sink.emit(Event("effect", app.key, {"kind": kind, "result": result, "seconds": seconds}))
+        fields = {"kind": kind, "result": result, "seconds": seconds, "object": str(item.object)}
+        self._context.sink.emit(Event("effect", app.key, fields))
 
     async def _let_go(self, app: Application, item: InventoryItem) -> None:
         cluster, owner = self._context.reach.of(app), app.mirror.uid

@@ -29,7 +29,7 @@ KINDS = (
     "step",  # run, step, type, from, to, seconds, message
     "gate",  # run, step, waiting (bool), since
     "decision",  # run, step, verb, by, commit, author
-    "effect",  # kind, result; seconds where it was tried
+    "effect",  # kind, result; seconds where it was tried; object where it is of one
     "apply",  # result: one of `APPLIED`, of one object
     "write-back",  # run, result: Landed, Dropped, or why git differs
     "callback",  # run, step, phase, result: one of `CALLED`, of one try; message: why it was not taken
@@ -41,6 +41,7 @@ KINDS = (
     "rollback",  # run, reason: one of `ROLLBACKS`
     "throttled",  # type, seconds: how long an effect of a step of that type waited for its turn
     "cache",  # cache, hits, misses: since it was last told
+    "announced",  # result: one of `ANNOUNCED`, of one Kubernetes Event
     "heartbeat",  # loop, age: seconds since that loop last moved
 )
 
@@ -55,6 +56,10 @@ APPLIED = ("created", "changed", "unchanged", "conflict", "refused", "failed")
 
 CALLED = ("Delivered", "Failed", "Dropped")
 """What becomes of a try to tell a callback. Failed: it is tried again; Dropped: after a day, it is not."""
+
+
+ANNOUNCED = ("sent", "repeated", "dropped", "failed")
+"""What becomes of a Kubernetes Event. Repeated: it is counted in one that is there; dropped: there were too many; failed: the cluster took it not."""
 
 
 class Sink(Protocol):

@@ -62,6 +62,7 @@ class Metrics:
             "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
             "apply": lambda event: self._applies.labels(self._word("result", event)).inc(),
+            "announced": lambda event: self._announced.labels(self._word("result", event)).inc(),
             "callback": lambda event: self._callbacks.labels(self._word("result", event)).inc(),
             "write-back": lambda event: self._write_backs.labels(self._word("result", event)).inc(),
             "drift-healed": lambda _: self._drift.inc(),
@@ -112,6 +113,7 @@ class Metrics:
         self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
         self._applies = self._counter("applies", "Objects applied, by result.", "result")
         self._write_backs = self._counter("write_backs", "Commits that rollbacks and commands owed to git, by what became of them.", "result")
+        self._announced = self._counter("cluster_events", "Kubernetes Events of transitions, by what became of them.", "result")
         self._callbacks = self._counter("callback_deliveries", "Tries to tell callbacks of workflows, by result.", "result")
         self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")
         self._lookups = self._counter("cache_lookups", "Lookups in a cache, by result.", "cache", "result")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Final, get_args
 
-from reconciler.model.event import APPLIED, ATTEMPTS, CALLED, ROLLBACKS
+from reconciler.model.event import ANNOUNCED, APPLIED, ATTEMPTS, CALLED, ROLLBACKS
 from reconciler.model.run import FINAL, CommandVerb, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -29,6 +29,7 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_commands": list(product(get_args(CommandVerb), ("Done", "Unchanged", "Refused", "NotFound"))),
     "reconciler_effects": list(product(("apply", "unapply", "delete", "plugin", "release", "write-back", "http"), ("ok",))),
     "reconciler_applies": [(result,) for result in APPLIED],
+    "reconciler_cluster_events": [(result,) for result in ANNOUNCED],
     "reconciler_callback_deliveries": [(result,) for result in CALLED],
     "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
     "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],
