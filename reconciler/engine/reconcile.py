@@ -115,9 +115,9 @@ class Reconciler:
             accounts=picked(declared.annotations),
         )
         await self._context.store.create_mirror(mirror)
-        if mirror.accounts:  # before anything is applied in that name: what is left of it goes in the same
-            await self._context.store.save_mirror(mirror)
         app = self._context.apps[declared.key] = Application(mirror)
+        if mirror.accounts:  # before anything is applied in that name: what is left of it goes in the same
+            await app.store_mirror(self._context.store)
         app.lost = self.lost(app) or declared.key in self._orphaned
         self._orphaned.discard(declared.key)
         return app
