@@ -15,6 +15,7 @@ from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import Exit, NotFoundError, UsageError
 from reconciler.cli.output import output_option, print_json, print_line
 from reconciler.dialects.documents import line_of, parse
+from reconciler.dialects.health_rules import find_doubles, is_health_rule, read_health_rules
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.dialects.scope import in_scope
 from reconciler.engine.access import Access
@@ -23,6 +24,7 @@ from reconciler.gates.annotations import read_items
 from reconciler.gates.weakening import is_gate
 from reconciler.model.application import Application
 from reconciler.model.dependencies import describe_cycle, find_cycles
+from reconciler.model.health_rule import HealthRule
 from reconciler.model.identity import AppKey
 from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_FILE, RESERVED_STEPS, is_ours
 from reconciler.model.problem import Problem
@@ -94,6 +96,7 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: 
             *(problem for app in result.applications if access is not None for problem in judge(access, app, data)),
         ]
         applications += result.applications
+    problems += _lint_health_rules(files)
     # Files of a folder that a component refers to are that component's, not manifests of ours (rule 1a).
     folders = {watched for app in applications for watched in app.watched if watched.endswith("/")}
     applications = [app for app in applications if in_scope(app.path, folders)]
@@ -132,6 +135,21 @@ def _read_ignore(files: DiskFiles) -> tuple[Ignore, list[Problem]]:
         return Ignore(), []
     except (OSError, ValueError) as error:
         return Ignore(), [Problem(IGNORE_FILE, 0, str(error))]
+
+
+def _lint_health_rules(files: DiskFiles) -> list[Problem]:
+    rules: list[HealthRule] = []
+    problems = [
+        Problem(path, 0, "a link or no ordinary file: no health rule is read anew while it is there") for path in files.odd if is_health_rule(path)
+    ]
+    for path in filter(is_health_rule, files.paths):
+        try:
+            found, wrong = read_health_rules(path, files.read(path))
+        except (OSError, ValueError) as error:
+            found, wrong = [], [Problem(path, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+        rules += found
+        problems += wrong
+    return problems + find_doubles(rules)
 
 
 def _find_doubles(applications: list[Application]) -> list[Problem]:

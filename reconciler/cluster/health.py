@@ -3,44 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from reconciler.cluster.reasons import clean
+from reconciler.model.health_rule import HealthRule
 from reconciler.model.identity import GVK, JsonObject
-from reconciler.model.text import one_line
 
 Status = Literal["Healthy", "Progressing", "Degraded", "Unknown"]
 Answer = tuple[Status, str]
 
+Rules = Mapping[tuple[str, str], HealthRule]
+
+NO_RULES: Rules = MappingProxyType({})
 STATUSES: tuple[str, ...] = get_args(Status)
 # Container states that do not heal by waiting a little.
 _BAD_WAITS = frozenset(
     {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"}
 )
+_LEFT_BEHIND = ("NamespaceDeletionDiscoveryFailure", "NamespaceDeletionContentFailure", "NamespaceContentRemaining", "NamespaceFinalizersRemaining")
 
 
-def assess(obj: JsonObject) -> Answer:
+def assess(obj: JsonObject, rules: Rules = NO_RULES) -> Answer:
     """
     (status, message). Healthy: what was asked for is there. Progressing: it may still come. Degraded: it failed, or does not
-    come by waiting. Unknown: nobody has looked at it yet.
+    come by waiting. Unknown: nobody has looked at it yet. `rules`: the repository's own; one of them stands before what is known of its kind.
+
+    As kstatus has it, an object of a kind without a rule that has no status is healthy: nobody says whether one will ever come.
     """
     metadata, spec, status = (_map(obj.get(name)) for name in ("metadata", "spec", "status"))
     if metadata.get("deletionTimestamp"):
-        return "Progressing", "Terminating"
+        return "Progressing", _terminating(metadata, status)
     observed, generation = status.get("observedGeneration"), metadata.get("generation")
     if isinstance(observed, int) and isinstance(generation, int) and observed < generation:
         return "Progressing", f"Generation is {generation}, but the latest observed is {observed}"
     gvk = GVK.of(obj)
+    own = rules.get((gvk.group, gvk.kind))
+    if own is not None:
+        judged, said = own.judge(obj)
+        return judged, clean(said or _generic(status)[1] or (f"not healthy by {own.place}" if judged != "Healthy" else ""))
     rule = _RULES.get((gvk.group, gvk.kind))
     if rule is None:
         return _generic(status)
     kind, message = rule(spec, status)
-    return kind, one_line(message)
+    return kind, clean(message)
 
 
 def has_failed(obj: JsonObject) -> bool:
     """Whether it failed for good: a Job that does not try again by itself."""
     gvk = GVK.of(obj)
     return (gvk.group, gvk.kind) == ("batch", "Job") and _is(_conditions(_map(obj.get("status"))).get("Failed"), "True")
+
+
+def _terminating(metadata: JsonObject, status: JsonObject) -> str:
+    """What a deletion waits for, where that is told: of a namespace what is left in it, of others their finalizers."""
+    conditions, finalizers = _conditions(status), metadata.get("finalizers")
+    left = [conditions[name] for name in _LEFT_BEHIND if _is(conditions.get(name), "True")]
+    if left:
+        return clean(f"Terminating: {', '.join(_words(one, 'something is left in it') for one in left)}")
+    if isinstance(finalizers, list) and finalizers:
+        return clean(f"Terminating: waits for {', '.join(str(one) for one in finalizers[:4])} (finalizers)")
+    return "Terminating"
 
 
 def _map(value: Any) -> JsonObject:
@@ -66,7 +89,7 @@ def _is(condition: JsonObject | None, wanted: str) -> bool:
 
 
 def _words(condition: JsonObject, otherwise: str) -> str:
-    return one_line(condition.get("message") or condition.get("reason") or otherwise)
+    return clean(str(condition.get("message") or condition.get("reason") or otherwise))
 
 
 def _generic(status: JsonObject) -> Answer:
@@ -95,16 +118,16 @@ def _deployment(spec: JsonObject, status: JsonObject) -> Answer:
         return "Progressing", "Not yet observed"
     replicas, updated, ready, available = (_count(status, name) for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"))
     if updated < wanted:
-        return "Progressing", f"Updated: {updated}/{wanted}"
+        return "Progressing", f"{updated} of {wanted} updated"
     if replicas > updated:
-        return "Progressing", f"Pending termination: {replicas - updated}"
+        return "Progressing", f"{replicas - updated} old to be ended"
     if available < updated:
-        return "Progressing", f"Available: {available}/{updated}"
+        return "Progressing", f"{available} of {updated} available"
     if ready < wanted:
-        return "Progressing", f"Ready: {ready}/{wanted}"
+        return "Progressing", f"{ready} of {wanted} ready"
     if "Available" in conditions and not _is(conditions["Available"], "True"):
         return "Progressing", _words(conditions["Available"], "Not available")
-    return "Healthy", f"Available: {available}/{wanted}"
+    return "Healthy", f"{available} of {wanted} available"
 
 
 def _stateful_set(spec: JsonObject, status: JsonObject) -> Answer:
@@ -113,20 +136,20 @@ def _stateful_set(spec: JsonObject, status: JsonObject) -> Answer:
     if not status:
         return "Progressing", "Not yet observed"
     if replicas < wanted:
-        return "Progressing", f"Replicas: {replicas}/{wanted}"
+        return "Progressing", f"{replicas} of {wanted} created"
     if ready < wanted:
-        return "Progressing", f"Ready: {ready}/{wanted}"
+        return "Progressing", f"{ready} of {wanted} ready"
     if replicas > wanted:
-        return "Progressing", f"Pending termination: {replicas - wanted}"
+        return "Progressing", f"{replicas - wanted} to be ended"
     if strategy.get("type") == "OnDelete":
-        return "Healthy", f"Ready: {ready}/{wanted}, updated when deleted"
+        return "Healthy", f"{ready} of {wanted} ready, updated when deleted"
     partition = _count(_map(strategy.get("rollingUpdate")), "partition")
     due = max(0, wanted - partition)
     if updated < due:
-        return "Progressing", f"Updated: {updated}/{due}" + (f" (partition {partition})" if partition else "")
+        return "Progressing", f"{updated} of {due} updated" + (f" (partition {partition})" if partition else "")
     if not partition and status.get("currentRevision") != status.get("updateRevision"):
         return "Progressing", "Waiting for the update to complete"
-    return "Healthy", f"Ready: {ready}/{wanted}" + (f", updated to partition {partition}" if partition else "")
+    return "Healthy", f"{ready} of {wanted} ready" + (f", updated to partition {partition}" if partition else "")
 
 
 def _daemon_set(spec: JsonObject, status: JsonObject) -> Answer:
@@ -135,25 +158,25 @@ def _daemon_set(spec: JsonObject, status: JsonObject) -> Answer:
     wanted = _count(status, "desiredNumberScheduled", -1)
     if wanted < 0:
         return "Progressing", "Missing desiredNumberScheduled"
-    names = ["currentNumberScheduled", "numberAvailable", "numberReady"]
-    if _map(spec.get("updateStrategy")).get("type") != "OnDelete":
-        names.insert(1, "updatedNumberScheduled")
-    for name in names:
+    names = {"currentNumberScheduled": "created", "updatedNumberScheduled": "updated", "numberAvailable": "available", "numberReady": "ready"}
+    if _map(spec.get("updateStrategy")).get("type") == "OnDelete":
+        del names["updatedNumberScheduled"]
+    for name, word in names.items():
         if _count(status, name) < wanted:
-            return "Progressing", f"{name}: {_count(status, name)}/{wanted}"
-    return "Healthy", f"Ready: {wanted}/{wanted}"
+            return "Progressing", f"{_count(status, name)} of {wanted} {word}"
+    return "Healthy", f"{wanted} of {wanted} ready"
 
 
 def _replica_set(spec: JsonObject, status: JsonObject) -> Answer:
     wanted, failure = _count(spec, "replicas", 1), _conditions(status).get("ReplicaFailure")
     if failure is not None and _is(failure, "True"):
         return "Degraded", _words(failure, "Replica failure")
-    for name in ("replicas", "readyReplicas", "availableReplicas"):
+    for name, word in (("replicas", "created"), ("readyReplicas", "ready"), ("availableReplicas", "available")):
         if _count(status, name) < wanted:
-            return "Progressing", f"{name}: {_count(status, name)}/{wanted}"
+            return "Progressing", f"{_count(status, name)} of {wanted} {word}"
     if _count(status, "replicas") > wanted:
-        return "Progressing", f"Pending termination: {_count(status, 'replicas') - wanted}"
-    return "Healthy", f"Available: {wanted}/{wanted}"
+        return "Progressing", f"{_count(status, 'replicas') - wanted} to be ended"
+    return "Healthy", f"{wanted} of {wanted} available"
 
 
 def _job(spec: JsonObject, status: JsonObject) -> Answer:
@@ -162,12 +185,12 @@ def _job(spec: JsonObject, status: JsonObject) -> Answer:
     if _is(conditions.get("Failed"), "True"):
         return "Degraded", _words(conditions["Failed"], "Job failed")
     if _is(conditions.get("Complete"), "True"):
-        return "Healthy", f"Succeeded: {_count(status, 'succeeded')}"
+        return "Healthy", f"{_count(status, 'succeeded')} succeeded"
     if _is(conditions.get("Suspended"), "True"):
         return "Healthy", "Job suspended"
     if "startTime" not in status:
         return "Progressing", "Job not started"
-    return "Progressing", f"Succeeded: {_count(status, 'succeeded')}/{_count(spec, 'completions', 1)}"
+    return "Progressing", f"{_count(status, 'succeeded')} of {_count(spec, 'completions', 1)} succeeded"
 
 
 def _pod(_spec: JsonObject, status: JsonObject) -> Answer:
@@ -234,6 +257,28 @@ def _definition(_spec: JsonObject, status: JsonObject) -> Answer:
     return ("Healthy", "Established") if _is(established, "True") else ("Progressing", "Not yet established")
 
 
+def _volume(_spec: JsonObject, status: JsonObject) -> Answer:
+    phase = status.get("phase")
+    if phase == "Failed":
+        return "Degraded", str(status.get("message") or status.get("reason") or "The volume failed")
+    return ("Healthy", str(phase)) if phase in ("Available", "Bound", "Released") else ("Progressing", f"Volume is {phase or 'not yet observed'}")
+
+
+def _served(_spec: JsonObject, status: JsonObject) -> Answer:
+    """An APIService: without `Available` the API server has not looked at it yet."""
+    available = _conditions(status).get("Available")
+    if available is None:
+        return "Progressing", "Not yet observed"
+    return ("Healthy", "Available") if _is(available, "True") else ("Progressing", _words(available, "Not available"))
+
+
+def _node(spec: JsonObject, status: JsonObject) -> Answer:
+    ready = _conditions(status).get("Ready")
+    if ready is None or not _is(ready, "True"):
+        return "Progressing", _words(ready or {}, "The node is not ready")
+    return "Healthy", "Ready, takes no more pods" if spec.get("unschedulable") is True else "Ready"
+
+
 def _budget(_spec: JsonObject, _status: JsonObject) -> Answer:
     return "Healthy", ""  # how many disruptions it allows says nothing about whether it was deployed
 
@@ -243,13 +288,17 @@ _RULES: Mapping[tuple[str, str], Callable[[JsonObject, JsonObject], Answer]] = {
     ("apps", "StatefulSet"): _stateful_set,
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "ReplicaSet"): _replica_set,
+    ("", "ReplicationController"): _replica_set,
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("networking.k8s.io", "Ingress"): _ingress,
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolume"): _volume,
     ("", "Service"): _service,
+    ("", "Node"): _node,
+    ("apiregistration.k8s.io", "APIService"): _served,
     ("policy", "PodDisruptionBudget"): _budget,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
 }

@@ -141,6 +141,7 @@ class Engine:
             for app in self._context.apps.values():
                 for task in [*app.tasks.values(), *app.calls.values()]:
                     task.cancel()
+            self._context.observations.close()
             self._context.thread.close()
 
     def look(self) -> None:
@@ -243,6 +244,7 @@ class Engine:
     async def _take(self, look: Look | None, now: datetime, start: float) -> None:
         context, index = self._context, self._context.index
         awaiting, self._awaiting_look = self._awaiting_look, set()
+        await context.observations.judge_by((look or index).book.rules)
         if look is None:
             index.looked_at = now
             for key in awaiting:

@@ -21,6 +21,7 @@ from reconciler.engine.declared import Declared, File
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
 from reconciler.engine.judging import judge
 from reconciler.engine.recall import Recall
+from reconciler.engine.rulebook import Rulebook
 from reconciler.gates.weakening import is_gate
 from reconciler.model.account import picked
 from reconciler.model.application import Application
@@ -48,7 +49,7 @@ class Look(NamedTuple):
 
     `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
     digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something else does.
-    `fetch`: seconds until it was known what changed; `parse`: seconds of reading that.
+    `book`: the health rules in `.reconciler/health/`. `fetch`: seconds until it was known what changed; `parse`: seconds of reading that.
     """
 
     head: Head
@@ -62,6 +63,7 @@ class Look(NamedTuple):
     existed: frozenset[AppKey]
     blocked: frozenset[str]
     approved: frozenset[str]
+    book: Rulebook
     fetch: float
     parse: float
 
@@ -91,7 +93,7 @@ class Index:
         self._invalid: set[AppKey] = set()
         self._keys_at: dict[str, set[AppKey]] = {}
         self.missing: set[AppKey] = set()
-        self.redo = False
+        self.redo, self.book = False, Rulebook({})
 
     def resume(self, accepted: str, ignore: str) -> None:
         """The accepted commit and its ignore file as they are stored; which identities it declared is asked of git when needed."""
@@ -140,8 +142,8 @@ class Index:
         existed = self._existed(source, found, declared.keys())
         above = {folder for key in existed if (entry := self.entries.get(key)) for folder in _folders(entry.declared.path)}
         blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
-        approved, times = read_approvals(files), (known - start, seconds() - known)
-        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, *times)
+        approved, book, times = read_approvals(files), self.book.read(files), (known - start, seconds() - known)
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, book, *times)
 
     def _read_all(
         self, source: Source, files: TreeFiles, paths: dict[str, Blob | None], ignore: Ignore
@@ -265,7 +267,7 @@ class Index:
             touched |= self._replace(path, file)
         if look.full:
             self._ignore, self.ignore_oid = look.patterns, look.ignore
-        self.head, self.looked_at, self.redo = look.head, look.at, False
+        self.head, self.looked_at, self.redo, self.book = look.head, look.at, False, look.book
         touched |= self.missing
         for key in touched:
             self._settle(key, look, source_clean)
@@ -388,7 +390,7 @@ class Index:
     def problems(self) -> list[Problem]:
         """All findings of the head, by path and line, duplicates of identity too."""
         found = {problem for path in self._troubled for problem in self.files[path].problems}
-        found |= {problem for key in self._invalid for problem in self.entries[key].problems}
+        found |= {problem for key in self._invalid for problem in self.entries[key].problems} | set(self.book.problems)
         return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))
 
 

@@ -6,16 +6,18 @@ Kept of an object: its version and uid, the digest of our own managedFields entr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from reconciler.cluster.health import assess, has_failed
+from reconciler.cluster.health import NO_RULES, Rules, assess, has_failed
 from reconciler.cluster.masking import mask
 from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, ForbiddenError, KindUnknownError, NotFoundError, fields_of
 from reconciler.engine.access import NotAllowedError
+from reconciler.engine.troubles import Followed, Troubles
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
-from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
 from reconciler.model.outcome import Health, Live, Query
 
@@ -60,9 +62,9 @@ def fields_digest(obj: JsonObject) -> str:
     return "" if fields is None else digest(fields)[:16]
 
 
-def observe(obj: JsonObject) -> Observed:
+def observe(obj: JsonObject, rules: Rules = NO_RULES) -> Observed:
     meta = obj["metadata"]
-    status, message = assess(obj)
+    status, message = assess(obj, rules)
     owner = (meta.get("labels") or {}).get(LABEL_UID, "")
     return Observed(int(meta["resourceVersion"]), meta["uid"], owner, fields_digest(obj), status, message, has_failed(obj))
 
@@ -74,6 +76,9 @@ class Observations:
         self._cluster, self._clock, self._on_change = cluster, clock, on_change
         self._objects: dict[Identity, Observed] = {}
         self._place = ""
+        self._rules: Rules = NO_RULES
+        self._unjudged: set[tuple[str, str]] = set()
+        self._troubles = Troubles(clock, on_change)
         self.heartbeat = clock.monotonic()
 
     async def load(self) -> list[Trace]:
@@ -84,7 +89,7 @@ class Observations:
         while True:
             part = await self._cluster.list(None, labels=_OURS, page=page)
             for obj in part.items:
-                objects[ObjectRef.of(obj).identity] = observe(obj)
+                objects[ObjectRef.of(obj).identity] = observe(obj, self._rules)
                 found.add(_trace(obj))
             page = part.next
             if not page:
@@ -96,6 +101,39 @@ class Observations:
         for owner in changed:
             self._on_change(owner)
         return sorted(found)
+
+    async def judge_by(self, rules: Rules) -> None:
+        """
+        From now on the repository's own health rules are these. Objects of kinds whose rule changed are read and judged anew; those that can't
+        be read now are when it is called again, and whenever they change.
+        """
+        same = {subject for subject, rule in rules.items() if rule.judges_as(self._rules.get(subject))}
+        self._unjudged |= (rules.keys() | self._rules.keys()) - same
+        self._rules = rules
+        if not self._unjudged:
+            return
+        with suppress(ClusterError):
+            kinds = {(kind.gvk.group, kind.gvk.kind): kind.served for kind in await self._cluster.kinds()}
+            for subject in sorted(self._unjudged):
+                with suppress(ClusterError):
+                    if subject in kinds:
+                        await self._judge(kinds[subject])
+                    self._unjudged.discard(subject)
+
+    async def _judge(self, kind: GVK) -> None:
+        """Reads all of ours of that kind."""
+        page = ""
+        while True:
+            part = await self._cluster.list(kind, labels=_OURS, page=page)
+            for obj in part.items:
+                before = self._objects.get(ObjectRef.of(obj).identity)
+                seen = self.note(obj)
+                if before is not None and (before.status, before.message) != (seen.status, seen.message):
+                    self._on_change(seen.owner)
+            page = part.next
+            if not page:
+                return
+            await asyncio.sleep(0)
 
     async def watch(self) -> None:
         """Until cancelled. A watch that expired or broke lists anew: nothing is concluded from its silence."""
@@ -139,14 +177,14 @@ class Observations:
             if self._objects.pop(identity, None) is not None and before is not None:
                 self._on_change(before.owner)
             return
-        seen = self._objects[identity] = observe(obj)
+        seen = self._objects[identity] = observe(obj, self._rules)
         if before is None or before[1:] != seen[1:]:
             self._on_change(seen.owner)
 
     def note(self, obj: JsonObject) -> Observed:
         """Takes in what an apply of ours answered, so that nothing older than it is believed."""
         identity = ObjectRef.of(obj).identity
-        seen = observe(obj)
+        seen = observe(obj, self._rules)
         before = self._objects.get(identity)
         if before is None or seen.version >= before.version:
             self._objects[identity] = seen
@@ -163,6 +201,7 @@ class Observations:
         answers: dict[Query, Any] = {}
         for query in queries:
             if isinstance(query, Health):
+                await self._explain_failed(query.refs, cluster)
                 answers[query] = self._health(query.refs)
             elif isinstance(query, Live):
                 try:
@@ -172,6 +211,27 @@ class Observations:
                 except ClusterError:
                     continue
         return answers
+
+    async def _explain_failed(self, refs: tuple[ObjectRef, ...], cluster: Cluster) -> None:
+        """What has failed for good is asked at once why: nobody waits for it any longer, so nobody would be told."""
+        for ref in refs:
+            seen = self._objects.get(ref.identity)
+            if seen is not None and seen.failed and not self._troubles.reason(ref, seen.uid, seen.fields):
+                await self._troubles.look(_followed(ref, seen), cluster)
+
+    def unwell(self, refs: Iterable[ObjectRef]) -> list[Followed]:
+        """Those of them that are there and not healthy, the worst first."""
+        found = [(ref, seen) for ref in refs if (seen := self._objects.get(ref.identity)) is not None and seen.status != "Healthy"]
+        found.sort(key=lambda each: (not each[1].failed, _ORDER.index(each[1].status)))
+        return [_followed(ref, seen) for ref, seen in found]
+
+    def follow(self, owner: str, unwell: Sequence[Followed], cluster: Cluster | None = None) -> None:
+        """These objects of that owner (a mirror's uid) are not healthy: they are asked why, by that cluster, until another call says otherwise."""
+        self._troubles.follow(owner, unwell if cluster is not None else (), cluster or self._cluster)
+
+    def close(self) -> None:
+        """Nobody is asked why any more."""
+        self._troubles.close()
 
     async def read_unwatched(self, queries: Iterable[Query], cluster: Cluster) -> bool:
         """Reads the objects without our label that a step asks about: the shared watch does not bring them. Whether there were any."""
@@ -203,14 +263,19 @@ class Observations:
             seen = self._objects.get(ref.identity)
             status, said = (seen.status, seen.message) if seen else ("Missing", "not there")
             fails = seen is not None and seen.failed
+            reason = self._troubles.reason(ref, seen.uid, seen.fields) if seen is not None and status != "Healthy" else ""
             if (not fails, _ORDER.index(status)) < (not failed, _ORDER.index(worst)):
-                worst, message, failed = status, f"{ref}: {said}" if said else f"{ref}: {status}", fails
+                worst, message, failed = status, ": ".join(filter(None, (str(ref), (said or status).rstrip("."), reason))), fails
         return {"status": worst, "message": message, "failed": failed}
 
     def health(self, refs: Iterable[ObjectRef]) -> tuple[str, str]:
         """The worst of these objects, for status."""
         answer = self._health(tuple(refs))
         return answer["status"], answer["message"]
+
+
+def _followed(ref: ObjectRef, seen: Observed) -> Followed:
+    return Followed(ref, seen.uid, seen.fields, seen.status)
 
 
 def app_labels(key: AppKey, uid: str) -> dict[str, str]:

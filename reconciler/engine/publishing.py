@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from reconciler.dialects.protocol import Dialect
+from reconciler.engine.access import NotAllowedError
 from reconciler.engine.applications import Application
 from reconciler.engine.conditions import gather_conditions
 from reconciler.engine.content import ContentError
@@ -31,6 +34,7 @@ class Publisher:
         """Makes the status anew; writes the mirror where a run was settled into it, or where something that people see changed and
         no effect is under way."""
         status = await self._status(app)
+        self._ask_why(app)
         if status != app.status:
             self._tell_gates(app, status.gates)
             app.status, app.gates = status, status.gates
@@ -48,6 +52,16 @@ class Publisher:
         if app.unsaved or (seen != app.saved and not busy):
             await app.store_mirror(self._context.store)
             app.saved = seen
+
+    def _ask_why(self, app: Application) -> None:
+        """What is not healthy is asked why, in the application's name, whatever kinds its manifests may have: Pods are made of what it has."""
+        observations = self._context.observations
+        unwell = observations.unwell(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
+        cluster = None
+        if unwell:
+            with suppress(NotAllowedError):
+                cluster = self._context.reach.unchecked(app)
+        observations.follow(app.mirror.uid, unwell, cluster)
 
     async def _status(self, app: Application) -> ApplicationStatus:
         context, mirror = self._context, app.mirror

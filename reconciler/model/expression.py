@@ -86,6 +86,10 @@ class Expression(NamedTuple):
             raise ExpressionError(f"it is {_kind(answer)}, not true or false")
         return answer
 
+    def ask(self, names: Mapping[str, Any]) -> Any:
+        """What it is, be it no truth: a path to what is not there is null. Raises ExpressionError where there is no answer all the same."""
+        return _evaluate(self.root, names, absent=True)
+
     def subjects(self, name: str) -> list[str]:
         """The second names of the paths below `name`: of `status` the steps, of `inputs` the inputs."""
         return list(dict.fromkeys(str(path.parts[1]) for path in self.paths if path.parts[0] == name and len(path.parts) > 1))
@@ -245,28 +249,35 @@ def _check_pattern(pattern: object) -> None:
 # Answers ----------------------------------------------------------------------------------------------------------
 
 
-def _evaluate(node: _Node, names: Mapping[str, Any]) -> Any:
+def _evaluate(node: _Node, names: Mapping[str, Any], *, absent: bool = False) -> Any:
+    """`absent`: whether what is not there is null."""
+
+    def of(part: _Node) -> Any:
+        return _evaluate(part, names, absent=absent)
+
     match node:
         case _Constant(value):
             return value
         case Path(parts):
-            return _look_up(parts, names)
+            return _look_up(parts, names, absent=absent)
         case _Unary("!", operand):
-            return not _truth(_evaluate(operand, names), "!")
+            return not _truth(of(operand), "!")
         case _Unary(sign, operand):
-            return -_number(_evaluate(operand, names), sign)
+            return -_number(of(operand), sign)
         case _Binary("&&" | "||" as sign, left, right):
-            first = _truth(_evaluate(left, names), sign)
-            return first if first is (sign == "||") else _truth(_evaluate(right, names), sign)
+            first = _truth(of(left), sign)
+            return first if first is (sign == "||") else _truth(of(right), sign)
         case _Binary(sign, left, right):
-            return _apply(sign, _evaluate(left, names), _evaluate(right, names))
+            return _apply(sign, of(left), of(right))
 
 
-def _look_up(parts: tuple[str | int, ...], names: Mapping[str, Any]) -> Any:
+def _look_up(parts: tuple[str | int, ...], names: Mapping[str, Any], *, absent: bool = False) -> Any:
     value: Any = names
     for position, part in enumerate(parts):
         items = isinstance(value, list) if isinstance(part, int) else isinstance(value, Mapping)
         if not items or (part >= len(value) if isinstance(part, int) else part not in value):
+            if absent:
+                return None
             raise ExpressionError(f"there is no {_show(parts[: position + 1])}")
         value = value[part]
     return value

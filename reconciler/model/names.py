@@ -62,6 +62,7 @@ CONTEXT_LIMIT: Final = 16 * 1024
 ENVIRONMENT_FILE: Final = "environment.yaml"
 IGNORE_FILE: Final = ".reconcilerignore"
 PRUNE_FILE: Final = ".reconciler/prune.yaml"
+HEALTH_FOLDER: Final = ".reconciler/health/"
 
 
 def is_ours(annotation: str) -> bool:

@@ -347,3 +347,13 @@ def test_rule_13a_with_the_daemons_settings_what_a_path_does_not_allow_is_an_err
     )
     settings.write_text("acces: []\n")
     assert "did you mean access?" in call("lint", tmp_path / "repo", "--config", settings).err
+
+
+def test_health_rules_are_checked_too(call, write, tmp_path):
+    rule = "apiVersion: reconciler.dev/v1alpha1\nkind: HealthRule\nmetadata: {name: a}\nspec:\n  kind: Service\n  healthy: stats.phase == 1\n"
+    write(".reconciler/health/a.yaml", rule)
+    write(".reconciler/health/b.yaml", rule.replace("stats", "status"))
+    write(".reconciler/health/c.yaml", rule.replace("stats", "status"))
+    out = call("lint", tmp_path).out
+    assert ".reconciler/health/a.yaml:6: HealthRule a: spec.healthy: unknown name stats (did you mean status?)" in out
+    assert ".reconciler/health/c.yaml:1: HealthRule Service: spec.kind: Service has a rule already, in .reconciler/health/b.yaml:1" in out

@@ -315,7 +315,7 @@ def test_status_of_nothing_says_why_the_repository_is_not_read(ask, reader):
     [
         (
             {"apiVersion": "batch/v1", "kind": "Job", "status": {"succeeded": 2, "conditions": [{"type": "Complete", "status": "True"}]}},
-            "Succeeded: 2",
+            "2 succeeded",
         ),
         ({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"suspend": True}}, "Suspended"),
         ({"apiVersion": "v1", "kind": "ConfigMap"}, "-"),

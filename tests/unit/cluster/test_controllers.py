@@ -7,9 +7,10 @@ from reconciler.cluster.embedded.controllers import replicaset
 from reconciler.cluster.embedded.controllers.scope import MOST_PODS
 from reconciler.cluster.health import assess
 from reconciler.cluster.protocol import NotFoundError
+from reconciler.cluster.reasons import explain_pods
 from reconciler.model.identity import GVK, ObjectRef
 
-POD = GVK("", "v1", "Pod")
+POD, EVENT = GVK("", "v1", "Pod"), GVK("", "v1", "Event")
 
 
 async def pods(turned):
@@ -51,15 +52,24 @@ async def test_speed_divides_simulated_time(make_cluster, workload):
 
 
 @pytest.mark.parametrize(
-    ("image", "phase", "reason"), [("repo/never-ready:1", "Pending", "ImagePullBackOff"), ("crash-loop", "Running", "CrashLoopBackOff")]
+    ("image", "phase", "health", "told", "says"),
+    [
+        ("repo/never-ready:1", "Pending", "Degraded", "ImagePullBackOff: image repo/never-ready:1: not found", "Failed"),
+        ("crash-loop", "Running", "Degraded", "CrashLoopBackOff: it ended with exit code 1", "BackOff"),
+        ("out-of-memory", "Running", "Degraded", "CrashLoopBackOff: it ended with exit code 137 (OOMKilled)", "BackOff"),
+        ("never-answers", "Running", "Progressing", "its readiness probe fails: HTTP probe failed with statuscode: 503", "Unhealthy"),
+        ("never-fits", "Pending", "Progressing", "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.", "FailedScheduling"),
+    ],
 )
-async def test_an_image_named_to_fail_says_why_it_waits(turned, workload, image, phase, reason):
+async def test_an_image_named_to_fail_says_why_it_waits(turned, workload, image, phase, health, told, says):
     await turned.cluster.apply(workload("StatefulSet", image=image, replicas=1), "team")
     turned.turn(60)
     pod = (await pods(turned))["web-0"]
+    events = (await turned.cluster.list(EVENT, "default", fields={"involvedObject.uid": pod["metadata"]["uid"]})).items
     assert pod["status"]["phase"] == phase
-    assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == reason
-    assert assess(pod)[0] == "Degraded"
+    assert [event["reason"] for event in events if event["type"] == "Warning"] == [says]
+    assert explain_pods("Deployment", [pod], events)[0].removeprefix("container main: ") == told
+    assert assess(pod)[0] == health
     assert turned.cluster.delay() is None, "a stuck pod costs nothing"
 
 

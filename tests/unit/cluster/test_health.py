@@ -91,6 +91,19 @@ FULL = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableRepli
         ("Degraded", built("Widget", {}, condition("Stalled", "True"), api="example.com/v1")),
         ("Degraded", built("Widget", {}, condition("Failed", "True"), api="example.com/v1")),
         ("Progressing", built("Widget", {}, {"observedGeneration": 1}, api="example.com/v1", generation=2)),
+        ("Progressing", built("Widget", {}, {"observedGeneration": -1}, api="example.com/v1", generation=1)),
+        ("Healthy", built("ReplicationController", {"replicas": 2}, FULL, api="v1")),
+        ("Progressing", built("ReplicationController", {"replicas": 3}, FULL, api="v1")),
+        ("Healthy", built("PersistentVolume", {}, {"phase": "Available"}, api="v1")),
+        ("Progressing", built("PersistentVolume", api="v1")),
+        ("Degraded", built("PersistentVolume", {}, {"phase": "Failed", "message": "gone"}, api="v1")),
+        ("Progressing", built("APIService", api="apiregistration.k8s.io/v1")),
+        ("Progressing", built("APIService", {}, condition("Available", "False"), api="apiregistration.k8s.io/v1")),
+        ("Healthy", built("APIService", {}, condition("Available", "True"), api="apiregistration.k8s.io/v1")),
+        ("Progressing", built("Node", api="v1")),
+        ("Progressing", built("Node", {}, condition("Ready", "Unknown"), api="v1")),
+        ("Healthy", built("Node", {"unschedulable": True}, condition("Ready", "True"), api="v1")),
+        ("Healthy", built("Namespace", {}, {"phase": "Active"}, api="v1")),
     ],
 )
 def test_an_object_is_judged_by_what_it_says(expected, obj):
@@ -100,6 +113,35 @@ def test_an_object_is_judged_by_what_it_says(expected, obj):
 
 def test_an_object_that_is_being_deleted_is_terminating_whatever_else_it_says():
     assert assess(built("Deployment", {"replicas": 2}, FULL, deletionTimestamp="t")) == ("Progressing", "Terminating")
+
+
+@pytest.mark.parametrize(
+    ("told", "obj"),
+    [
+        (
+            "Terminating: Some resources are remaining: pods. has 1 resource instances",
+            built(
+                "Namespace",
+                {},
+                condition("NamespaceContentRemaining", "True", "SomeResourcesRemain", "Some resources are remaining: pods. has 1 resource instances"),
+                api="v1",
+                deletionTimestamp="t",
+            ),
+        ),
+        (
+            "Terminating: waits for example.com/keep (finalizers)",
+            built("Widget", api="example.com/v1", deletionTimestamp="t", finalizers=["example.com/keep"]),
+        ),
+        ("Terminating", built("Widget", {}, condition("NamespaceContentRemaining", "False"), api="v1", deletionTimestamp="t")),
+    ],
+)
+def test_an_object_that_is_being_deleted_says_what_it_waits_for(told, obj):
+    assert assess(obj) == ("Progressing", told)
+
+
+def test_a_message_counts_as_people_do():
+    assert assess(built("Deployment", {"replicas": 3}, {"replicas": 3, "updatedReplicas": 3}))[1] == "0 of 3 available"
+    assert assess(sts(updated=1, ready=3, partition=1))[1] == "1 of 2 updated (partition 1)"
 
 
 def test_only_a_job_that_failed_has_failed_for_good():

@@ -54,9 +54,10 @@ def _start(scope: Scope, job: JsonObject, missing: int, number: int, failed: int
         left = scope.remaining(uid, failed, pause)
         if left:
             return left
+    labels = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": job["metadata"]["name"][:63]}
     for offset in range(min(missing, BURST, MOST_PODS)):
         name = f"{job['metadata']['name'][:57]}-{suffix(uid, number + offset)}"
-        if not scope.create_pod(job, job["spec"]["template"], name):
+        if not scope.create_pod(job, job["spec"]["template"], name, labels):
             return None
     return None
 

@@ -77,7 +77,7 @@ class Loop:
         self._dirty.pop(key, None)
         self._when.pop(key, None)
         self._targets.forget(key)
-        for timer in ("", "/available", "/deadline", "/ttl"):
+        for timer in ("", "/available", "/deadline", "/ttl", "/probe"):
             self.scope.forget(uid + timer)
 
     def delay(self) -> float | None:

@@ -46,6 +46,13 @@ class Scope:
             self._timers[timer] = found
         return max(0.0, found[1] - now)
 
+    def once(self, what: str) -> bool:
+        """True the first time that it is asked of this."""
+        if what in self._timers:
+            return False
+        self._timers[what] = None, 0.0
+        return True
+
     def forget(self, timer: str) -> None:
         self._timers.pop(timer, None)
 
