@@ -99,6 +99,8 @@ def capture() -> int:
 def test(pytest_arguments: list[str]) -> int:
     """All tests with branch coverage, or those named without; random order. Ends with pytest's closing line."""
     set_up(TEST)
+    if not pytest_arguments:  # tests that are named build it once they are collected, if they need it
+        run(sys.executable, TOP / "scripts" / "controlplane", "build")
     coverage = () if pytest_arguments else ("--cov", "--cov-report=term")
     # Half of the time of a test goes by with waiting (for git, for a process, for a deadline): two workers for each core.
     workers = 2 * (os.cpu_count() or 1)

@@ -18,6 +18,8 @@ structlog.configure(
     [structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 )
 
+pytest_plugins = ["tests.control_plane"]
+
 EPOCH = 1_700_000_000
 
 
