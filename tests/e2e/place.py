@@ -1,0 +1,117 @@
+"""Where a daemon works in these tests: a repository and a control plane, with a namespace for each of the two sides."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import yaml
+
+from tests.control_plane import ControlPlane, RefusedError, Request
+from tests.integration.harness import Clone
+from tests.integration.process import Process
+
+CRDS = Path(__file__).resolve().parents[2] / "manifests" / "crds" / "reconciler.dev.yaml"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def install(plane: ControlPlane) -> None:
+    """The daemon's own kinds. Nothing changes where they are there."""
+    documents = [one for one in yaml.safe_load_all(CRDS.read_text()) if one]
+    for document in documents:
+        plane.apply(f"{DEFINITIONS}/{document['metadata']['name']}", document)
+    for document in documents:
+        plane.until(lambda name=document["metadata"]["name"]: established(plane.get(f"{DEFINITIONS}/{name}")), "the kind is served")
+
+
+def established(definition: dict[str, Any] | None) -> bool:
+    conditions = (definition or {}).get("status", {}).get("conditions", [])
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
+class Place:
+    """`namespace`: where applications and their objects are. `home`: the daemon's own."""
+
+    def __init__(self, plane: ControlPlane, namespace: str, folder: Path) -> None:
+        self.plane, self.namespace, self.folder = plane, namespace, folder
+        self.home = f"home-{secrets.token_hex(5)}"
+        self.clone = Clone(folder)
+        self.kubeconfig = plane.kubeconfig
+        self._lives = 0
+
+    def __enter__(self) -> Self:
+        install(self.plane)
+        self.plane.api("POST", "/api/v1/namespaces", {"metadata": {"name": self.home}})
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(RefusedError, OSError):
+            self.plane.api("DELETE", f"/api/v1/namespaces/{self.home}")
+
+    @contextlib.contextmanager
+    def daemon(self, *args: str | Path, kubeconfig: Path | None = None, program: tuple[str | Path, ...] = ()) -> Iterator[Process]:
+        """One life of the daemon; killed at the end of the block, if it has not ended before."""
+        self._lives += 1
+        folder = self.folder / f"life-{self._lives}"
+        folder.mkdir()
+        options = ["--cluster", "kubernetes", "--kubeconfig", kubeconfig or self.kubeconfig, "--namespace", self.home, *args]
+        with Process(folder, self.clone.origin, *options) as process:
+            yield process
+
+    # --- what is there
+
+    def path(self, group: str, plural: str, name: str = "", namespace: str = "") -> str:
+        """Of an object or a list, in the applications' namespace. `group`: with its version, `v1` or `apps/v1`."""
+        root = "/apis" if "/" in group else "/api"
+        return "/".join(filter(None, (root, group, "namespaces", namespace or self.namespace, plural, name)))
+
+    def object(self, group: str, plural: str, name: str) -> dict[str, Any] | None:
+        return self.plane.get(self.path(group, plural, name))
+
+    def value(self, name: str, key: str = "value") -> str:
+        """Of a ConfigMap; empty where it is not there."""
+        return str(((self.object("v1", "configmaps", name) or {}).get("data") or {}).get(key, ""))
+
+    def state(self, plural: str) -> list[dict[str, Any]]:
+        """State objects of this daemon: `applications`, `applicationrevisions`, `workflowruns`."""
+        found: list[dict[str, Any]] = self.plane.api("GET", self.path("reconciler.dev/v1alpha1", plural, namespace=self.home))["items"]
+        return found
+
+    # --- what was asked of the API server
+
+    def asked(self, *verbs: str) -> list[Request]:
+        """Requests about our two namespaces that were carried out, by whoever."""
+        spaces = {self.namespace, self.home}
+        return [one for one in self.plane.audited() if one.verb in verbs and spaces & {one.namespace} and one.code < 300]
+
+    def done_by_daemons(self, *verbs: str) -> list[Request]:
+        """The same, of daemons alone."""
+        return [one for one in self.asked(*verbs) if one.agent.startswith("reconciler/")]
+
+    def deletions(self) -> list[Request]:
+        """What daemons deleted of the applications' objects."""
+        return [one for one in self.done_by_daemons("delete", "deletecollection") if one.namespace == self.namespace]
+
+
+@pytest.fixture
+def place(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Place]:
+    """On the shared control plane: a repository, a namespace for what it declares (`namespace`), and one for the daemon."""
+    with Place(control_plane, namespace, tmp_path) as one:
+        yield one
+
+
+def config_map_app(namespace: str, name: str, value: str, *more: str, **annotations: str) -> str:
+    """A KubeVela application of one ConfigMap `<name>`, and others of these names."""
+    notes = "".join(f"\n    {key}: '{text}'" for key, text in annotations.items())
+    lines = [f"apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: {namespace}"]
+    lines += [f"  annotations:{notes}"] if notes else []
+    lines.append("spec:\n  components:")
+    for each in (name, *more):
+        lines.append(f"  - name: {each}\n    type: k8s-objects\n    properties:\n      objects:")
+        lines.append(f"      - apiVersion: v1\n        kind: ConfigMap\n        metadata: {{name: {each}}}\n        data: {{value: '{value}'}}")
+    return "\n".join(lines) + "\n"
