@@ -20,6 +20,7 @@ from reconciler.model.application import Environment
 from reconciler.model.dependencies import parse_dependencies
 from reconciler.model.identity import AppKey
 from reconciler.model.text import one_line
+from reconciler.model.treatment import fault_of_deletion
 
 MAX_ANNOTATIONS = 256 * 1024  # Kubernetes' own limit, keys and values together
 
@@ -75,6 +76,9 @@ def read_header(document: Document, files: Reading, findings: Findings) -> Heade
         _check_dependencies(annotations[names.DEPENDS_ON], AppKey(namespace, name), findings)
     if picks := picked(annotations):
         _check_account(picks, namespace, findings)
+    fault = fault_of_deletion(annotations[names.DELETION_POLICY]) if names.DELETION_POLICY in annotations else ""
+    if fault:
+        findings.error(("metadata", "annotations", names.DELETION_POLICY), fault)
     return Header(name or _stem(document, metadata, findings), namespace, labels, annotations, environment, candidates(document.path))
 
 

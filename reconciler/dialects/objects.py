@@ -13,6 +13,7 @@ from reconciler.dialects.shapes import kind_of
 from reconciler.model.application import Reference
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
+from reconciler.model.treatment import find_faults
 
 MAX_FILES = 1000
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -136,3 +137,6 @@ def _faults(value: dict[str, Any]) -> Iterable[tuple[FieldPath, str]]:
         for key, item in entries.items():
             if not isinstance(item, str):
                 yield ("metadata", field, key), f'the value must be text, not {kind_of(item)}: put it in quotes (for example "true")'
+    annotations = metadata.get("annotations")
+    for name, message in find_faults(annotations) if isinstance(annotations, dict) else ():
+        yield ("metadata", "annotations", name), message

@@ -222,7 +222,14 @@ class Application:
             collect=told.get("collect", "onAppUpdate"),
             orphan=told.get("orphan", False),
             shared=told.get("shared", False),
+            deletion=told.get("deletion", ""),
+            ignored=told.get("ignored", False),
         )
+
+    def living(self) -> list[ObjectRef]:
+        """The objects by which its health is judged: less those that are to go, and those that are somebody else's or left alone."""
+        doomed = set(self.mirror.doomed)
+        return [item.object for item in self.items.values() if item.ref not in doomed and (item.fields or item.shared or not item.uid)]
 
     def refs(self) -> list[ObjectRef]:
         return [item.object for item in self.items.values()]

@@ -23,6 +23,7 @@ from reconciler.model.outcome import Effect, Result
 from reconciler.model.rules import Origin, Rules
 from reconciler.model.run import Run
 from reconciler.model.stages import rank
+from reconciler.model.treatment import Treatment, treatment_of
 from reconciler.render.connection import connection
 from reconciler.render.protocol import RenderError
 from reconciler.workflow.facts import Order
@@ -32,7 +33,7 @@ _SECONDS = 60.0
 
 class Prepared(NamedTuple):
     """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it. `origins`: of each
-    object, for `rules`. `absent`: the objects that are not there, of a workflow that undoes what it created."""
+    object, for `rules`. `connection`: how others reach it. `absent`: the objects that are not there, of a workflow that undoes what it created."""
 
     component: str
     source: dict[str, str]
@@ -40,6 +41,7 @@ class Prepared(NamedTuple):
     refs: list[ObjectRef]
     origins: list[Origin]
     rules: Rules
+    connection: dict[str, Any]
     absent: tuple[ObjectRef, ...] = ()
 
     @property
@@ -83,6 +85,8 @@ class Applier:
                 source["content"] = packed.mark
             decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
             decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))
+            reached = connection(decorated)
+            decorated = [obj for obj in decorated if ObjectRef.of(obj).identity in app.items or not treatment_of(obj).ignored]
             brought = kinds_of(decorated)
             refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
         except RenderError as error:
@@ -97,7 +101,7 @@ class Applier:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
         application = (await self._contents.get(app.key, run.revision)).application
         declared = application.component(component)
-        prepared = Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules)
+        prepared = Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules, reached)
         collision = self._collision(app.key, prepared)
         if collision is not None:
             return collision
@@ -156,11 +160,11 @@ class Applier:
                 for ref, obj, origin in zip(prepared.refs, prepared.objects, prepared.origins, strict=True):
                     looks.append(await self._look(app, ref, obj, prepared.rules, origin))
                 unready: list[ObjectRef] = []
-                for ref, origin, look in zip(prepared.refs, prepared.origins, looks, strict=True):
+                for ref, obj, origin, look in zip(prepared.refs, prepared.objects, prepared.origins, looks, strict=True):
                     if unready and not is_first(ref):
                         await until_ready(self._reach.of(app), self._clock, unready)
                         unready = []
-                    done.append(await self._execute_one(app, ref, look, prepared.rules, origin))
+                    done.append(await self._execute_one(app, ref, look) | _kept(prepared.rules, origin, treatment_of(obj)))
                     if is_first(ref) and look is not None and look.told is None:
                         unready.append(ref)
         except ClusterError as error:
@@ -168,31 +172,37 @@ class Applier:
         except TimeoutError:
             self.writer.tell(app, "Timeout")
             return Result(value=value, error=f"{ref}: no answer in {_SECONDS:.0f} s", reason="Timeout", retry="backoff", at=self._clock.now())
-        value["connection"] = connection(prepared.objects)
+        value["connection"] = prepared.connection
         return Result(value=value, at=self._clock.now())
 
     async def _look(self, app: Application, ref: ObjectRef, obj: JsonObject, rules: Rules, origin: Origin) -> Look | None:
         """None for an object that is only read, when its turn comes: what stands before it may bring it about."""
         if rules.only_reads(origin):
             return None
+        treatment, item = treatment_of(obj), app.items.get(ref.identity)
+        if treatment.ignored:
+            return Look(ref, "", obj, {"ref": ref.pack(), "uid": item.uid if item is not None else "", "digest": "", "fields": ""})
         takes_over = app.lost or rules.takes_over(origin)  # what is lost passed a gate of its own (3f)
-        manner = Manner(app.lost, True, rules.drifts(origin).update, rules.adopts, takes_over, rules.shares(origin))
+        manner = Manner(app.lost, True, rules.drifts(origin).update, rules.adopts, takes_over, rules.shares(origin), treatment)
         return await self.writer.look(app, ref, obj, manner)
 
-    async def _execute_one(self, app: Application, ref: ObjectRef, look: Look | None, rules: Rules, origin: Origin) -> dict[str, Any]:
+    async def _execute_one(self, app: Application, ref: ObjectRef, look: Look | None) -> dict[str, Any]:
         if look is None:
             live = await self.writer.read(app, ref)
             if live is None:
                 raise ReadOnlyMissingError("it is only read and never made (policy read-only), and it is not there")
             return {"ref": ref.pack(), "uid": self._observations.note(live).uid, "digest": "", "fields": ""}
-        told = await self.writer.write(app, look)
-        return told | ({"shared": True} if rules.shares(origin) else {}) | _collected(rules, origin)
+        return await self.writer.write(app, look)
 
     def _failed(self, reason: str, message: str, retry: str = "terminal") -> Result:
         return msgspec.convert({"error": message[:1024], "reason": reason, "retry": retry, "at": self._clock.now()}, Result)
 
 
-def _collected(rules: Rules, origin: Origin) -> dict[str, Any]:
-    """What an inventory item keeps of the rules of garbage collection."""
+def _kept(rules: Rules, origin: Origin, treatment: Treatment) -> dict[str, Any]:
+    """What an inventory item keeps of the rules, and of the object's own word, for when it is not declared any more."""
+    if rules.only_reads(origin):
+        return {}
     rule = rules.collects(origin)
-    return {"collect": rule.strategy, "orphan": rule.orphan} if rule.strategy != "onAppUpdate" or rule.orphan else {}
+    collect = "never" if treatment.stays else rule.strategy
+    found = {"shared": rules.shares(origin), "orphan": rule.orphan, "ignored": treatment.ignored, "deletion": treatment.deletion}
+    return {name: value for name, value in found.items() if value} | ({"collect": collect} if collect != "onAppUpdate" else {})

@@ -178,6 +178,8 @@ def _of_objects(app: Application, status: ApplicationStatus) -> list[Condition]:
     reason, message, line = app.prune_note
     if reason == "PruneBlocked":
         found.append(_tell(status, "PruneBlocked", "ApprovalNeeded", message, line))
+    elif reason == "Terminating":
+        found.append(_tell(status, "PruneBlocked", "Terminating", message))
     elif reason == "PruneFailed":
         found.append(_tell(status, "PruneFailed", "PruneFailed", message))
     elif reason:

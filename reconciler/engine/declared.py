@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
-from reconciler.model.names import SUSPEND
+from reconciler.model.names import DELETION_POLICY, SUSPEND
 from reconciler.model.problem import Problem
 from reconciler.model.records import Mirror
+from reconciler.model.treatment import DELETIONS, Deletion
 
 
 class Declared(NamedTuple):
@@ -35,6 +36,12 @@ class Declared(NamedTuple):
     def needs(self) -> list[AppKey]:
         """Those that must be ready before a new run of it begins; `awaited` are those that its steps wait for."""
         return read_dependencies(self.annotations, self.key.namespace)
+
+    @property
+    def deletion(self) -> Deletion:
+        """What becomes of its objects when it leaves git; empty where nothing is said."""
+        said = self.annotations.get(DELETION_POLICY, "")
+        return next((known for known in DELETIONS if known == said), "")
 
     @property
     def suspended(self) -> str:

@@ -87,5 +87,5 @@ class Dependencies:
             return f"has not come through its last run ({app.newest.phase.value})" if app.newest is not None else "is held"
         if app.mirror.running is None or app.mirror.running.digest != digest or app.mirror.dirty:
             return "has something newer to run"
-        status, _ = self._observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
+        status, _ = self._observations.health(app.living())
         return "" if not app.items or status == "Healthy" else f"is {status}"

@@ -16,6 +16,7 @@ from reconciler.model.event import Event
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
 from reconciler.model.records import InventoryItem
+from reconciler.model.treatment import Treatment, treatment_of
 from reconciler.render.drift import with_live
 from reconciler.render.protocol import RenderError
 
@@ -75,7 +76,16 @@ class Healer:
         """Paths that are not healed, by the rules under which the object was applied."""
         contents = self._context.contents
         rules = (await contents.get(app.key, item.revision)).application.rules
-        return rules.drifts(await origin_of_item(contents, app.key, item)).keep if rules.unhealed or rules.drift else []
+        kept = rules.drifts(await origin_of_item(contents, app.key, item)).keep if rules.unhealed or rules.drift else []
+        return [*kept, *await self._own_word(app, item)]
+
+    async def _own_word(self, app: Application, item: InventoryItem) -> list[str]:
+        """The same of what the object itself says. One that is only made where it is absent comes back, and is changed by nobody here."""
+        obj = await self._stored(app, item)
+        treatment = treatment_of(obj) if obj is not None else Treatment()
+        if treatment.if_absent:
+            return ["*"] if self._context.observations.get(item.object) is not None else []
+        return [*treatment.adopt]
 
     async def _tolerates(self, app: Application, item: InventoryItem) -> bool:
         """Whether all that differs may drift. Noted in memory, so that it is asked once for each change."""

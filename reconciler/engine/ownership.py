@@ -34,6 +34,13 @@ class NotOursError(ClusterError):
     reason: ClassVar[str] = "NotOurs"
 
 
+class ProtectedError(ClusterError):
+    """Somebody marked the live object as one that is never deleted."""
+
+    retry: ClassVar[Retry] = "terminal"
+    reason: ClassVar[str] = "Protected"
+
+
 def objection(live: JsonObject, app: AppKey, owner_of: Callable[[str], AppKey | None], *, adopts: bool) -> str:
     """
     Why an application may not have an object that is there and not in its inventory; empty when it may: one that bears its name,

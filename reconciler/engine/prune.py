@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-from reconciler.cluster.protocol import ClusterError
+import msgspec
+
+from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.context import Context
 from reconciler.engine.deletion import PRECIOUS, delete_ours
-from reconciler.engine.ownership import release
+from reconciler.engine.ownership import ProtectedError, release
 from reconciler.engine.stages import in_order_of_deletion
 from reconciler.model.event import Event
 from reconciler.model.records import InventoryItem
 
 _SHARE, _FEWEST = 0.5, 10
 _AGAIN = 30.0
+_LOOK_AGAIN = 2.0
 _SOON = 0.2
 
 
@@ -27,6 +31,13 @@ def precious(items: Iterable[InventoryItem]) -> str:
 def _to_delete(items: Iterable[InventoryItem]) -> list[InventoryItem]:
     """Less what is released instead."""
     return [item for item in items if item.collect != "never"]
+
+
+def at_leaving(app: Application) -> list[InventoryItem]:
+    """All that an application has, with what becomes of each when it leaves git: by the object's own word, else by the application's."""
+    said = app.mirror.deletion
+    items = [msgspec.structs.replace(item, deletion=item.deletion or said) if said else item for item in app.items.values()]
+    return [msgspec.structs.replace(item, collect="never") if item.deletion == "orphan" else item for item in items]
 
 
 class Pruner:
@@ -45,18 +56,22 @@ class Pruner:
         items = self._forget_adopted(app, [item for item in app.items.values() if item.ref in doomed])
         deleted = _to_delete(items)
         why = self._needs_approval(deleted, _to_delete(app.items.values()))
-        code = approval_code([f"{item.ref} {item.uid}" for item in deleted])
-        if why and code not in self._context.approved:
+        listed = [f"{item.ref} {item.uid}" for item in deleted]
+        code, begun = approval_code(listed), why and set(listed) <= set(mirror.approved)
+        if why and not begun and code not in self._context.approved:
             names = ", ".join(str(item.object) for item in deleted[:20])
             app.prune_note = ("PruneBlocked", f"{why} (it would delete {names})", code)
             return
+        if why and not begun:  # what is left of it has another code, and is approved all the same
+            mirror.approved = sorted(listed)
+            await app.store_mirror(self._context.store)
         if await self.delete(app, items):
-            mirror.doomed = []
+            mirror.doomed, mirror.approved = [], []
             await app.store_mirror(self._context.store)
 
     async def delete_all(self, app: Application) -> bool:
         """All that a removed application has and no other one declares; whether it is gone."""
-        return not self._unsettled(app) and await self.delete(app, self._forget_adopted(app, list(app.items.values())))
+        return not self._unsettled(app) and await self.delete(app, self._forget_adopted(app, at_leaving(app)))
 
     def _unsettled(self, app: Application) -> bool:
         """Whether it is not known yet what other applications declare; then it is asked again soon."""
@@ -91,13 +106,20 @@ class Pruner:
 
     async def delete(self, app: Application, items: list[InventoryItem]) -> bool:
         """Deletes in reverse order of apply, by stages, or releases what rules keep; whether all are gone or no longer ours. What failed stays in
-        the inventory."""
-        done = True
+        the inventory. Where one is waited for, those that were applied before it stay until it is gone; those of one kind go together."""
+        done, waits_for = True, ""
         for item in in_order_of_deletion(items):
             ref, start = item.object, self._context.clock.monotonic()
+            if waits_for not in ("", ref.kind):
+                return False
             try:
-                await self._let_go(app, item)
-                self._tell(app, item, "ok", start)
+                if await self._let_go(app, item):
+                    self._tell(app, item, "ok", start)
+                else:
+                    done, waits_for = False, ref.kind
+                    app.prune_note = ("Terminating", str(ref), "")
+                    self._context.hint_after(app.key, _LOOK_AGAIN)
+                    continue
             except ClusterError as error:
                 self._tell(app, item, error.reason, start)
                 done = False
@@ -113,9 +135,20 @@ class Pruner:
         fields = {"kind": kind, "result": result, "seconds": seconds, "object": str(item.object)}
         self._context.sink.emit(Event("effect", app.key, fields))
 
-    async def _let_go(self, app: Application, item: InventoryItem) -> None:
+    async def _let_go(self, app: Application, item: InventoryItem) -> bool:
+        """Whether that is all; false where the object goes and is to be waited for."""
         cluster, owner = self._context.reach.of(app), app.mirror.uid
         if item.collect != "never":
-            await delete_ours(cluster, item.object, item.uid, owner, "Orphan" if item.orphan else "Background")
-        elif await release(cluster, item, owner, app.key):
+            with suppress(ProtectedError):  # by hand: who did that has it
+                goes = await delete_ours(cluster, item.object, item.uid, owner, "Orphan" if item.orphan else "Background")
+                return not goes or item.deletion != "wait" or await self._is_gone(app, item)
+        if await release(cluster, item, owner, app.key):
             self._context.sink.emit(Event("object-released", app.key, {"object": str(item.object)}))
+        return True
+
+    async def _is_gone(self, app: Application, item: InventoryItem) -> bool:
+        try:
+            live = await self._context.reach.of(app).get(item.object)
+        except NotFoundError:
+            return True
+        return bool(live["metadata"]["uid"] != item.uid)

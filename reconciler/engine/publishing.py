@@ -141,7 +141,7 @@ class Publisher:
         trouble = ""
         run = app.newest
         if app.items:
-            status, trouble = self._context.observations.health(item.object for item in app.items.values() if item.ref not in app.mirror.doomed)
+            status, trouble = self._context.observations.health(app.living())
             found.append(msgspec.convert(status, HealthStatus))
         elif app.mirror.running is None and not gates:
             record = app.record(run.revision) if run is not None else None

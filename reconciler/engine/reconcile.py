@@ -113,10 +113,11 @@ class Reconciler:
             family=declared.family,
             environment=declared.environment,
             accounts=picked(declared.annotations),
+            deletion=declared.deletion,
         )
         await self._context.store.create_mirror(mirror)
         app = self._context.apps[declared.key] = Application(mirror)
-        if mirror.accounts:  # before anything is applied in that name: what is left of it goes in the same
+        if mirror.accounts or mirror.deletion:  # before anything is applied: what is left of it goes by that, in that name
             await app.store_mirror(self._context.store)
         app.lost = self.lost(app) or declared.key in self._orphaned
         self._orphaned.discard(declared.key)
@@ -149,6 +150,8 @@ class Reconciler:
             return
         if entry is not None and entry.valid:
             self._lift(app, entry.declared.digest)
+            if not entry.missing and app.mirror.deletion != entry.declared.deletion:
+                app.mirror.deletion, app.unsaved = entry.declared.deletion, True
         await self._write_backer.take(app)
         self._callbacks.take(app)
         await self._play(app)

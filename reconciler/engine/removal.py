@@ -8,7 +8,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.approvals import approval_code
 from reconciler.engine.callbacks import next_owed
 from reconciler.engine.context import Context
-from reconciler.engine.prune import Pruner, precious
+from reconciler.engine.prune import Pruner, at_leaving, precious
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
 from reconciler.model.records import Removal, SourceRecord
@@ -40,7 +40,7 @@ class Remover:
         if batch and _code_of(batch) not in context.approved:
             may_go = set()
         else:
-            may_go = {app.key for app in leaving if batch or not precious(app.items.values())}
+            may_go = {app.key for app in leaving if batch or not precious(at_leaving(app))}
         if may_go:  # counted before anything is deleted: a crash never forgets one
             record.removals += [context.clock.now()] * len(may_go)
             await context.store.save_source(record)
@@ -85,7 +85,7 @@ class Remover:
             names = ", ".join(str(other.key) for other in batch[:_LISTED])
             removal = Removal("Budget", f"{len(batch)} applications left git at once ({names})", _code_of(batch))
         else:
-            removal = Removal("Budget", f"{precious(items)} holds what can't be made again", own)
+            removal = Removal("Budget", f"{precious(at_leaving(app))} holds what can't be made again", own)
         if removal != mirror.removal:
             await self._note(app, removal)
 

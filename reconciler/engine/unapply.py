@@ -48,7 +48,7 @@ class Unapplier:
     async def prepare(self, app: Application, run: Run, order: Order) -> Doomed:
         """When the application is removed, all that its runs created goes; what that may be was judged before (rule 1d)."""
         component = order.effect.params.get("component")
-        mine = [item for item in app.items.values() if item.uid and item.component == component and item.run]
+        mine = [item for item in app.items.values() if item.uid and item.component == component and item.run and item.collect != "never"]
         if run.kind == "undo":
             return Doomed(in_order_of_deletion(mine), [])
         mine = in_order_of_deletion(item for item in mine if item.run == run.name)

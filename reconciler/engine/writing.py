@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from reconciler.cluster.protocol import ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
-from reconciler.engine.deletion import renew
+from reconciler.engine.deletion import PRECIOUS, renew
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations, app_labels
 from reconciler.engine.ownership import NotOursError, have_back, objection
@@ -18,6 +18,8 @@ from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
+from reconciler.model.pointers import parse_pointer, without_pointer
+from reconciler.model.treatment import Treatment, treatment_of
 from reconciler.render.drift import with_live
 from reconciler.render.partition import with_partition
 
@@ -33,7 +35,7 @@ class Manner(NamedTuple):
     How one object is applied. `always`: also where nothing seems to differ. `anew`: a Job whose template differs, or that has
     failed, is made anew, so that it runs again. `kept`: paths that stay as they live; `*`: an object that is there and ours is not
     written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
-    `shared`: another application that shares it may be the one that writes it.
+    `shared`: another application that shares it may be the one that writes it. `treatment`: what the object itself says.
     """
 
     always: bool = False
@@ -42,6 +44,7 @@ class Manner(NamedTuple):
     adopts: bool = False
     takes_over: bool = False
     shared: bool = False
+    treatment: Treatment = Treatment()
 
 
 class Look(NamedTuple):
@@ -115,30 +118,33 @@ class Writer:
         if told is not None:
             return Look(ref, mark, sent, told)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
-        uid = item.uid if item is not None and manner.anew and (ref.group, ref.kind) == _JOB else ""
-        anew = bool(uid) and seen is not None and seen.failed
+        job = manner.anew and (ref.group, ref.kind) == _JOB
+        uid = item.uid if item is not None and (job or may_renew(ref, manner.treatment)) else ""
+        anew = job and bool(uid) and seen is not None and seen.failed
         if not manner.always and not anew and item is not None and seen is not None:
             same = item.digest == mark and item.fields == seen.fields and seen.owner == app.mirror.uid
             if same:
                 return Look(ref, mark, sent, {"ref": ref.pack(), "uid": seen.uid, "digest": mark, "fields": seen.fields})
         new = (item is None or not item.uid) and (seen is None or seen.owner != app.mirror.uid)
-        live = await self.read(app, ref) if new or manner.kept else None
+        kept = (*manner.kept, *manner.treatment.adopt)
+        live = await self.read(app, ref) if new or kept else None
         if new and live is not None:
             why = "" if manner.takes_over else objection(live, app.key, self._owner_of, adopts=manner.adopts)
             if why:
                 raise NotOursError(why)
-        sent = with_live(sent, live, manner.kept) if live is not None else sent
+        sent = with_live(sent, live, kept) if live is not None else sent
         return Look(ref, mark, sent, None, live, new, uid, anew)
 
     async def _leave(self, app: Application, ref: ObjectRef, mark: str, manner: Manner) -> dict[str, Any] | None:
-        """What is told of an object that stays as it lives: one of ours that may drift, or a shared one that another application
-        writes, of which no fields are ours; None for all others."""
-        live = await self.read(app, ref) if manner.shared or "*" in manner.kept else None
+        """What is told of an object that stays as it lives: one of ours that may drift, a shared one that another application
+        writes, of which no fields are ours, or one that is only made where it is absent; None for all others."""
+        if_absent = manner.treatment.if_absent
+        live = await self.read(app, ref) if manner.shared or if_absent or "*" in manner.kept else None
         if live is None:
             return None
         owner = (live["metadata"].get("labels") or {}).get(LABEL_UID, "")
         ours = owner == app.mirror.uid
-        if not (ours and "*" in manner.kept) and not (manner.shared and not ours and self.is_shared_by(owner, ref)):
+        if not (if_absent or (ours and "*" in manner.kept)) and not (manner.shared and not ours and self.is_shared_by(owner, ref)):
             return None
         observed = self._observations.note(live)
         return {"ref": ref.pack(), "uid": observed.uid, "digest": mark, "fields": observed.fields if ours else ""}
@@ -181,17 +187,25 @@ class Writer:
 
 
 def decorate(objects: list[JsonObject], uid: str, key: AppKey, revision: str, partition: str) -> list[JsonObject]:
-    """Copies with our owner labels, the revision they were made by, and the partition. Raises RenderError."""
+    """Copies without the fields that are never sent, with our owner labels, the revision they were made by, and the partition. Raises RenderError."""
     if partition:
         objects = with_partition(objects, int(partition) if partition.isdigit() else partition)
     labels = app_labels(key, uid)
     decorated = []
-    for obj in objects:
+    for rendered in objects:
+        obj = rendered
+        for text in treatment_of(obj).strip:
+            obj = without_pointer(obj, parse_pointer(text))
         meta = dict(obj["metadata"])
         meta["labels"] = {**(meta.get("labels") or {}), **labels}
         meta["annotations"] = {**(meta.get("annotations") or {}), ANNOTATION_REVISION: revision}
         decorated.append({**obj, "metadata": meta})
     return decorated
+
+
+def may_renew(ref: ObjectRef, treatment: Treatment) -> bool:
+    """Whether the object may be deleted and made anew, by its own word; a word of more weight where that loses what can't be made again (1d)."""
+    return treatment.force == "with-data-loss" or (treatment.force == "enabled" and ref.kind not in PRECIOUS)
 
 
 def content_digest(obj: JsonObject) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from reconciler.model.names import (
     CONTINUE_ROLLOUT,
     CREATE_NAMESPACE,
+    DELETION_POLICY,
     DEPENDS_ON,
     GATE_PREFIX,
     RESERVED_STEPS,
@@ -27,7 +28,7 @@ _LONGEST = 4096
 _MOST = 64
 _LONGEST_NAME = 253 + 1 + 63  # of an annotation: prefix, slash and name
 _GUESSES = 8
-_OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE, DEPENDS_ON, SERVICE_ACCOUNT})
+_OTHERS = frozenset({CONTINUE_ROLLOUT, ROLLBACK, SUSPEND, CREATE_NAMESPACE, DEPENDS_ON, SERVICE_ACCOUNT, DELETION_POLICY})
 _PAIR: dict[tuple[str, str], Verb] = {("true", "false"): "continue", ("false", "true"): "rollback", ("false", "false"): "end"}
 
 

@@ -19,6 +19,15 @@ DEPENDS_ON: Final = "reconciler.dev/depends-on"
 CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
 SERVICE_ACCOUNT: Final = "reconciler.dev/service-account"
 SERVICE_ACCOUNT_OAM: Final = "app.oam.dev/service-account-name"
+DELETION_POLICY: Final = "reconciler.dev/deletion-policy"  # on objects, too
+
+# Annotations that people write onto single objects (git): how each is applied, kept and deleted.
+PRUNE: Final = "reconciler.dev/prune"
+FORCE: Final = "reconciler.dev/force"
+APPLY: Final = "reconciler.dev/apply"
+RECONCILE: Final = "reconciler.dev/reconcile"
+STRIP_FIELDS: Final = "reconciler.dev/strip-fields"
+ADOPT_FIELDS: Final = "reconciler.dev/adopt-fields"
 
 # The one hint that is read from a mirror (rule 3a).
 REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"

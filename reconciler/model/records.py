@@ -13,6 +13,7 @@ from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.rules import Collect
 from reconciler.model.run import Command
 from reconciler.model.status import HealthStatus, RevisionView, Sync
+from reconciler.model.treatment import Deletion
 
 
 class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -21,7 +22,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
     `revision`, `component`, `partition`, `content`: where the applied object can be read again (7g). `run`: the run that first
     created it, empty where it was there before (1b). `uid` empty: an apply was intended and its answer is not known.
     `collect`, `orphan`: when it is deleted, and whether what belongs to it stays, by the rules under which it was applied. `shared`:
-    other applications may have it as well; `fields` is empty while another one writes it.
+    other applications may have it as well; `fields` is empty while another one writes it. `deletion`: how it is deleted by its own word,
+    empty where its application decides. `ignored`: it is left alone as it lives.
     """
 
     ref: str
@@ -36,6 +38,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
     collect: Collect = "onAppUpdate"
     orphan: bool = False
     shared: bool = False
+    deletion: Deletion = ""
+    ignored: bool = False
 
     @property
     def object(self) -> ObjectRef:
@@ -76,12 +80,14 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
 
     `held`: the digest of a run that ended badly, not tried again by itself (6c). `settled`: runs whose outcome is in here.
     `dirty`: something of a revision that is not the running one may be applied. `superseded_row`: runs superseded in a row (6b).
-    `doomed`: objects that are to be pruned, by packed ref and uid (1b). `acknowledged`: traces of lost state (owner and revision)
+    `doomed`: objects that are to be pruned, by packed ref and uid (1b); `approved`: those whose deletion was approved and has
+    begun (1d). `acknowledged`: traces of lost state (owner and revision)
     that a person let pass (3f). `commands`: what persons ordered of late, but for what stands in the runs; `hold`: the last `suspend` among
     them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one. `accounts`: the
     annotations by which its manifest picks a service account (13a).
     `generation`, `requested`: what its metadata says, the second of the one hint that is taken from it (3a); `observed_generation`,
-    `last_handled_reconcile_at`: the answers to them.
+    `last_handled_reconcile_at`: the answers to them. `deletion`: what becomes of its
+    objects when it leaves git, by the last manifest that was valid.
     """
 
     namespace: str
@@ -107,6 +113,7 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     superseded_row: int = 0
     inventory: list[InventoryItem] = []
     doomed: list[str] = []
+    approved: list[str] = []
     acknowledged: list[str] = []
     removal: Removal | None = None
     superseded: list[str] = []
@@ -118,6 +125,7 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     commands: list[Command] = []
     hold: bool = False
     restart: str = ""
+    deletion: Deletion = ""
     state_version: int = 1
 
     @property

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from reconciler.model.identity import JsonObject
-from reconciler.model.text import one_line
+from reconciler.model.pointers import DEEPEST, Pointer, is_index, parse_pointer, read_pointer, shown
 from reconciler.render.fields import Fields
 from reconciler.render.workloads import LASTING, Target, dig
 
 MOST_OPERATIONS: Final = 100
 MOST_COPIED: Final = 10_000  # values, by all operations together: copies of copies double each time
-DEEPEST: Final = 100
 _OPERATIONS: Final = ("add", "remove", "replace", "move", "copy", "test")
 _WORKLOADS: Final = LASTING | {"Job", "CronJob", "Pod"}
 _IDENTITY: Final = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
-_POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
-
-Pointer = list[str]
 
 
 def apply_json_patch(fields: Fields, target: Target) -> None:
@@ -86,7 +80,7 @@ def _operate(item: Fields, document: Any) -> tuple[Any, int]:
             source = _pointer(item, "from")
             if name == "move" and path[: len(source)] == source and path != source:
                 raise LookupError("can't be moved into itself")
-            value = _unshared(_get(document, source))
+            value = _unshared(read_pointer(document, source))
             if name == "move":
                 document = _removed(document, source)
             else:
@@ -94,15 +88,15 @@ def _operate(item: Fields, document: Any) -> tuple[Any, int]:
         case "remove":
             return _removed(document, path), 0
         case "test":
-            if not _same(_get(document, path), item.raw("value")):
-                raise LookupError(f"test: there is another value at {_shown(path)}")
+            if not _same(read_pointer(document, path), item.raw("value")):
+                raise LookupError(f"test: there is another value at {shown(path)}")
             return document, 0
         case _:
             raise LookupError("op is required")
     if len(path) + _measure(value)[1] > DEEPEST:
         raise LookupError(f"nests more than {DEEPEST} levels")
     if name == "replace":
-        _get(document, path)
+        read_pointer(document, path)
         return _set(document, path, value, insert=False), 0
     return _set(document, path, value, insert=True), cost
 
@@ -110,36 +104,25 @@ def _operate(item: Fields, document: Any) -> tuple[Any, int]:
 def _pointer(item: Fields, field: str) -> Pointer:
     if not item.given(field):
         raise LookupError(f"{field} is required")
-    text = item.text(field)
-    if len(text) > 1024 or text.count("/") > DEEPEST or not _POINTER.fullmatch(text):
-        raise LookupError(f"{field} must be a JSON pointer such as /spec/replicas, where ~1 stands for / and ~0 for ~")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _get(document: Any, path: Pointer) -> Any:
-    for depth, part in enumerate(path, 1):
-        if isinstance(document, dict) and part in document:
-            document = document[part]
-        elif isinstance(document, list) and _INDEX.fullmatch(part) and int(part) < len(document):
-            document = document[int(part)]
-        else:
-            raise LookupError(f"there is nothing at {_shown(path[:depth])}")
-    return document
+    try:
+        return parse_pointer(item.text(field))
+    except ValueError as error:
+        raise LookupError(f"{field} {error}") from None
 
 
 def _set(document: Any, path: Pointer, value: Any, *, insert: bool) -> Any:
     if not path:
         return value
-    holder, part = _get(document, path[:-1]), path[-1]
+    holder, part = read_pointer(document, path[:-1]), path[-1]
     if isinstance(holder, dict):
         holder[part] = value
         return document
     size = len(holder) if isinstance(holder, list) else -1
     last = size if insert else size - 1
-    index = last if part == "-" and insert else int(part) if _INDEX.fullmatch(part) else -1
+    index = last if part == "-" and insert else int(part) if is_index(part) else -1
     if not 0 <= index <= last:
         what = f"the list there has {size} items" if size >= 0 else "there is neither a mapping nor a list"
-        raise LookupError(f"nothing can be put at {_shown(path)}: {what}")
+        raise LookupError(f"nothing can be put at {shown(path)}: {what}")
     holder[index : index + (not insert)] = [value]
     return document
 
@@ -147,14 +130,10 @@ def _set(document: Any, path: Pointer, value: Any, *, insert: bool) -> Any:
 def _removed(document: Any, path: Pointer) -> Any:
     if not path:
         raise LookupError("the whole object can't be removed")
-    _get(document, path)
-    holder = _get(document, path[:-1])
+    read_pointer(document, path)
+    holder = read_pointer(document, path[:-1])
     del holder[path[-1] if isinstance(holder, dict) else int(path[-1])]
     return document
-
-
-def _shown(path: Pointer) -> str:
-    return one_line("/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path), 120)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.dialects.served import served_version
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.text import one_line
+from reconciler.model.treatment import find_faults
 from reconciler.render.kinds import CLUSTER_SCOPED
 from reconciler.render.protocol import RenderError
 
@@ -93,6 +94,8 @@ def _check_metadata(component: str, gvk: GVK, meta: dict[str, Any], position: in
             meta.pop(field, None)
         elif not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
             raise _error(component, f"{gvk.kind} {name}: metadata.{field} is no mapping of texts (quote numbers and booleans)")
+    for annotation, fault in find_faults(meta.get("annotations") or {}):
+        raise _error(component, f"{gvk.kind} {name}: metadata.annotations {one_line(annotation, 120)}: {fault}")
 
 
 def _is_name(gvk: GVK, name: str) -> bool:

@@ -54,6 +54,7 @@ class Apply:
 def _resource(results: Mapping[str, Result]) -> dict[str, str]:
     """The first of the objects, which is healthy by then."""
     for result in results.values():
-        for ref, item in zip(refs_of(result), result.value.get("objects") or [], strict=True):
-            return {"status": "Healthy", "id": str(item.get("uid", "")), "name": str(ref)}
+        uids = {item["ref"]: str(item.get("uid", "")) for item in result.value.get("objects") or []}
+        for ref in refs_of(result):
+            return {"status": "Healthy", "id": uids[ref.pack()], "name": str(ref)}
     return {}

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.outcome import Call, Done, Outcome, Query, Result
+from reconciler.model.treatment import find_faults
 from reconciler.steps.compensation import NoCompensation
 from reconciler.steps.sequence import apply_component, export
 from reconciler.steps.validation import Finding, check_local, check_text, check_type
@@ -49,6 +50,9 @@ def _check_object(value: dict[str, Any]) -> list[Finding]:
     if not isinstance(meta, dict):
         return [*found, ("value.metadata", "must be a mapping with name")]
     found += [(f"value.metadata.{field}", message) for field, message in check_text(meta, "name", "namespace")]
+    annotations = meta.get("annotations")
+    if isinstance(annotations, dict):
+        found += [(f"value.metadata.annotations.{name}", message) for name, message in find_faults(annotations)]
     if meta.get("name") is None:
         found.append(("value.metadata.name", "is required"))
     return found

@@ -12,8 +12,8 @@ from reconciler.model.outcome import Call, Failed, Health, Query, Result, Wait
 
 
 def refs_of(result: Result) -> tuple[ObjectRef, ...]:
-    """The objects that an apply result names, in order."""
-    return tuple(ObjectRef.unpack(item["ref"]) for item in result.value.get("objects") or [])
+    """The objects that an apply result names, in order, less those that are left alone as they live."""
+    return tuple(ObjectRef.unpack(item["ref"]) for item in result.value.get("objects") or [] if not item.get("ignored"))
 
 
 def deadline_of(call: Call, start: datetime | None) -> datetime | None:

@@ -139,6 +139,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
             f'{CREATE_NAMESPACE}: "true"',
         ),
         ("PruneBlocked", "ApprovalNeeded"): Words("objects that it no longer declares are kept: {detail}", _APPROVE, _APPROVED),
+        ("PruneBlocked", "Terminating"): Words(
+            "it waits until {detail} is gone before anything that was applied earlier is deleted",
+            f"see who is to take its finalizers off; {_TRIED}",
+            _LOOK,
+        ),
         ("PruneFailed", "PruneFailed"): Words("an object that it no longer declares could not be deleted: {detail}", _TRIED, _LOOK),
         ("CallbackOwed", "NotTaken"): Words("{detail}", "it is told again by itself, for a day; mend the receiver, or the URL in {path}"),
         ("CallbackOwed", "EgressRefused"): Words(
