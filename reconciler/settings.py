@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
 from reconciler.model.text import nearest, one_line
+from reconciler.settings_parts import Backoff, ControllerConfig, KindLimit, SopsKeys
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7373"
 DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
@@ -25,45 +26,12 @@ DAEMON_NAMESPACE: Final = "reconciler-system"
 _SERVICE_LINK: Final = re.compile(r"RECONCILER_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
 _CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG", "RECONCILER_TOKEN")
 _EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
+_SECRET: Final = re.compile(r"[a-z0-9][-a-z0-9]{0,62}/[a-z0-9][-.a-z0-9]{0,252}", re.ASCII)
 _WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
 
 class SettingsError(Exception):
     """A setting that cannot be used. The message names where it was given and what would be right."""
-
-
-class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Who goes on of the runs whose workflows have a queue."""
-
-    strategy: Annotated[
-        Literal["FIFO", "FAIR"], Meta(description="FIFO: by when the runs were made. FAIR: one of each queue in turn, within a queue as FIFO.")
-    ] = "FIFO"
-    max_running_count: Annotated[int, Meta(ge=1, description="How many of them run or roll back at once, of all queues together.")] = 100
-
-
-class KindLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    kind: Annotated[str, Meta(description="A step type.")]
-    qps: Annotated[float, Meta(gt=0, description="How many effects of its steps are started in a second.")]
-
-
-class ControllerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """As step flow's configuration names it (seed 004)."""
-
-    queue: Annotated[Queues, Meta(description="Who goes on of the runs whose workflows have a queue.")] = Queues()
-    steps: Annotated[list[KindLimit], Meta(description="Limits of single step types.")] = []
-
-
-_Seconds = Annotated[float, Meta(gt=0, le=86400)]
-_Factor = Annotated[float, Meta(ge=1, le=100)]
-
-
-class Backoff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """How a step that failed in a way that may pass is tried again, where neither it nor its workflow says so. None: as its family does."""
-
-    limit: Annotated[int | None, Meta(description="Tries after the first one; below 0 without end.")] = None
-    period_seconds: Annotated[_Seconds | None, Meta(description="Seconds before the first of them.")] = None
-    factor: Annotated[_Factor | None, Meta(description="How many times longer each pause is than the one before.")] = None
-    cap_seconds: Annotated[_Seconds | None, Meta(description="Seconds of the longest pause.")] = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -141,6 +109,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         int, Meta(gt=0, le=3_600_000, description="How long an unused connection to a receiver is kept (only in the file).", extra={"flag": ""})
     ] = 200_000
     access: Annotated[list[Access], Meta(description="What the manifests below each folder may do (only in the file).", extra={"flag": ""})] = []
+    sops_age_key_file: Annotated[
+        str, Meta(description="File with age identities that encrypted values are decrypted with.", extra={"flag": "--sops-age-key-file"})
+    ] = ""
+    sops_secret: Annotated[
+        str,
+        Meta(
+            description="Secret (`NAMESPACE/NAME`) in the cluster that holds keys to decrypt with: age identities in entries `*.agekey`, armored "
+            "PGP keys in `*.asc`.",
+            extra={"flag": "--sops-secret"},
+        ),
+    ] = ""
+    sops_keys: Annotated[list[SopsKeys], Meta(description="Keys of single folders of the repository (only in the file).", extra={"flag": ""})] = []
+    sops_command: Annotated[
+        str,
+        Meta(
+            description="The `sops` command, which is needed for PGP and for key services; empty: it is not used.", extra={"flag": "--sops-command"}
+        ),
+    ] = ""
+    sops_services: Annotated[
+        list[Literal["kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"]],
+        Meta(description="Key services that the `sops` command may ask (only in the file).", extra={"flag": ""}),
+    ] = []
     throttle_qps: Annotated[
         float, Meta(ge=0, description="How many effects of steps are started in a second; 0: as many as there are.", extra={"flag": ""})
     ] = msgspec.field(default=0.0, name="throttleQPS")
@@ -254,6 +244,12 @@ def _check(setting: Setting, value: Any) -> Any:
         split_address(checked)
     if setting.field == "paths":
         _check_paths(checked)
+    if setting.field == "sops_secret":
+        _check_secret(checked)
+    if setting.field == "sops_keys":
+        for keys in checked:
+            _check_secret(keys.secret)
+            _check_paths([keys.path])
     if setting.field == "allow_egress":
         _check_egress(checked)
     if setting.field == "access":
@@ -271,6 +267,11 @@ def _check_paths(paths: Iterable[str]) -> None:
     for path in paths:
         if path.startswith("/") or ".." in path.split("/"):
             raise ValueError(f"{one_line(path, 80)!r} is not below the repository's top: name a folder relative to it")
+
+
+def _check_secret(named: str) -> None:
+    if named and not _SECRET.fullmatch(named):
+        raise ValueError(f"not NAMESPACE/NAME of a Secret: {one_line(named, 80)!r}")
 
 
 def _check_egress(targets: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.executors import Executor
 from reconciler.engine.options import Options
 from reconciler.engine.standins import KINDS, StandIn
+from reconciler.engine.unsealing import Unsealer, Unsealing
 from reconciler.model.application import Retry
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
@@ -25,6 +26,8 @@ from reconciler.model.outcome import StepType
 from reconciler.model.text import nearest
 from reconciler.notify.protocol import Sender
 from reconciler.render.engine import PythonRenderer
+from reconciler.sealing.command import Command
+from reconciler.sealing.opening import Place
 from reconciler.settings import Settings
 from reconciler.source.protocol import Source
 from reconciler.steps.catalog import STEP_TYPES
@@ -46,10 +49,12 @@ def build_engine(
     executors: Mapping[str, Executor] = MappingProxyType({}),
     sender: Sender | None = None,
     recall: Path | None = None,
+    unsealer: Unsealer | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
     types beside them, and `executors`: of their effects. `sender`: None where nothing leaves the machine, as in a simulation.
+    `unsealer`: who decrypts, None: the operator's keys.
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
@@ -69,6 +74,7 @@ def build_engine(
         kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
         rpc_seconds=seconds,
         recall=None if plugins else recall,
+        unsealer=unsealer or build_unsealer(settings, cluster),
     )
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:
@@ -86,6 +92,14 @@ def build_engine(
         {**build_executors(clock, sender, seconds), **executors},
         sender,
     )
+
+
+def build_unsealer(settings: Settings, cluster: Cluster) -> Unsealer:
+    """Who decrypts, with the operator's keys."""
+    places = [Place(keys.path, keys.age_key_file, keys.secret) for keys in settings.sops_keys]
+    if settings.sops_age_key_file or settings.sops_secret:
+        places.append(Place("", settings.sops_age_key_file, settings.sops_secret))
+    return Unsealing(cluster, places, Command(settings.sops_command, tuple(settings.sops_services), tuple(settings.allow_egress)))
 
 
 def build_executors(clock: Clock, sender: Sender | None = None, seconds: float = 5.0) -> dict[str, Executor]:

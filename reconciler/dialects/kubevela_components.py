@@ -18,6 +18,7 @@ from reconciler.dialects.step_order import describe_cycle
 from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
+from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 
 MAX_COMPONENTS = 500
@@ -166,6 +167,7 @@ class Components:
                 findings.unknown((*at, "type"), "component type", type_name, COMPONENT_TYPES)
             return properties
         place = (*at, "properties")
+        properties = without_metadata(properties)
         for target in targets:
             path = parse_path(target)
             findings.supplied.add((*at, *path))
@@ -194,7 +196,7 @@ class Components:
             type_name = trait.get("type")
             properties = trait["properties"] if isinstance(trait.get("properties"), dict) else {}
             if isinstance(type_name, str):
-                traits.append(Trait(type_name, properties))
+                traits.append(Trait(type_name, without_metadata(properties)))
                 self._check_trait(traits[-1], item.get("type"), place)
                 first = next((trait.type for trait in traits if trait.type in SCALERS), type_name)
                 if type_name in SCALERS and first != type_name:
@@ -263,7 +265,7 @@ class Components:
             return []
         made = f"object/{key}"
         # What is wrong with the object, the step type itself says.
-        served = serve(value, (*at, "value"), self._findings)
+        served = serve(without_metadata(value), (*at, "value"), self._findings)
         self._made[made] = Component(made, made, "k8s-objects", {"objects": [served]})
         return [made]
 

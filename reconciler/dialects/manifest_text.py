@@ -11,6 +11,7 @@ from reconciler.dialects.findings import Findings
 from reconciler.dialects.objects import check_object
 from reconciler.dialects.protocol import Document
 from reconciler.model.problem import Problem
+from reconciler.model.sealed import without_metadata
 
 MAX_OBJECTS = 100
 
@@ -37,7 +38,7 @@ def _check(objects: list[Any], places: list[tuple[Document, FieldPath]], at: Fie
     found = []
     for obj, (document, path) in zip(objects, places, strict=True):
         inside = Findings(document, "")
-        found.append(check_object(obj, path, inside))
+        found.append(without_metadata(check_object(obj, path, inside)))
         _tell(inside.problems(), at, findings)
     return found
 

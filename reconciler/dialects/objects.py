@@ -12,6 +12,7 @@ from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import kind_of
 from reconciler.model.application import Reference
 from reconciler.model.problem import Problem
+from reconciler.model.sealed import is_token
 from reconciler.model.text import one_line
 from reconciler.model.treatment import find_faults
 
@@ -115,6 +116,8 @@ def _faults(value: dict[str, Any]) -> Iterable[tuple[FieldPath, str]]:
     for field in ("apiVersion", "kind"):
         if not isinstance(value.get(field), str) or not value[field]:
             yield (field,), f"{field} is required and is text"
+        elif is_token(value[field]):
+            yield (field,), f"{field} is encrypted and can't be known: encrypt data and stringData alone (--encrypted-regex '^(data|stringData)$')"
     if value.get("kind") == "List" and "items" in value:
         yield ("kind",), "a List is not taken apart; write each object by itself"
     metadata = value.get("metadata")
@@ -125,6 +128,11 @@ def _faults(value: dict[str, Any]) -> Iterable[tuple[FieldPath, str]]:
         yield ("metadata", "generateName"), "generateName would make another object at each apply; give it a name"
     elif not isinstance(metadata.get("name"), str) or not metadata["name"]:
         yield ("metadata", "name"), "name is required and is text"
+    elif is_token(metadata["name"]):
+        yield (
+            ("metadata", "name"),
+            "name is encrypted and can't be known: encrypt data and stringData alone (--encrypted-regex '^(data|stringData)$')",
+        )
     if metadata.get("namespace") is not None and not isinstance(metadata["namespace"], str):
         yield ("metadata", "namespace"), f"must be text, not {kind_of(metadata['namespace'])}; put it in quotes"
     for field in ("labels", "annotations"):

@@ -19,8 +19,13 @@ from reconciler.model.application import Application
 from reconciler.model.names import ENVIRONMENT_FILE
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
+from reconciler.model.sealed import FIELD, is_sealed
 from reconciler.model.text import one_line
 
+_WHOLE = (
+    "the manifest of an application can't be encrypted as a whole, for decisions and rollbacks are commits that change it: encrypt a Secret "
+    "in a file of its own, or only that Secret, or only a component's properties"
+)
 _LFS = "version https://git-lfs.github.com/spec/"
 
 
@@ -69,6 +74,8 @@ def _compile(document: Document, files: Files, dialects: Sequence[Dialect], fore
         message = "a List is not taken apart; put each of its items in a document of its own"
         return None, [Problem(document.path, document.line, message, "List", "kind")]
     kind = classify(document.path, content)
+    if kind == "application" and is_sealed(content):
+        return None, [Problem(document.path, document.line, _WHOLE, _subject(content), FIELD)]
     if kind == "application":
         for dialect in dialects:
             if dialect.recognises(document):

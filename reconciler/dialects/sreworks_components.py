@@ -13,6 +13,7 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import mappings, texts
 from reconciler.model.application import Component, Reference, Workflow
 from reconciler.model.problem import Problem
+from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 
 MAX_COMPONENTS = 500
@@ -142,7 +143,8 @@ class RevisionComponents:
         if len(documents) != 1 or documents[0].position != 0:
             self._findings.include([Problem(path, 1, "must hold one mapping, the component's default spec")])
             return {}
-        return documents[0].content
+        defaults: dict[str, Any] = without_metadata(documents[0].content)
+        return defaults
 
     def _read_scopes(self, item: dict[str, Any], at: FieldPath) -> str:
         namespace = ""

@@ -53,6 +53,7 @@ class Application:
         self.next_up = ("", "")
         self.prune_note: tuple[str, str, str] = ("", "", "")
         self.render_problem: tuple[str, Problem | None] = ("", None)
+        self.render_again = False
         self.stalled = ""
         self.unmet: list[Unmet] = []
         self.heals: dict[Identity, int] = {}

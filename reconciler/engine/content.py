@@ -33,8 +33,8 @@ class Packed(msgspec.Struct, frozen=True):
 
 
 def holds_secret(value: Any) -> bool:
-    """Whether a Secret stands anywhere in plain data: rendered, or written in a component's properties."""
-    return b'"kind":"Secret"' in msgspec.json.encode(value)
+    """Whether a Secret stands anywhere in plain data: rendered, or written in a component's properties; or a value that was decrypted."""
+    return bool(getattr(value, "sealed", None)) or b'"kind":"Secret"' in msgspec.json.encode(value)
 
 
 def pack(value: Any) -> Packed:

@@ -19,6 +19,7 @@ from reconciler.model.application import Component, Workflow
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.records import Content, RevisionRecord
 from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
+from reconciler.render.sealed import put_values
 from reconciler.render.values import with_values
 
 _KEPT = 256
@@ -83,8 +84,10 @@ class Contents:
 
     async def render_with(self, key: AppKey, revision: str, component: str, values: Mapping[str, Any]) -> list[JsonObject]:
         """Renders with inputs, off the loop. Raises RenderError."""
-        app = (await self.get(key, revision)).application
-        return await asyncio.to_thread(self._render, with_values(app.component(component), values), app, NoFiles())
+        content = await self.get(key, revision)
+        app, declared = content.application, content.application.component(component)
+        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, NoFiles())
+        return put_values(declared.name, objects, content.sealed, content.salt)
 
     def render_all(self, app: Compiled, files: Files) -> dict[str, list[JsonObject]]:
         """All components, rendered at the commit of the revision. Raises RenderError.

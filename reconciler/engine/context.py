@@ -21,6 +21,7 @@ from reconciler.engine.observations import Observations
 from reconciler.engine.reach import Reach
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
+from reconciler.engine.unsealing import Unsealer
 from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
@@ -72,6 +73,7 @@ class Context:
     throttle: Throttle
     apps: dict[AppKey, Application]
     compiled: dict[AppKey, Compiled]
+    unsealer: Unsealer
     write_back: bool
     sender: Sender | None
     rpc_seconds: float

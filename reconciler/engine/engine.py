@@ -35,6 +35,7 @@ from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store, requested_at
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unapply import Unapplier
+from reconciler.engine.unsealing import Unsealing
 from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
@@ -45,6 +46,7 @@ from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
 from reconciler.notify.protocol import Sender
 from reconciler.render.protocol import Renderer
+from reconciler.sealing.command import Command
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.machine import Machine
 
@@ -73,13 +75,12 @@ class Engine:
         self._clock, self._sink, self._source = clock, sink, source
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
         self._look_wanted, self._awaiting_look = asyncio.Event(), set[AppKey]()
-        apps: dict[AppKey, Application] = {}
+        apps, unplanned = dict[AppKey, Application](), set[AppKey]()
         index = Index(dialects, Recall(options.recall, options.access.mark), options.access)
         store = Store(cluster, clock, options.namespace)
         self._by_uid: dict[str, AppKey] = {}
         observations = Observations(cluster, clock, self._on_change)
         contents, claims = Contents(store, renderer, index, apps.get), Claims()
-        unplanned: set[AppKey] = set()
         reach = Reach(cluster, options.access, self._declared)
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
@@ -103,6 +104,7 @@ class Engine:
             admission=Admission(options.strategy, options.most_running, self._hint),
             apps=apps,
             compiled={},
+            unsealer=options.unsealer or Unsealing(cluster, (), Command()),
             write_back=options.write_back,
             sender=sender,
             rpc_seconds=options.rpc_seconds,

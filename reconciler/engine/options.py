@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.engine.access import Access
 from reconciler.engine.namespaces import Creation
+from reconciler.engine.unsealing import Unsealer
 from reconciler.model.application import Retry
 from reconciler.model.outcome import HEALTH_SECONDS
 from reconciler.workflow.admission import Strategy
@@ -18,7 +19,8 @@ class Options:
     """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
-    `recall`: the file in which is kept, for the next start, what looks made of the repository's files."""
+    `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
+    are no keys."""
 
     namespace: str
     access: Access
@@ -33,3 +35,4 @@ class Options:
     kind_qps: Mapping[str, float] = field(default_factory=dict)
     rpc_seconds: float = 5.0
     recall: Path | None = None
+    unsealer: Unsealer | None = None

@@ -14,6 +14,7 @@ from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.ownership import managed, shared
+from reconciler.engine.unsealing import AGAIN, files_of, is_sealed, opened, read_texts
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
 from reconciler.model.identity import JsonObject
@@ -24,6 +25,7 @@ from reconciler.model.run import Commit, Phase, Run, StepState, is_aside
 from reconciler.render.protocol import RenderError
 from reconciler.revisions.digest import DIGEST_VERSION, git_digest, revision_digest
 from reconciler.revisions.plan import New, Restore, SameAs, decide
+from reconciler.sealing.protocol import SealError
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.machine import open_steps
 
@@ -166,16 +168,18 @@ class Planner:
         """Renders and stores a new revision. A render that fails is a problem of that manifest and makes none."""
         context = self._context
         compiled = context.compiled.get(app.key)
-        if app.render_problem[0] == declared.digest:
+        if app.render_problem[0] == declared.digest and not app.render_again:
             return None
+        app.render_again = False
         try:
-            content = await context.thread.call(lambda source: self._content(source, declared, compiled))
-        except RenderError as error:
-            app.render_problem = (
-                declared.digest,
-                Problem(declared.path, declared.line, str(error), f"Application {app.key.name}", "spec.components"),
-            )
+            content = await self._render(app, declared, compiled)
+        except (RenderError, SealError) as error:
+            app.render_problem = declared.digest, _problem(app, declared, error)
+            if isinstance(error, SealError) and error.retry:
+                app.render_again = True
+                context.hint_after(app.key, AGAIN)
             return None
+        app.render_problem = "", None
         number = max((record.number for record in app.records), default=0) + 1
         record = RevisionRecord(
             number=number,
@@ -195,6 +199,25 @@ class Planner:
         context.compiled.pop(app.key, None)
         return record
 
+    async def _render(self, app: Application, declared: Declared, compiled: Compiled | None) -> Content:
+        """What the manifest renders to, decrypted. Raises RenderError, SealError, SourceError."""
+        context = self._context
+        content = await context.thread.call(lambda source: self._content(source, declared, compiled))
+        if not is_sealed(content):
+            return content
+        paths = files_of(content.application)
+        texts = await context.thread.call(lambda source: read_texts(TreeFiles(source, declared.commit), paths))
+        values = await context.unsealer.unseal(declared.path, texts)
+        return opened(content, values, await self._salt(app))
+
+    async def _salt(self, app: Application) -> str:
+        """That of the newest revision that has one, so that what stays the same is not applied again."""
+        for record in reversed(app.records):
+            salt = (await self._context.contents.get(app.key, record.name)).salt
+            if salt:
+                return salt
+        return ""
+
     def _content(self, source: Source, declared: Declared, compiled: Compiled | None) -> Content:
         files = TreeFiles(source, declared.commit)
         if compiled is None or compiled.key != declared.key or compiled.path != declared.path or compiled.index != declared.position:
@@ -205,8 +228,8 @@ class Planner:
         """What the head's manifest renders to, for a diff; nothing is stored. Empty where it does not render."""
         entry = self._context.index.entries[app.key]
         try:
-            content = await self._context.thread.call(lambda source: self._content(source, entry.declared, None))
-        except (RenderError, SourceError):
+            content = await self._render(app, entry.declared, None)
+        except (RenderError, SealError, SourceError):
             return []
         return [obj for objects in content.rendered.values() for obj in objects]
 
@@ -281,6 +304,13 @@ def holds(run: Run) -> bool:
     """Whether the outcome of a run holds its digest back (6c). A rollback's restore run leaves that to the run that it undoes, and what
     is removed is tried again when it comes back."""
     return not run.restores and run.kind != "undo" and ended_badly(run)
+
+
+def _problem(app: Application, declared: Declared, error: RenderError | SealError) -> Problem:
+    """Where it is wrong: the file and field that could not be decrypted, else the components of the manifest."""
+    if isinstance(error, SealError) and error.path:
+        return Problem(error.path, error.line, str(error), f"Application {app.key.name}", error.field)
+    return Problem(declared.path, declared.line, str(error), f"Application {app.key.name}", "spec.components")
 
 
 def _compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Compiled:

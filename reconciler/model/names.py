@@ -39,6 +39,7 @@ LABEL_UID: Final = "reconciler.dev/application-uid"
 LABEL_TRAIT: Final = "reconciler.dev/trait"
 ANNOTATION_REVISION: Final = "reconciler.dev/revision"
 ANNOTATION_RELEASED: Final = "reconciler.dev/released-from"
+ANNOTATION_SEALED: Final = "reconciler.dev/sealed"
 
 # On the CustomResourceDefinitions that are ours: that they are, and for which version of the state they are made.
 LABEL_CRD: Final = "reconciler.dev/definition"

@@ -163,12 +163,15 @@ class Shown(msgspec.Struct, omit_defaults=True, rename="camel"):
     history: list[Past] = []
 
 
-class Content(msgspec.Struct):
-    """What a revision needs to be run again without git, network or renderer (3b): the compiled application and the rendered
-    objects of each component that needs no inputs."""
+class Content(msgspec.Struct, omit_defaults=True):
+    """What a revision needs to be run again without git, network, renderer or key (3b): the compiled application and the rendered
+    objects of each component that needs no inputs. `sealed`: its encrypted values to their clear text, for components that are rendered
+    later; `salt`: what was put into its Secrets with them. Where there are any, all of it is stored in Secrets."""
 
     application: Application
     rendered: dict[str, list[JsonObject]]
+    sealed: dict[str, str] = {}
+    salt: str = ""
 
 
 class SourceRecord(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -7,6 +7,7 @@ import copy
 from reconciler.dialects.documents import parse
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.model.sealed import is_others, without_metadata
 from reconciler.model.text import one_line
 from reconciler.render.fields import Fields
 from reconciler.render.placement import flatten_lists
@@ -59,7 +60,7 @@ def _objects(path: str, data: bytes, fields: Fields) -> list[JsonObject]:
         if not isinstance(obj, dict) or not obj.get("kind"):
             line = next((document.line for document in documents if document.content == obj), 0)
             raise _no_kind(fields, path, line)
-    return objects
+    return [obj if is_others(obj) else without_metadata(obj) for obj in objects]
 
 
 def _no_kind(fields: Fields, path: str, line: int) -> RenderError:

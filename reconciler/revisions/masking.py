@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from reconciler.model.identity import JsonObject
+from reconciler.model.names import ANNOTATION_SEALED
 from reconciler.model.text import MASK
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -60,6 +61,7 @@ def is_secret(obj: JsonObject) -> bool:
 
 def _mask(value: Any, path: tuple[str, ...], secret: bool) -> Any:
     hidden = (secret and path[:1] in (("data",), ("stringData",)) and len(path) > 1) or path[-1:] == (LAST_APPLIED,)
+    hidden = hidden or (secret and path[-1:] == (ANNOTATION_SEALED,))
     if hidden or len(path) > _DEEPEST:
         return MASK
     if isinstance(value, dict):

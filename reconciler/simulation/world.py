@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.engine.files import TreeFiles
+from reconciler.engine.unsealing import Pretending
 from reconciler.model.identity import AppKey, JsonObject
 from reconciler.model.names import GATE_PREFIX
 from reconciler.model.status import ApplicationStatus, GateView
@@ -44,7 +45,7 @@ class World:
         self.timeline = Timeline(self.clock.now)
         self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER)
         plugins = {name: UncheckedStep(name) for name in settings.step_plugins}
-        self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER, plugins)
+        self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER, plugins, unsealer=Pretending())
         self.stops: defaultdict[AppKey, dict[tuple[str, str], Stop]] = defaultdict(dict)
         self.warnings: list[str] = []
         self._decided: set[str] = set()

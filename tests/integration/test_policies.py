@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.settings import Access
+from reconciler.model.access import Access
 from tests.integration.harness import Clone, running
 from tests.integration.policies import BLUE, GREEN, WEB, application, config_map, places, policy
 from tests.integration.sequences import push, value

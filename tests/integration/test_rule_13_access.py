@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.settings import Access
+from reconciler.model.access import Access
 from tests.integration.harness import Clone, Daemon, config_map_app, running
 
 

@@ -13,6 +13,7 @@ from reconciler.api.problems import Code
 from reconciler.api.routes import Routes
 from reconciler.cli.errors import Exit
 from reconciler.cli.main import COMMANDS, group
+from reconciler.model.access import Access
 from reconciler.model.command import CommandResult
 from reconciler.model.run import Phase
 from reconciler.model.status import CommandView, DecisionView, Result, WriteBackView
@@ -20,7 +21,8 @@ from reconciler.model.workflow import NodeView, RunLine, WorkflowView
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
 from reconciler.observe.words import KNOWN, OTHER
-from reconciler.settings import Access, describe_settings
+from reconciler.settings import describe_settings
+from reconciler.settings_parts import SopsKeys
 from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.api.fakes import NOW, FakeReader, history, waiting
 
@@ -53,8 +55,9 @@ def test_every_setting_is_in_the_table_with_its_names_default_and_meaning():
         default = "" if setting.default in ("", []) or setting.parts else "on" if setting.switch else str(setting.default)
         expected.append([setting.key, setting.flag, setting.variable, default, setting.description])
     assert [[code(cell) for cell in row] for row in table[: len(expected)]] == expected
-    rules = [[setting.key, setting.description] for setting in describe_settings(Access)]
-    assert [[code(row[0]), row[1]] for row in rows("settings.md", "Access")] == rules
+    for parts, heading in ((Access, "Access"), (SopsKeys, "Keys")):
+        rules = [[setting.key, setting.description] for setting in describe_settings(parts)]
+        assert [[code(row[0]), row[1]] for row in rows("settings.md", heading)] == rules
 
 
 def parts_of(setting, place):

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model.access import Access
 from reconciler.places import files_of, state_file
 from reconciler.settings import (
-    Access,
-    ControllerConfig,
-    KindLimit,
-    Queues,
     Settings,
     SettingsError,
     describe_settings,
     load_settings,
     split_address,
 )
+from reconciler.settings_parts import ControllerConfig, KindLimit, Queues
 
 
 @pytest.fixture

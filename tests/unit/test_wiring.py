@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 from reconciler.daemon import SystemClock
 from reconciler.model.application import Retry
 from reconciler.observe.metrics import Fanout
-from reconciler.settings import Backoff, ControllerConfig, KindLimit, Queues, Settings
+from reconciler.settings import Settings
+from reconciler.settings_parts import Backoff, ControllerConfig, KindLimit, Queues
 from reconciler.wiring import build_engine
 
 

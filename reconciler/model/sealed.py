@@ -1,0 +1,57 @@
+"""Encrypted values as SOPS writes them: in place of each value its ciphertext, and beside them who can decrypt it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+MARK: Final = "ENC[AES256_GCM,"
+"""How every encrypted value begins: what does not hold this holds none."""
+FIELD: Final = "sops"
+TOKEN: Final = re.compile(r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+),type:([a-z]+)\]", re.ASCII)
+_OURS: Final = frozenset({"apps", "batch", "autoscaling", "policy", "extensions"})
+
+
+def is_token(value: Any) -> bool:
+    """Whether the value is one encrypted value and nothing else."""
+    return isinstance(value, str) and value.startswith(MARK) and TOKEN.fullmatch(value) is not None
+
+
+def is_metadata(value: Any) -> bool:
+    """Whether that is what SOPS writes under `sops`."""
+    return isinstance(value, dict) and "mac" in value and "lastmodified" in value
+
+
+def is_sealed(value: Any) -> bool:
+    """Whether that mapping is a document that SOPS encrypted."""
+    return isinstance(value, dict) and is_metadata(value.get(FIELD))
+
+
+def is_others(obj: dict[str, Any]) -> bool:
+    """Whether an object is decrypted by an operator in the cluster, if at all: one of a group that is not Kubernetes' own."""
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    return bool(group) and group not in _OURS and not group.endswith(".k8s.io")
+
+
+def without_metadata(value: Any) -> Any:
+    """A copy of plain data without the `sops` of the encrypted documents in it, whatever stands in it that is not another operator's. The
+    same value where there is none."""
+    if isinstance(value, list):
+        items = [without_metadata(item) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict) or ("apiVersion" in value and is_others(value)):
+        return value
+    sealed = is_sealed(value)
+    plain = {key: without_metadata(item) for key, item in value.items() if not (sealed and key == FIELD)}
+    return plain if sealed or any(plain[key] is not value[key] for key in plain) else value
+
+
+def tokens_of(value: Any) -> Iterator[str]:
+    """Every encrypted value in plain data, also within longer texts. Depth is bounded by who parsed it."""
+    if isinstance(value, str):
+        if MARK in value:
+            yield from (found.group(0) for found in TOKEN.finditer(value))
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from tokens_of(item)

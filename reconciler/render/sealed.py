@@ -1,0 +1,145 @@
+"""
+Decrypted values put where they may stand: in Secrets. One that stands in a container's environment goes to a Secret of ours, which the
+container then refers to. Anywhere else a decrypted value would be seen by all who may look at workloads: an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.model.names import ANNOTATION_SEALED
+from reconciler.model.sealed import MARK, is_others, is_token, tokens_of
+from reconciler.model.text import one_line
+from reconciler.render.protocol import RenderError
+from reconciler.render.workloads import dig, mappings, templates
+
+_SUFFIX: Final = "-sealed"
+_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
+_CONTAINERS: Final = ("containers", "initContainers")
+
+
+def put_values(component: str, objects: list[JsonObject], values: Mapping[str, str], salt: str) -> list[JsonObject]:
+    """
+    The objects with their encrypted values decrypted, in the order to apply; those that hold none are the same objects.
+
+    `salt`: random, of the application: it goes into each Secret that holds a decrypted value, so that no digest that is stored of one
+    can be searched for by trying values. Raises RenderError; its message says where, never what.
+    """
+    made: list[JsonObject] = []
+    names = {ObjectRef.of(obj).identity for obj in objects}
+    for obj in objects:
+        if is_others(obj) or not any(tokens_of(obj)):
+            made.append(obj)
+            continue
+        changed = copy.deepcopy(obj)
+        if _is_secret(changed):
+            _fill(component, changed, values, salt)
+        else:
+            lifted = _lift(component, changed, values, salt)
+            if lifted is not None and ObjectRef.of(lifted).identity in names:
+                raise _error(component, f"{one_line(ObjectRef.of(lifted))} is made for encrypted variables, and another object has its name")
+            made += [lifted] if lifted is not None else []
+        left = _first(changed, ())
+        if left:
+            raise _error(
+                component,
+                f"{one_line(ObjectRef.of(changed))}: {left}: a decrypted value may stand in a Secret's data or in a container's variable, not here "
+                "(encrypt data and stringData alone: --encrypted-regex '^(data|stringData)$')",
+            )
+        made.append(changed)
+    return made
+
+
+def _fill(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> None:
+    for field in ("data", "stringData"):
+        entries = obj.get(field)
+        if not isinstance(entries, dict):
+            continue
+        for key, token in entries.items():
+            if not is_token(token):
+                continue
+            value = _value(component, f"{one_line(ObjectRef.of(obj))}: {field}.{one_line(key, 80)}", token, values)
+            value = "".join(value.split()) if field == "data" else value
+            if field == "data" and not _is_base64(value):
+                raise _error(
+                    component, f"{one_line(ObjectRef.of(obj))}: data.{one_line(key, 80)}: what was decrypted is not base64 (stringData takes text)"
+                )
+            entries[key] = value
+    obj["metadata"]["annotations"] = {**(obj["metadata"].get("annotations") or {}), ANNOTATION_SEALED: salt}
+
+
+def _lift(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> JsonObject | None:
+    """Encrypted variables of a workload's containers to a Secret, which is answered; None where it has none. A digest of them goes into the
+    pods' template, so that a change of one alone makes new pods."""
+    found: dict[str, str] = {}
+    meta = obj["metadata"]
+    name = f"{meta['name']}{_SUFFIX}"
+    for template in [obj] if obj["kind"] == "Pod" else templates([obj]):
+        before = len(found)
+        for field in _CONTAINERS:
+            for container in mappings(dig(template, "spec", field)):
+                for variable in mappings(container.get("env")):
+                    token = variable.get("value")
+                    if is_token(token):
+                        if is_token(variable.get("name")):
+                            raise _error(component, f"{one_line(ObjectRef.of(obj))}: a variable's name is encrypted: encrypt values alone")
+                        place = f"{one_line(ObjectRef.of(obj))}: variable {one_line(variable.get('name'), 80)}"
+                        key = f"{obj['kind'].lower()}.{container.get('name')}.{variable.get('name')}"
+                        if not _KEY.fullmatch(key):
+                            raise _error(component, f"{place}: its name can't be a Secret's key")
+                        found[key] = _value(component, place, str(token), values)
+                        del variable["value"]
+                        variable["valueFrom"] = {"secretKeyRef": {"name": name, "key": key}}
+        if len(found) > before:
+            told = template.setdefault("metadata", {})
+            told["annotations"] = {**(told.get("annotations") or {}), ANNOTATION_SEALED: _mark(salt, found)}
+    if not found:
+        return None
+    secret: JsonObject = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "stringData": found}
+    if meta.get("namespace"):
+        secret["metadata"]["namespace"] = meta["namespace"]
+    secret["metadata"]["annotations"] = {ANNOTATION_SEALED: salt}
+    return secret
+
+
+def _mark(salt: str, found: Mapping[str, str]) -> str:
+    text = "\0".join(part for key in sorted(found) for part in (key, found[key]))
+    return hmac.new(salt.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+
+
+def _value(component: str, place: str, token: str, values: Mapping[str, str]) -> str:
+    if token not in values:
+        raise _error(component, f"{place}: an encrypted value that is in none of the application's encrypted documents")
+    return values[token]
+
+
+def _first(value: Any, at: tuple[str, ...]) -> str:
+    """Where an encrypted value is left; empty where none is."""
+    if isinstance(value, str):
+        return one_line(".".join(at) or "it", 200) if MARK in value and any(tokens_of(value)) else ""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in children if (found := _first(item, (*at, str(key))))), "")
+
+
+def _is_secret(obj: JsonObject) -> bool:
+    return (obj["kind"], obj["apiVersion"]) == ("Secret", "v1")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _error(component: str, message: str) -> RenderError:
+    return RenderError(f"component {one_line(component, 80)}: {message}")

@@ -1,0 +1,1 @@
+"""Encrypted documents of the repository, decrypted in memory."""
