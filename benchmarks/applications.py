@@ -94,17 +94,17 @@ class Repository:
 
     def declare(self, values: dict[int, int]) -> None:
         for number, value in values.items():
-            self._put(f"apps/{number // 100:03}/app-{number}.yaml", MANIFEST.format(number=number, value=value) + self._gate)
+            self.put(f"apps/{number // 100:03}/app-{number}.yaml", MANIFEST.format(number=number, value=value) + self._gate)
 
     def fill(self, count: int) -> None:
         """Other files, a hundred to a folder."""
         for number in range(count):
-            self._put(f"src/{number // 10000:03}/{number // 100 % 100:02}/file-{number}.txt", f"{number}\n")
+            self.put(f"src/{number // 10000:03}/{number // 100 % 100:02}/file-{number}.txt", f"{number}\n")
 
     def change_foreign(self, text: str) -> None:
-        self._put("NOTES.txt", text)
+        self.put("NOTES.txt", text)
 
-    def _put(self, path: str, text: str) -> None:
+    def put(self, path: str, text: str) -> None:
         self._index.add(pygit2.IndexEntry(path, self._git.create_blob(text.encode()), pygit2.enums.FileMode.BLOB))
 
     def commit(self) -> pygit2.Oid:

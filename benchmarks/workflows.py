@@ -94,7 +94,7 @@ class Turns:
 
 def write(repository: Repository, plan: Plan) -> None:
     for number in range(plan.count):
-        repository._put(f"flows/{number // 100:03}/flow-{number}.yaml", manifest(number, plan))  # noqa: SLF001
+        repository.put(f"flows/{number // 100:03}/flow-{number}.yaml", manifest(number, plan))
     repository.move(repository.commit())
 
 

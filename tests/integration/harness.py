@@ -179,16 +179,17 @@ async def running(
     """
     Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones. `families`,
     `types`, `executors`: instead of what is built in, and beside it. `sender`: who leaves
-    the machine. Other options are the engine's. With a state file and what is built in, it recalls what the one before it read.
+    the machine. `namespace`: of the state. Other options are the engine's. With a state file and what is built in, it recalls what the one before it read.
     """
     loop = asyncio.get_running_loop()
     clock = options.pop("clock", None) or (VirtualClock(loop) if isinstance(loop, VirtualLoop) else SystemClock())
     own = cluster or EmbeddedCluster(state, clock, speed=1000.0)
+    namespace = options.pop("namespace", "reconciler-system")
     if cluster is None:
         await own.start()
     sink = Recorder()
     source = GitSource.open(str(clone.origin), ref, paths)
-    access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), "reconciler-system")
+    access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), namespace)
     if state != ":memory:" and not options.keys() & {"types", "families"}:
         options.setdefault("recall", Path(f"{state}.looks"))
     sender = options.pop("sender", None)
@@ -198,7 +199,7 @@ async def running(
         options.pop("sinks", ()),
     )
     families = options.pop("families", None) or dialects(types)
-    chosen = Options("reconciler-system", access, options.pop("create_namespaces", "all"), **options)
+    chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)
     engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender)
     task = asyncio.create_task(engine.run())
     try:

@@ -8,8 +8,9 @@ after its Retry-After, whatever the call, because the server did nothing; a 503 
 from __future__ import annotations
 
 import asyncio
+import io
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -30,6 +31,7 @@ APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 _AGENT: Final = f"reconciler/{__version__}"
 _DEADLINE: Final = 30.0
 _CONNECT: Final = 10.0
+_LARGE: Final = 2**20
 _LONGEST_LINE: Final = 32 * 1024 * 1024
 _PATIENCE: Final = frozenset({429, 503})
 
@@ -86,7 +88,7 @@ class Calls:
         self._connection, self._deadline = connection, deadline
         self._places = Places(width)
         self._quiet_until = 0.0
-        self.sent = 0
+        self.sent: Counter[str] = Counter()  # by method; WATCH for a watch
 
     async def send(self, call: Call) -> Answer:
         """Raises the protocol's errors; `UnavailableError` where there was no answer in time."""
@@ -116,9 +118,10 @@ class Calls:
             return Answer(code, data, reply.get("ETag", ""), reply.get("Content-Type", ""))
 
     async def _exchange(self, call: Call, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        data = None if call.body is None else msgspec.json.encode(call.body)
+        body = b"" if call.body is None else msgspec.json.encode(call.body)
+        data = io.BytesIO(body) if len(body) > _LARGE else body or None  # as aiohttp wants it: sent in pieces
         connection = self._connection
-        self.sent += 1
+        self.sent[call.method] += 1
         try:
             async with connection.session.request(
                 call.method,
@@ -141,7 +144,7 @@ class Calls:
         """
         headers, since = await self._connection.authorize()
         connection = self._connection
-        self.sent += 1
+        self.sent["WATCH"] += 1
         try:
             async with connection.session.request(
                 call.method,

@@ -42,7 +42,8 @@ class KubernetesCluster:
         self._user = ""
 
     def acting_as(self, user: str) -> KubernetesCluster:
-        """The same cluster, its calls made in that user's name (Impersonate-User). It shares the connection and what is known of kinds."""
+        """By Impersonate-User. It shares the connection and what is known of kinds; watches of all kinds stay the daemon's own."""
+        check_user(user)
         check_user(user)
         other = object.__new__(KubernetesCluster)
         other.__dict__.update(self.__dict__)

@@ -40,7 +40,8 @@ _IMMUTABLE: Final = re.compile(
 )
 _TYPED: Final = re.compile(r"got &value\.\w+\{.*?\}(?=;|,|\n|$)", re.DOTALL)
 _GO_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_TOO_LARGE: Final = "request is too large"
+# Refused for good, and yet told as a failure of the server: etcd's limit, and a patch that does not fit the kind's schema.
+_FOR_GOOD: Final = ("request is too large", "failed to create typed patch object")
 
 
 class ContinuationExpiredError(ExpiredError):
@@ -76,13 +77,16 @@ def error_of(code: int, status: JsonObject, what: str, ref: ObjectRef | None = N
         if reason == "AlreadyExists":
             return AlreadyExistsError(message)
         return OwnershipError(message) if "FieldManagerConflict" in why else ConflictError(message)
+    if "ResourceVersionTooLarge" in why:
+        return ExpiredError(message)  # a version of the future: the server's data was set back
     if code == 410:
         return ContinuationExpiredError(message, str(_mapping(status.get("metadata")).get("continue") or ""))
     if code == 401:
         return ForbiddenError(f"{what}: the API server does not know who this is: the credentials are not valid, or not any more")
     if code == 403:
         return NamespaceMissingError(message) if "NamespaceTerminating" in why else ForbiddenError(message)
-    if code in {408, 429} or (code >= 500 and _TOO_LARGE not in str(status.get("message", ""))):
+    said = str(status.get("message", ""))
+    if code in {408, 429} or (code >= 500 and not any(words in said for words in _FOR_GOOD)):
         return UnavailableError(message)
     return ImmutableError(message) if _IMMUTABLE.search(message) else InvalidError(message)
 

@@ -58,11 +58,13 @@ async def follow(
     calls: Calls, resource: Resource, labels: Mapping[str, str | None] | None, version: str, pace: Pace, *, bare: bool = False, user: str = ""
 ) -> AsyncIterator[WatchEvent]:
     """Events after `version`. Raises ExpiredError, KindUnknownError, ForbiddenError; any other trouble it waits for."""
-    loop, pause = asyncio.get_running_loop(), pace.first
+    loop, pause, mute = asyncio.get_running_loop(), pace.first, False
     path, accept = paths.collection(resource), BARE if bare else JSON
     while True:
         began, seen = loop.time(), False
         try:
+            if mute:
+                await _check_place(calls, resource, path, version, user)
             seconds = max(1, int(pace.longest * random.uniform(0.5, 1.0)))  # noqa: S311  # not all watches end at once
             query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version, "timeoutSeconds": str(seconds), **select(labels)}
             async with calls.stream(Call("GET", path, query, accept=accept, user=user), pace.silence) as lines:
@@ -71,16 +73,28 @@ async def follow(
                     version = event.object["metadata"]["resourceVersion"]
                     seen = True
                     yield event
+            mute = not seen
         except (ExpiredError, KindUnknownError, ForbiddenError):
             raise
         except ClusterError:
-            seen = False
+            mute, seen = mute or (not seen and loop.time() - began >= pace.silence), False
         if seen or loop.time() - began > pace.first * 4:
             pause = pace.first
             if seen:
                 continue
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # not all at once
         pause = min(pause * 2, pace.last)
+
+
+async def _check_place(calls: Calls, resource: Resource, path: str, version: str, user: str) -> None:
+    """
+    Not even a bookmark came. A server whose data was set back to an older state is silent until it comes to that version again: raises
+    ExpiredError where its newest version is older.
+    """
+    answer = await calls.send(Call("GET", path, {"limit": "1"}, accept=BARE_LIST, twice=True, background=True, user=user))
+    newest = str((msgspec.json.decode(answer.data).get("metadata") or {}).get("resourceVersion", ""))
+    if newest.isdigit() and version.isdigit() and int(newest) < int(version):
+        raise ExpiredError(f"{resource.gvk.kind}: version {version} is of the future, the newest is {newest}; list again")
 
 
 def _read(line: bytes, resource: Resource, what: str) -> WatchEvent:

@@ -1,15 +1,20 @@
-"""The cluster under test. A new implementation joins by one more entry in WORLDS; no test knows which one it talks to."""
+"""
+The cluster under test: the embedded one on a clock that is turned, and Kubernetes' own API server, controllers and scheduler. A new
+implementation joins by one more entry in WORLDS; no test knows which one it talks to.
+"""
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
-from reconciler.cluster.protocol import Cluster
+from reconciler.cluster.protocol import Cluster, NotFoundError
+from reconciler.model.identity import ObjectRef
+from tests.real_cluster import connected
 
 Eventually = Callable[..., Awaitable[object]]
 
@@ -60,7 +65,7 @@ class World:
 
 
 @asynccontextmanager
-async def embedded() -> AsyncIterator[World]:
+async def embedded(_: pytest.FixtureRequest) -> AsyncIterator[World]:
     clock = TurnedClock()
     cluster = EmbeddedCluster(":memory:", clock, bookmark_seconds=0.05)
     await cluster.start()
@@ -76,12 +81,29 @@ async def embedded() -> AsyncIterator[World]:
     await cluster.close()
 
 
-WORLDS = {"embedded": embedded}
+@asynccontextmanager
+async def kubernetes(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async def pass_time() -> float:
+        await asyncio.sleep(0.05)
+        return 0.05
+
+    async with connected(request.getfixturevalue("control_plane").kubeconfig) as cluster:
+        yield World(cluster, pass_time)
+
+
+WORLDS = {"embedded": embedded, "kubernetes": kubernetes}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only what runs on Kubernetes needs the control plane."""
+    for item in items:
+        if getattr(item, "callspec", None) is not None and item.callspec.params.get("world") == "kubernetes":
+            item.fixturenames.append("control_plane")
 
 
 @pytest.fixture(params=WORLDS)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async with WORLDS[request.param]() as one:
+    async with WORLDS[request.param](request) as one:
         yield one
 
 
@@ -96,11 +118,13 @@ def eventually(world: World) -> Eventually:
 
 
 @pytest.fixture
-async def namespace(cluster: Cluster) -> str:
-    """A new namespace of its own for each test."""
+async def namespace(cluster: Cluster) -> AsyncIterator[str]:
+    """A new namespace of its own for each test; it goes with what is in it."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    yield name
+    with suppress(NotFoundError):
+        await cluster.delete(ObjectRef("v1", "Namespace", "", name))
 
 
 def config_map(namespace: str, name: str = "one", labels: dict[str, str] | None = None, **data: str) -> dict:
@@ -112,7 +136,9 @@ def config_map(namespace: str, name: str = "one", labels: dict[str, str] | None 
 
 def workload(kind: str, namespace: str, name: str = "web", image: str = "nginx:1", **spec: object) -> dict:
     labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    # How kwok is told what the embedded cluster sees by the image.
+    fate = {"annotations": {"controlplane.test/pod": "never-ready"}} if image.startswith("never-ready") else {}
+    template = {"metadata": {"labels": labels, **fate}, "spec": {"containers": [{"name": "main", "image": image}]}}
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -132,8 +158,6 @@ def _workload(namespace: str) -> Callable[..., dict]:
 
 
 async def absent(cluster: Cluster, ref: object) -> bool:
-    from reconciler.cluster.protocol import NotFoundError
-
     try:
         await cluster.get(ref)  # type: ignore[arg-type]
     except NotFoundError:

@@ -108,27 +108,29 @@ async def test_objects_enter_and_leave_a_watch_with_their_labels(cluster, namesp
 
 
 async def test_a_watch_of_all_kinds_leaves_out_state_events_and_leases(cluster, namespace, config_map):
-    start = (await cluster.list(CONFIG_MAP, namespace)).version
-    labels = {LABEL_APPLICATION: "web"}
+    labels = {LABEL_APPLICATION: namespace}
+    start = (await cluster.list(None, labels=labels)).version
     state = {
         "apiVersion": "reconciler.dev/v1alpha1",
         "kind": "WorkflowRun",
         "metadata": {"name": "a.b-v1-1", "namespace": namespace, "labels": labels},
+        "spec": {"application": "b", "namespace": "a", "revision": "b-v1", "digest": "d"},
     }
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l", "namespace": namespace, "labels": labels}}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": namespace, "labels": labels}}
     async with aclosing(cluster.watch(None, labels, since=start)) as watch:
         for given in (state, lease, secret, config_map("last", labels=labels)):
             await cluster.create(given)
-        assert await take(watch, 2) == [("ADDED", "s"), ("ADDED", "last")]
+        assert sorted(await take(watch, 2)) == [("ADDED", "last"), ("ADDED", "s")]
 
 
 async def test_a_list_of_all_kinds_has_what_such_a_watch_tells_of(cluster, namespace, config_map):
-    labels = {LABEL_APPLICATION: "every"}
+    labels = {LABEL_APPLICATION: namespace}
     state = {
         "apiVersion": "reconciler.dev/v1alpha1",
         "kind": "WorkflowRun",
         "metadata": {"name": "a.b-v1-1", "namespace": namespace, "labels": labels},
+        "spec": {"application": "b", "namespace": "a", "revision": "b-v1", "digest": "d"},
     }
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": namespace, "labels": labels}}
     for given in (state, secret, config_map("c", labels=labels)):

@@ -49,8 +49,13 @@ def failure(code, reason="", message="", causes=(), **details):
         (failure(429, "TooManyRequests"), UnavailableError),
         (failure(500, "InternalError", "failed calling webhook: context deadline exceeded"), UnavailableError),
         (failure(500, "", "etcdserver: request is too large"), InvalidError),
+        (
+            failure(500, "", "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): .spec.x: field not declared in schema"),
+            InvalidError,
+        ),
         (failure(503, "ServiceUnavailable"), UnavailableError),
         (failure(504, "Timeout"), UnavailableError),
+        (failure(504, "Timeout", "Too large resource version", [{"reason": "ResourceVersionTooLarge"}]), ExpiredError),
     ],
 )
 def test_each_answer_is_the_error_that_says_what_to_do(error, kind):

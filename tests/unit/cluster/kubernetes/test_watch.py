@@ -70,6 +70,13 @@ async def test_a_watch_that_falls_silent_is_taken_for_dead(server, cluster):
     assert "resourceVersion=20" in watches(server)[1], "the bookmark moved its place"
 
 
+async def test_a_server_that_was_set_back_expires_a_watch_that_would_be_silent_for_ever(server, cluster):
+    serve(server)  # a list answers version 10
+    async with aclosing(cluster.watch(KIND, since="99")) as watch:
+        with pytest.raises(ExpiredError, match="of the future"):
+            await take(watch, 1)
+
+
 @pytest.mark.parametrize("how", ["status", "event"])
 async def test_a_place_that_is_no_longer_kept_is_the_callers(server, cluster, how):
     gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
