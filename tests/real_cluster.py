@@ -21,16 +21,21 @@ DEFINITIONS = Path(__file__).resolve().parents[1] / "manifests" / "crds" / "reco
 
 async def install_definitions(cluster: KubernetesCluster) -> None:
     """Our own kinds, once for all tests; answers when they are served."""
+    if await _served(cluster):
+        return
     for definition in yaml.safe_load_all(DEFINITIONS.read_text()):
         with suppress(AlreadyExistsError):
             await cluster.create(definition)
-    for kind in STATE_KINDS:
-        async with asyncio.timeout(50):
-            while True:
-                with suppress(KindUnknownError):
-                    await cluster.kind(GVK(GROUP, "v1alpha1", kind))
-                    break
-                await asyncio.sleep(0.1)
+    async with asyncio.timeout(50):
+        while not await _served(cluster):
+            await asyncio.sleep(0.1)
+
+
+async def _served(cluster: KubernetesCluster) -> bool:
+    try:
+        return all([await cluster.kind(GVK(GROUP, "v1alpha1", kind)) for kind in STATE_KINDS])
+    except KindUnknownError:
+        return False
 
 
 @asynccontextmanager

@@ -119,8 +119,8 @@ def _deployment(spec: JsonObject, status: JsonObject) -> Answer:
     replicas, updated, ready, available = (_count(status, name) for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"))
     if updated < wanted:
         return "Progressing", f"{updated} of {wanted} updated"
-    if replicas > updated:
-        return "Progressing", f"{replicas - updated} old to be ended"
+    if replicas > min(updated, wanted):
+        return "Progressing", f"{replicas - min(updated, wanted)} old to be ended"
     if available < updated:
         return "Progressing", f"{available} of {updated} available"
     if ready < wanted:
@@ -153,8 +153,8 @@ def _stateful_set(spec: JsonObject, status: JsonObject) -> Answer:
 
 
 def _daemon_set(spec: JsonObject, status: JsonObject) -> Answer:
-    if not status:
-        return "Progressing", "Not yet observed"
+    if "observedGeneration" not in status and not status.get("desiredNumberScheduled"):
+        return "Progressing", "Not yet observed"  # a new one is stored with a status of zeros
     wanted = _count(status, "desiredNumberScheduled", -1)
     if wanted < 0:
         return "Progressing", "Missing desiredNumberScheduled"

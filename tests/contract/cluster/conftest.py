@@ -137,7 +137,7 @@ def config_map(namespace: str, name: str = "one", labels: dict[str, str] | None 
 def workload(kind: str, namespace: str, name: str = "web", image: str = "nginx:1", **spec: object) -> dict:
     labels = {"app": name}
     # How kwok is told what the embedded cluster sees by the image.
-    fate = {"annotations": {"controlplane.test/pod": "never-ready"}} if image.startswith("never-ready") else {}
+    fate = {"annotations": {"controlplane.test/pod": "image-pull-back-off"}} if image.startswith("never-ready") else {}
     template = {"metadata": {"labels": labels, **fate}, "spec": {"containers": [{"name": "main", "image": image}]}}
     return {
         "apiVersion": "apps/v1",

@@ -44,6 +44,7 @@ FULL = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableRepli
         ("Healthy", built("Deployment", {"replicas": 0}, {"observedGeneration": 1}, generation=1)),
         ("Progressing", built("Deployment", {"replicas": 2}, FULL | {"observedGeneration": 1}, generation=2)),
         ("Progressing", built("Deployment", {"replicas": 2}, FULL | {"replicas": 3})),
+        ("Progressing", built("Deployment", {"replicas": 1}, FULL)),
         ("Progressing", built("Deployment", {"replicas": 2}, FULL | {"updatedReplicas": 1})),
         ("Progressing", built("Deployment", {"replicas": 2}, FULL | {"availableReplicas": 1})),
         ("Progressing", built("Deployment", {"replicas": 2}, FULL | condition("Available", "False"))),
@@ -52,6 +53,7 @@ FULL = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableRepli
         ("Healthy", built("ReplicaSet", {"replicas": 2}, FULL)),
         ("Progressing", built("ReplicaSet", {"replicas": 3}, FULL)),
         ("Progressing", built("DaemonSet")),
+        ("Progressing", built("DaemonSet", {}, {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0})),
         ("Progressing", built("DaemonSet", {}, {"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "numberReady": 1})),
         (
             "Healthy",
