@@ -2,7 +2,8 @@
 Requests to the API server: a deadline for each, a place in the row, and patience with a server that says that it is busy.
 
 Two lanes: what people wait for goes before what happens in the background, which has at most half of the places. A 429 is tried again
-after its Retry-After, whatever the call, because the server did nothing; a 503 only where doing it twice is doing it once.
+after its Retry-After, whatever the call, because the server did nothing; a 503 only where doing it twice is doing it once. A read is
+tried a few times whatever went wrong: one lost answer among the hundred lists of a start is no reason to begin all of them anew.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _CONNECT: Final = 10.0
 _LARGE: Final = 2**20
 _LONGEST_LINE: Final = 32 * 1024 * 1024
 _PATIENCE: Final = frozenset({429, 503})
+_READS: Final = 4
+_FIRST_PAUSE: Final = 0.2
 
 
 class Answer(NamedTuple):
@@ -94,6 +97,7 @@ class Calls:
         """Raises the protocol's errors; `UnavailableError` where there was no answer in time."""
         loop = asyncio.get_running_loop()
         end, renewed = loop.time() + self._deadline, False
+        pauses = [_FIRST_PAUSE * 2**number for number in range(_READS - 1)] if call.method == "GET" else []
         while True:
             if call.background and self._quiet_until > loop.time():
                 await asyncio.sleep(self._quiet_until - loop.time())
@@ -103,6 +107,11 @@ class Calls:
                     code, reply, data = await self._exchange(call, headers)
             except TimeoutError:
                 raise UnavailableError(f"{call.what}: no answer within {self._deadline:.0f} s") from None
+            except UnavailableError:
+                if not pauses:
+                    raise
+                await asyncio.sleep(pauses.pop(0) * random.uniform(0.5, 1.0))  # noqa: S311
+                continue
             if code == 401 and not renewed:
                 renewed = True
                 if await self._connection.renew(since):
@@ -113,6 +122,9 @@ class Calls:
                 if loop.time() + pause < end:
                     await asyncio.sleep(pause * random.uniform(1.0, 1.25))  # noqa: S311  # all who were told so do not come back at once
                     continue
+            if code >= 500 and pauses:
+                await asyncio.sleep(pauses.pop(0) * random.uniform(0.5, 1.0))  # noqa: S311
+                continue
             if code >= 300 and not (code == 304 and call.etag):
                 raise error_of(code, read_status(data), call.what, call.ref, call.body)
             return Answer(code, data, reply.get("ETag", ""), reply.get("Content-Type", ""))

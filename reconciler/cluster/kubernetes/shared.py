@@ -87,12 +87,13 @@ class Shared:
 
         items: list[JsonObject] = []
         todo: dict[str, str] = {}
+        ours = {_key(name) for name in self._ours}
         at: dict[str, str] = dict(pending.at)
         for key, part in await asyncio.gather(*(read(key, token) for key, token in pending.todo.items())):
             if part is None:
                 continue
             items += part.items
-            if part.items:
+            if part.items or key in ours:
                 at.setdefault(key, part.version)
             if part.next:
                 todo[key] = part.next
@@ -115,7 +116,8 @@ class Shared:
         self._streams.add(stream)
         try:
             for name, ours in self._ours.items():
-                stream.join(name, ours)
+                if _key(name) not in at:  # the others go on from their place: a list would tell nothing of what is gone since
+                    stream.join(name, ours)
             async for event in stream.events():
                 yield event
         finally:

@@ -50,6 +50,18 @@ async def test_a_read_is_tried_again_where_the_server_is_not_ready(server, clust
     assert await cluster.get(ONE) == config_map()
 
 
+async def test_a_read_that_fails_is_tried_a_few_times_and_a_write_once(server, cluster):
+    server.reply("GET", PATH, status(500, "InternalError"), status(502, "BadGateway"), config_map())
+    assert await cluster.get(ONE) == config_map()
+    server.reply("GET", PATH, status(500, "InternalError"))
+    with pytest.raises(UnavailableError):
+        await cluster.get(ONE)
+    server.reply("POST", MAPS, status(500, "InternalError"), config_map())
+    with pytest.raises(UnavailableError):
+        await cluster.create(new())
+    assert (len(server.asked("GET /api/v1")), len(server.asked("POST"))) == (3 + 4, 1)
+
+
 async def test_an_answer_that_does_not_come_is_an_error_in_time(server, cluster):
     async def silent(request):
         await asyncio.sleep(30)

@@ -168,6 +168,17 @@ async def test_a_group_whose_own_server_is_down_holds_up_no_other(server, cluste
     assert [obj["metadata"]["name"] for obj in (await cluster.list(None, labels=OURS)).items] == ["a"]
 
 
+async def test_a_kind_that_was_applied_goes_on_from_its_place_so_that_what_went_meanwhile_is_told(server, cluster):
+    ours = config_map("a", "11", labels={"ours": "yes"})
+    server.reply("PATCH", "/api/v1/namespaces/default/configmaps/a", ours)
+    await cluster.apply(ours, "m")
+    serve(server, [line("DELETED", config_map("a", "12"))], listed=[])
+    async with aclosing(cluster.watch(None, OURS, since='{"ConfigMap": "11"}')) as watch:
+        assert await take(watch, 1) == [("DELETED", "a", "12")]
+    assert "resourceVersion=11" in watches(server)[0]
+    assert server.asked(f"GET {MAPS}") == watches(server)
+
+
 async def test_one_kind_that_lost_its_place_expires_the_whole(server, cluster):
     serve(server, [asyncio.Event()])
     serve(server, status(410, "Expired"), path="/api/v1/secrets")
