@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from reconciler.cluster.protocol import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
+from reconciler.cluster.protocol import AlreadyExistsError, ClusterError, ConflictError, NotFoundError, UnavailableError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.applications import Application
 from reconciler.engine.callbacks import Callbacks
@@ -115,12 +115,31 @@ class Reconciler:
             accounts=picked(declared.annotations),
             deletion=declared.deletion,
         )
-        await self._context.store.create_mirror(mirror)
+        try:
+            await self._context.store.create_mirror(mirror)
+        except AlreadyExistsError:
+            return await self._rediscover(declared.key)
         app = self._context.apps[declared.key] = Application(mirror)
         if mirror.accounts or mirror.deletion:  # before anything is applied: what is left of it goes by that, in that name
             await app.store_mirror(self._context.store)
         app.lost = self.lost(app) or declared.key in self._orphaned
         self._orphaned.discard(declared.key)
+        return app
+
+    async def _rediscover(self, key: AppKey) -> Application:
+        """
+        State that the lists at the start did not show, as a server may that answers an empty one where objects are: the 409 proves that it
+        is there (3c). The lists are asked again; UnavailableError where they still don't show all of it, and nothing follows from them.
+        """
+        context = self._context
+        mirror = next((one for one in await context.store.mirrors() if one.key == key), None)
+        app = await reload_application(context, Application(mirror)) if mirror is not None else None
+        if app is None or not set(app.mirror.promoted[-1:]) <= {record.number for record in app.records}:
+            context.apps.pop(key, None)
+            raise UnavailableError(f"the state of {key} is there, and the cluster's lists don't show it: nothing is concluded from them")
+        for ref in app.refs():
+            context.claims.claim(ref, key)
+        app.lost = self.lost(app)
         return app
 
     def lost(self, app: Application) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,13 +54,13 @@ class Place:
             self.plane.api("DELETE", f"/api/v1/namespaces/{self.home}")
 
     @contextlib.contextmanager
-    def daemon(self, *args: str | Path, kubeconfig: Path | None = None, program: tuple[str | Path, ...] = ()) -> Iterator[Process]:
-        """One life of the daemon; killed at the end of the block, if it has not ended before."""
+    def daemon(self, *args: str | Path, program: Sequence[str | Path] = ("-m", "reconciler")) -> Iterator[Process]:
+        """One life of the daemon, as who `kubeconfig` says; killed at the end of the block, if it has not ended before."""
         self._lives += 1
         folder = self.folder / f"life-{self._lives}"
         folder.mkdir()
-        options = ["--cluster", "kubernetes", "--kubeconfig", kubeconfig or self.kubeconfig, "--namespace", self.home, *args]
-        with Process(folder, self.clone.origin, *options) as process:
+        options = ["--cluster", "kubernetes", "--kubeconfig", self.kubeconfig, "--namespace", self.home, *args]
+        with Process(folder, self.clone.origin, *options, program=program) as process:
             yield process
 
     # --- what is there

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,11 +19,14 @@ PATIENCE = 60.0
 
 
 class Process:
-    """`reconciler run` with its API on a free port. `url` is known once it is ready; leaving the block kills what still runs."""
+    """
+    `reconciler run` with its API on a free port. `url` is known once it is ready; leaving the block kills what still runs.
+    `program`: what else than the installed one Python is to run.
+    """
 
-    def __init__(self, folder: Path, *args: str | Path, speed: int = 1000) -> None:
+    def __init__(self, folder: Path, *args: str | Path, speed: int = 1000, program: Sequence[str | Path] = ("-m", "reconciler")) -> None:
         self._log = folder / "daemon.log"
-        command = [sys.executable, "-m", "reconciler", "run", *map(str, args), "--speed", str(speed), "--poll-interval", "1"]
+        command = [sys.executable, *map(str, program), "run", *map(str, args), "--speed", str(speed), "--poll-interval", "1"]
         if "--listen" not in args:
             command += ["--listen", "127.0.0.1:0"]
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("RECONCILER_", "GIT_"))}
