@@ -229,6 +229,10 @@ class Observations:
         """These objects of that owner (a mirror's uid) are not healthy: they are asked why, by that cluster, until another call says otherwise."""
         self._troubles.follow(owner, unwell if cluster is not None else (), cluster or self._cluster)
 
+    async def look(self, one: Followed, cluster: Cluster) -> bool:
+        """Asks now why it is not healthy; whether another reason is known."""
+        return await self._troubles.look(one, cluster)
+
     def close(self) -> None:
         """Nobody is asked why any more."""
         self._troubles.close()
