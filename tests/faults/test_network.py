@@ -4,16 +4,23 @@ What networks and API servers do to a daemon: nothing is lost by it, and nothing
 `RECONCILER_PROOF=N`, N over 1: for longer.
 """
 
+import asyncio
 import os
 import random
+from contextlib import aclosing
 
 import pytest
 
+from reconciler.cluster.kubernetes.cluster import KubernetesCluster
+from reconciler.cluster.kubernetes.connection import find_origin
+from reconciler.cluster.kubernetes.watch import Pace
+from reconciler.model.identity import GVK
 from tests.e2e.place import Place, config_map_app
 from tests.faults.effects import Receiver, flow
 from tests.faults.proxy import Call, Fault, Proxy
 
 PROOF = int(os.environ.get("RECONCILER_PROOF", "1"))
+pytestmark = pytest.mark.timeout(60 * PROOF)
 
 
 def synced(value: str, place: Place, name: str = "shop"):
@@ -100,3 +107,26 @@ def test_pushes_arrive_and_effects_count_once_while_the_server_is_slow_refuses_a
     assert names(place.deletions()) == []
     runs = [run["metadata"]["name"] for run in place.state("workflowruns")]
     assert len(runs) == len(set(runs))
+
+
+async def test_a_stream_that_falls_silent_and_stays_open_is_begun_anew(place: Place, proxy: Proxy):
+    """By the client alone: the daemon waits a minute and a half before it takes silence for death."""
+    cluster = KubernetesCluster(find_origin(str(place.kubeconfig), ""), Pace(silence=1.0))
+    await cluster.start()
+    maps = place.path("v1", "configmaps")
+    try:
+        async with aclosing(cluster.watch(GVK("", "v1", "ConfigMap"), {"test": place.namespace})) as watch, asyncio.timeout(40):
+            following = asyncio.ensure_future(anext(watch))
+            while not proxy.open_streams("configmaps"):
+                await asyncio.sleep(0.01)
+            labels = {"test": place.namespace}
+            place.plane.api("POST", maps, {"metadata": {"name": "one", "labels": labels}})
+            assert (await following).object["metadata"]["name"] == "one"
+            proxy.silence("configmaps")
+            place.plane.api("POST", maps, {"metadata": {"name": "two", "labels": labels}})
+            event = await anext(watch)
+            while event.type == "BOOKMARK":
+                event = await anext(watch)
+            assert (event.type, event.object["metadata"]["name"]) == ("ADDED", "two")
+    finally:
+        await cluster.close()

@@ -89,6 +89,10 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def ended(self, seconds: float = PATIENCE) -> int:
         """The exit code. Raises TimeoutExpired where it still runs after that time."""
         return self._process.wait(seconds)
