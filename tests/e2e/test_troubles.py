@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from reconciler.cluster.kubernetes.cluster import KubernetesCluster
-from reconciler.cluster.kubernetes.connection import find_origin
 from reconciler.cluster.protocol import Cluster
 from reconciler.daemon import SystemClock
 from reconciler.engine.observations import Observations
 from reconciler.model.identity import JsonObject, ObjectRef
 from tests.control_plane import ControlPlane
+from tests.e2e.place import Place
+from tests.real_cluster import connected
 
 OWNER = "the-owner"
 
 
 @pytest.fixture
 async def cluster(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
-    cluster = KubernetesCluster(find_origin(str(control_plane.kubeconfig), ""))
-    await cluster.start()
-    yield cluster
-    await cluster.close()
+    async with connected(control_plane.kubeconfig) as cluster:
+        yield cluster
 
 
 def workload(kind: str, namespace: str, fares: str = "", /, *, requests: str = "", probe: bool = False, **spec: Any) -> JsonObject:
@@ -125,3 +125,32 @@ async def test_a_namespace_that_goes_says_what_it_waits_for(cluster, namespace):
         live = await cluster.get(ObjectRef.of(held))
         live["metadata"]["finalizers"] = []
         await cluster.replace(live)
+
+
+def application(namespace: str, fares: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "core.oam.dev/v1beta1",
+            "kind": "Application",
+            "metadata": {"name": "web", "namespace": namespace},
+            "spec": {"components": [{"name": "web", "type": "k8s-objects", "properties": {"objects": [workload("Deployment", namespace, fares)]}}]},
+        }
+    )
+
+
+def test_a_daemon_says_it_and_asks_nothing_once_all_is_well(place: Place) -> None:
+    said = "container main: ImagePullBackOff: image registry.example/shop:1: not found"
+    place.clone.push({"web.yaml": application(place.namespace, "image-pull-back-off")})
+    with place.daemon() as daemon:
+        daemon.ready().until("web", lambda status: said in str(status["run"]["steps"]) and said in str(status["conditions"]), said)
+        place.clone.push({"web.yaml": application(place.namespace, "")})
+        daemon.until("web", lambda status: status["sync"] == "Synced" and status["health"] == "Healthy", "synced and healthy")
+        time.sleep(1)  # what was being asked when it got healthy is answered
+        before = asked_for_pods(place)
+        assert 1 <= before <= 20
+        time.sleep(6)
+        assert asked_for_pods(place) == before
+
+
+def asked_for_pods(place: Place) -> int:
+    return sum(one.resource == "pods" for one in place.done_by_daemons("list"))
