@@ -32,6 +32,20 @@ def test_a_step_that_its_own_condition_skips_holds_up_only_those_that_depend_on_
     assert driver.ended == SUCCEEDED
 
 
+def test_step_by_step_a_failure_before_skips_also_what_depends_on_another_step_that_succeeded():
+    """The previous steps count there, whatever is named besides; in a DAG only what is named does (research A3)."""
+    steps = (apply("good"), apply("bad"), apply("named", after=["good"]), given(apply("asked", after=["good"]), "status.good.succeeded"))
+    driver = visit(*steps).look().finish()
+    driver.fail("bad", retry="terminal")
+    assert driver.ordered == ["good", "bad", "asked"]
+    driver.finish()
+    assert phases(driver) == {"good": "Succeeded", "bad": "Failed", "named": "Skipped", "asked": "Succeeded"}
+    other = visit(*steps, mode="DAG").look()
+    other.fail("bad", retry="terminal")
+    other.finish()
+    assert phases(other)["named"] == "Running"
+
+
 def test_in_a_dag_only_what_depends_on_the_failed_step_is_skipped_and_other_branches_go_on():
     driver = visit(
         apply("bad"),
