@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
+from reconciler.model.names import KUBECTL_MANAGERS
 from reconciler.model.text import nearest, one_line
 from reconciler.settings_parts import Backoff, ControllerConfig, KindLimit, SopsKeys
 
@@ -143,6 +144,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     health_timeout_seconds: Annotated[
         float, Meta(gt=0, le=604800, description="How long a step waits for health where no manifest says so, in seconds.", extra={"flag": ""})
     ] = 600.0
+
+    take_over_from: Annotated[
+        list[str],
+        Meta(description="Field managers whose fields in an applied object become the daemon's (only in the file).", extra={"flag": ""}),
+    ] = msgspec.field(default_factory=lambda: list(KUBECTL_MANAGERS))
 
     @property
     def address(self) -> tuple[str, int]:

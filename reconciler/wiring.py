@@ -75,6 +75,7 @@ def build_engine(
         rpc_seconds=seconds,
         recall=None if plugins else recall,
         unsealer=unsealer or build_unsealer(settings, cluster),
+        take_over_from=frozenset(settings.take_over_from),
     )
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.engine.index import Entry
 from reconciler.engine.observations import Identity
@@ -22,6 +22,20 @@ from reconciler.revisions.target import choose_target
 
 LISTED = 20
 _TOLD = 5  # runs
+
+
+class Heal(NamedTuple):
+    """How often an object was put back of late, until when (monotonic) it is left alone, who changed which field, once it is a fight, and why
+    the last try failed."""
+
+    times: int = 0
+    until: float = 0.0
+    who: str = ""
+    failed: str = ""
+
+
+FOUGHT = 3
+"""Put back more often than that in a row, an object is fought over."""
 
 
 class Application:
@@ -56,9 +70,8 @@ class Application:
         self.render_again = False
         self.stalled = ""
         self.unmet: list[Unmet] = []
-        self.heals: dict[Identity, int] = {}
+        self.heals: dict[Identity, Heal] = {}
         self.tolerated: dict[Identity, str] = {}
-        self.heal_pause = 0.0
         self.heal_at: datetime | None = None
         self.healed: list[str] = []
         self.status: ApplicationStatus | None = None

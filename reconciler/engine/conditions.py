@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from reconciler.engine.applications import Application
+from reconciler.engine.applications import FOUGHT, Application
 from reconciler.engine.callbacks import next_owed
 from reconciler.engine.index import Entry
 from reconciler.model.condition import Condition, Status
@@ -182,10 +182,11 @@ def _of_objects(app: Application, status: ApplicationStatus) -> list[Condition]:
         found.append(_tell(status, "PruneBlocked", "Terminating", message))
     elif reason == "PruneFailed":
         found.append(_tell(status, "PruneFailed", "PruneFailed", message))
-    elif reason:
-        found.append(_tell(status, "DriftFought", "HealFailed", message))
-    fought = [identity for identity, count in app.heals.items() if count > 3]
-    if fought and reason != "HealFailed":
-        names = ", ".join(f"{kind} {namespace}/{name}" for _, kind, namespace, name in fought[:5])
+    failed = next((heal.failed for heal in app.heals.values() if heal.failed), "")
+    fought = [(identity, heal.who) for identity, heal in app.heals.items() if heal.times > FOUGHT and not heal.failed]
+    if failed:
+        found.append(_tell(status, "DriftFought", "HealFailed", failed))
+    elif fought:
+        names = "; ".join(f"{kind} {namespace}/{name}{f' ({who})' if who else ''}" for (_, kind, namespace, name), who in fought[:5])
         found.append(_tell(status, "DriftFought", "Fought", names))
     return found

@@ -84,7 +84,7 @@ class Engine:
         reach = Reach(cluster, options.access, self._declared)
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
-        writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get)
+        writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get, options.take_over_from)
         self._context = Context(
             cluster=cluster,
             cluster_id="",

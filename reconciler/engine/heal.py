@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import msgspec
 
+from reconciler.cluster.managers import who_changed
 from reconciler.cluster.protocol import ClusterError, NotFoundError
-from reconciler.engine.applications import Application
+from reconciler.engine.applications import Application, Heal
 from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
@@ -20,8 +21,7 @@ from reconciler.model.treatment import Treatment, treatment_of
 from reconciler.render.drift import with_live
 from reconciler.render.protocol import RenderError
 
-FOUGHT = 3
-_FIRST, _LONGEST = 1.0, 300.0
+_FIRST, _LONGEST, _STEEP = 1.0, 300.0, 10
 _GONE = "gone"
 _BOOKKEEPING = frozenset({"managedFields", "resourceVersion", "generation"})
 _CALM = 600.0
@@ -42,21 +42,16 @@ class Healer:
         drifted = [item for item in app.items.values() if (item.fields or item.shared) and item.ref not in doomed and self._differs(app, item)]
         drifted = [item for item in drifted if not await self._tolerates(app, item)]
         now = context.clock.monotonic()
-        if app.heals and now >= app.heal_pause + _CALM:
-            app.heals.clear()
+        app.heals = {identity: heal for identity, heal in app.heals.items() if now < heal.until + _CALM}
         if not drifted:
             if app.heals:  # nobody fights any more, once it stays calm
-                context.hint_after(app.key, app.heal_pause + _CALM - now)
+                context.hint_after(app.key, min(heal.until for heal in app.heals.values()) + _CALM - now)
             return
-        if now < app.heal_pause:
-            self._again(app, app.heal_pause - now)
-            return
-        healed = [await self._heal_one(app, item) for item in drifted]
-        most = max(app.heals.values(), default=0)
-        pause = min(_FIRST * 2 ** max(0, most - 1), _LONGEST)
-        app.heal_pause = now + pause
-        if not all(healed):
-            self._again(app, pause)
+        due = [item for item in drifted if now >= app.heals.get(item.object.identity, Heal()).until]
+        healed = [await self._heal_one(app, item) for item in due]
+        left = [item for item in drifted if item not in due] + [item for item, done in zip(due, healed, strict=True) if not done]
+        if left:
+            self._again(app, max(0.0, min(app.heals[item.object.identity].until for item in left) - now))
         if any(healed):
             await app.store_mirror(context.store)
 
@@ -110,10 +105,12 @@ class Healer:
 
     async def _heal_one(self, app: Application, item: InventoryItem) -> bool:
         context, ref = self._context, item.object
-        app.heals[ref.identity] = app.heals.get(ref.identity, 0) + 1
+        before = app.heals.get(ref.identity, Heal())
+        pause = min(_FIRST * 2 ** min(before.times, _STEEP), _LONGEST)
+        app.heals[ref.identity] = heal = before._replace(failed="", times=before.times + 1, until=context.clock.monotonic() + pause)
         objection = context.applier.objection(app, ref)
         if objection:
-            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {objection}", "")
+            app.heals[ref.identity] = heal._replace(failed=f"{ref}: {objection}")
             return False
         try:
             obj = await self._stored(app, item)
@@ -123,14 +120,23 @@ class Healer:
                 app.items.pop(ref.identity)
                 context.claims.release(ref, app.key)
                 return True
-            told = await context.applier.writer.apply(app, ref, obj, Manner(always=True, kept=await self._may_drift(app, item), shared=item.shared))
+            manner, writer = Manner(always=True, kept=await self._may_drift(app, item), shared=item.shared), context.applier.writer
+            found = await writer.read(app, ref) if before.times else None  # once is a person, more is somebody who comes again
+            told = await writer.apply(app, ref, obj, manner)
+            if before.times:
+                app.heals[ref.identity] = heal._replace(who=await self._who(app, ref, found) or heal.who)
         except (ClusterError, ContentError, RenderError) as error:
-            app.prune_note = app.prune_note if app.prune_note[0] else ("HealFailed", f"{ref}: {error}", "")
+            app.heals[ref.identity] = heal._replace(failed=f"{ref}: {error}")
             return False
         app.items[ref.identity] = msgspec.structs.replace(item, uid=told["uid"], fields=told["fields"])
         app.healed.append(str(ref))
-        context.sink.emit(Event("drift-healed", app.key, {"object": str(ref)}))
+        context.sink.emit(Event("drift-healed", app.key, {"object": str(ref), "by": app.heals[ref.identity].who}))
         return True
+
+    async def _who(self, app: Application, ref: ObjectRef, found: JsonObject | None) -> str:
+        """Who changed which field, by the managedFields of what was found and of what is there now."""
+        live = await self._context.applier.writer.read(app, ref)
+        return who_changed(found, live, FIELD_MANAGER) if found is not None and live is not None else "deleted"
 
     async def _is_gone(self, app: Application, ref: ObjectRef) -> bool:
         try:

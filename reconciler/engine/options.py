@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from reconciler.engine.access import Access
 from reconciler.engine.namespaces import Creation
 from reconciler.engine.unsealing import Unsealer
 from reconciler.model.application import Retry
+from reconciler.model.names import KUBECTL_MANAGERS
 from reconciler.model.outcome import HEALTH_SECONDS
 from reconciler.workflow.admission import Strategy
 
@@ -20,7 +21,9 @@ class Options:
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
-    are no keys."""
+    are no keys. `take_over_from`: field managers whose fields
+    become ours in an object that is applied.
+    """
 
     namespace: str
     access: Access
@@ -36,3 +39,4 @@ class Options:
     rpc_seconds: float = 5.0
     recall: Path | None = None
     unsealer: Unsealer | None = None
+    take_over_from: Collection[str] = KUBECTL_MANAGERS

@@ -224,7 +224,7 @@ class Reconciler:
 
 def _told_of(app: Application) -> tuple[object, ...]:
     """What pruning, healing and a commit under way change of what people see."""
-    return app.prune_note, sum(app.heals.values()), app.mirror.version, len(app.tasks), app.unsaved
+    return app.prune_note, sum(heal.times for heal in app.heals.values()), app.mirror.version, len(app.tasks), app.unsaved
 
 
 async def reload_application(context: Context, app: Application) -> Application | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from reconciler.cluster.protocol import ClusterError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
+from reconciler.cluster.managers import taken_over
+from reconciler.cluster.protocol import ClusterError, ConflictError, ImmutableError, KindUnknownError, NamespaceMissingError, NotFoundError
 from reconciler.engine.applications import Application
 from reconciler.engine.contents import Contents
 from reconciler.engine.deletion import PRECIOUS, renew
@@ -24,6 +25,7 @@ from reconciler.render.drift import with_live
 from reconciler.render.partition import with_partition
 
 _JOB = ("batch", "Job")
+_RACES = 5
 _NOT_APPLIED = {
     **dict.fromkeys(("Conflict", "FieldConflict", "OwnedByOther", "NotOurs"), "conflict"),
     **dict.fromkeys(("NotAllowed", "Forbidden", "Invalid", "Immutable"), "refused"),
@@ -65,7 +67,7 @@ class Look(NamedTuple):
 
 
 class Writer:
-    """Raises ClusterError. What became of each object is told as an event."""
+    """Raises ClusterError. What became of each object is told as an event. `managers`: those whose fields become ours when an object is applied."""
 
     def __init__(
         self,
@@ -76,9 +78,11 @@ class Writer:
         clock: Clock,
         sink: Sink,
         owner_of: Callable[[str], AppKey | None],
+        managers: Collection[str] = (),
     ) -> None:
         self._reach, self._contents, self._observations = reach, contents, observations
         self._namespaces, self._clock, self._sink, self._owner_of = namespaces, clock, sink, owner_of
+        self._managers = managers
 
     async def apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
         return await self.write(app, await self.look(app, ref, obj, manner))
@@ -163,9 +167,24 @@ class Writer:
             if not look.uid:
                 raise
             live = await self._renew(app, look)
+        live = await self._take_over(app, look, live)
         observed = self._observations.note(live)
         told: dict[str, Any] = {"ref": look.ref.pack(), "uid": observed.uid, "digest": look.mark, "fields": observed.fields}
         return told | {"created": True} if look.new and look.live is None else told
+
+    async def _take_over(self, app: Application, look: Look, live: JsonObject) -> JsonObject:
+        """What `kubectl apply` and its like left in the object becomes ours, so that what is not declared goes; a `kubectl edit` stays."""
+        for _ in range(_RACES):
+            ours = taken_over(live, self._managers, FIELD_MANAGER)
+            if ours is None:
+                return live
+            try:
+                await self._reach.of(app).replace(ours)
+            except ConflictError:
+                live = await self._reach.of(app).get(look.ref)
+                continue
+            return await self._reach.of(app).apply(look.sent, FIELD_MANAGER, force=True)
+        return live
 
     async def _send(self, app: Application, ref: ObjectRef, obj: JsonObject) -> JsonObject:
         try:

@@ -33,7 +33,7 @@ KINDS = (
     "apply",  # result: one of `APPLIED`, of one object
     "write-back",  # run, result: Landed, Dropped, or why git differs
     "callback",  # run, step, phase, result: one of `CALLED`, of one try; message: why it was not taken
-    "drift-healed",  # object
+    "drift-healed",  # object; by: who changed which field, once it is a fight
     "object-released",  # object: it stays, and is no longer ours
     "queue",  # depth
     "admitted",  # run, queue, seconds: how long it waited in its queue before it began

@@ -6,6 +6,7 @@ GROUP: Final = "reconciler.dev"
 API_VERSION: Final = "reconciler.dev/v1alpha1"
 STATE_KINDS: Final = ("Application", "ApplicationRevision", "WorkflowRun")
 FIELD_MANAGER: Final = "reconciler"
+KUBECTL_MANAGERS: Final = ("kubectl-client-side-apply", "before-first-apply", "kubectl")  # what `kubectl apply` is called, on either side
 STATE_VERSION: Final = 1
 """Of the state as it is stored: state that is newer is refused (rule 3g)."""
 

@@ -16,6 +16,7 @@ from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.daemon import SystemClock
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
+from reconciler.engine.applications import Heal
 from reconciler.engine.engine import Engine
 from reconciler.engine.options import Options
 from reconciler.model.event import Event
@@ -163,6 +164,11 @@ class Daemon:
     def idle(self) -> bool:
         queue = self.engine._queue
         return not (queue._ready or queue._urgent or queue._busy or queue._again) and all(not app.tasks for app in self.engine._context.apps.values())
+
+    def hold_healing(self, name: str) -> None:
+        """As if all that it has was put back a moment ago, by somebody who takes long breaks."""
+        app = self.engine._context.apps[AppKey("default", name)]
+        app.heals = dict.fromkeys(app.items, Heal(until=asyncio.get_running_loop().time() + 1e6))
 
     def conditions(self, name: str, namespace: str = "default") -> dict[str, str]:
         status = self.status(name, namespace)

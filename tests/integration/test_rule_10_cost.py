@@ -6,7 +6,6 @@ import pytest
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.engine import index
-from reconciler.model.identity import AppKey
 from tests.integration.harness import Clone, Daemon, config_map_app, running
 from tests.integration.sequences import push
 
@@ -50,7 +49,7 @@ async def test_rule_10a_an_unchanged_object_that_somebody_changed_is_applied_aga
     async with running(clone) as daemon:
         await push(daemon, clone, {"web.yaml": two_objects("1", "1")})
         await daemon.synced("web")
-        daemon.engine._context.apps[AppKey("default", "web")].heal_pause = float("inf")  # the run comes before the healer
+        daemon.hold_healing("web")  # the run comes before the healer
         live = await daemon.get("ConfigMap", "web")
         await daemon.cluster.replace({**live, "data": {"value": "by hand"}}, manager="somebody")
         commit = clone.push({"web.yaml": two_objects("1", "2")})

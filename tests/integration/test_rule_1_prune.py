@@ -131,9 +131,8 @@ async def test_rule_1c_an_object_of_the_same_name_that_is_not_ours_is_not_delete
         await daemon.synced("web")
         await push(daemon, clone, {"m/b.yaml": None})
         await daemon.waiting("web", revision="web-v2")
-        app = daemon.engine._context.apps[AppKey("default", "web")]
         labels = (await daemon.get("ConfigMap", "b"))["metadata"]["labels"]
-        app.heal_pause = float("inf")  # a person is quicker than the healer
+        daemon.hold_healing("web")  # a person is quicker than the healer
         await daemon.cluster.delete(ObjectRef("v1", "ConfigMap", "default", "b"))
         meta = {"namespace": "default", "name": "b", "labels": labels}
         await daemon.cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}, manager="somebody")
@@ -149,8 +148,7 @@ async def test_rule_1c_an_object_whose_owner_label_was_taken_off_is_not_deleted(
     async with running(clone) as daemon:
         await push(daemon, clone, {"web.yaml": folder_app("web", "m"), "m/a.yaml": config_map("a"), "m/b.yaml": config_map("b")})
         await daemon.synced("web")
-        app = daemon.engine._context.apps[AppKey("default", "web")]
-        app.heal_pause = float("inf")
+        daemon.hold_healing("web")
         live = await daemon.get("ConfigMap", "b")
         live["metadata"]["labels"]["reconciler.dev/application-uid"] = "another"
         await daemon.cluster.replace(live, manager="somebody")

@@ -1,11 +1,14 @@
 """Rule 7g: drift goes back to what was last applied, by whichever run."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from reconciler.cluster.protocol import ForbiddenError
 from reconciler.model.identity import AppKey, ObjectRef
-from tests.integration.harness import Clone, Daemon, config_map_app, running
+from tests.integration.harness import Clone, Daemon, config_map_app, running, virtual
+from tests.integration.recorded import recorded
 from tests.integration.sequences import GATE, canary_app, gate_of, phases, push, replace_data, value
 
 
@@ -130,4 +133,65 @@ async def test_rule_7g_drift_while_the_daemon_was_down_is_healed_at_its_start(tm
         await replace_data(daemon, "web", {"value": "by hand"})
         assert await value(daemon, "web") == "by hand"
     async with running(clone, state) as daemon:
+        await healed(daemon, "web", "1")
+
+
+async def fight(daemon: Daemon, name: str, manager: str, times: int) -> None:
+    """Somebody changes it again each time that it was healed."""
+    for hand in range(times):
+        live = await daemon.get("ConfigMap", name)
+        before = len([event for event in daemon.sink.events if event.kind == "drift-healed"])
+        await daemon.cluster.replace({**live, "data": {**live["data"], "value": f"by hand {hand}"}}, manager=manager)
+        await daemon.until(lambda: len([item for item in daemon.sink.events if item.kind == "drift-healed"]) > before)  # noqa: B023
+
+
+@virtual
+async def test_rule_7g_a_fight_names_the_field_and_who_has_it_and_grows_slower_for_that_object_alone(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": canary_app("web", "1", gate="{type: print-message-in-status, name: none, properties: {message: hello}}")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await fight(daemon, "web-canary", "scaler", 8)
+        assert loop.time() - start > 60, "the pauses double"
+        said = daemon.conditions("web")["DriftFought"]
+        assert "ConfigMap default/web-canary (.data.value by 'scaler')" in said
+        events = [event.fields["by"] for event in daemon.sink.events if event.kind == "drift-healed"]
+        assert (events[0], events[-1]) == ("", ".data.value by 'scaler'")
+        await replace_data(daemon, "web-canary", {"value": "again"})
+        await replace_data(daemon, "web-rest", {"value": "by hand"})
+        start = loop.time()
+        await healed(daemon, "web-rest", "1")
+        assert loop.time() - start < 10, "it waits for no other"
+        assert await value(daemon, "web-canary") == "again"
+
+
+@virtual
+async def test_rule_7g_a_field_that_somebody_takes_away_and_an_object_that_somebody_deletes_are_told_as_that(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        await fight(daemon, "web", "scaler", 1)
+        await replace_data(daemon, "web", {})
+        await daemon.until(lambda: [item for item in daemon.sink.events if item.fields.get("by") == ".data.value taken away"])
+        await daemon.cluster.delete(ObjectRef("v1", "ConfigMap", "default", "web"))
+        await daemon.until(lambda: [item for item in daemon.sink.events if item.fields.get("by") == "deleted"])
+
+
+@virtual
+async def test_rule_7g_what_cannot_be_healed_says_so_until_it_can_and_is_tried_ever_more_rarely(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with recorded() as cluster, running(clone, cluster=cluster) as daemon:
+        await daemon.synced("web")
+        cluster.refuse = lambda verb, _: ForbiddenError("may not patch it") if verb == "apply" else None
+        await replace_data(daemon, "web", {"value": "by hand"})
+        await daemon.until(lambda: "may not patch it" in daemon.conditions("web").get("DriftFought", ""))
+        before = cluster.of("apply")
+        await asyncio.sleep(600)
+        assert 5 < len(cluster.of("apply")) - len(before) < 15
+        assert daemon.conditions("web")["DriftFought"].startswith("HealFailed: ")
+        cluster.refuse = None
         await healed(daemon, "web", "1")

@@ -52,7 +52,15 @@ def test_every_setting_is_in_the_table_with_its_names_default_and_meaning():
     expected = []
     for setting in describe_settings():
         assert setting.description.endswith("."), setting.field
-        default = "" if setting.default in ("", []) or setting.parts else "on" if setting.switch else str(setting.default)
+        default = (
+            ""
+            if setting.default in ("", []) or setting.parts
+            else "on"
+            if setting.switch
+            else ", ".join(setting.default)
+            if setting.many
+            else str(setting.default)
+        )
         expected.append([setting.key, setting.flag, setting.variable, default, setting.description])
     assert [[code(cell) for cell in row] for row in table[: len(expected)]] == expected
     for parts, heading in ((Access, "Access"), (SopsKeys, "Keys")):

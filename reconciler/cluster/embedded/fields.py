@@ -8,14 +8,12 @@ node, or one with `.`, is itself in the set. None is the empty set. The rules ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from reconciler.cluster.embedded.shapes import Shape
-
-Fields = dict[str, Any]
+from reconciler.cluster.fieldsets import Fields, difference, is_member
 
 _MISSING: Any = object()
 _sorted = msgspec.json.Encoder(order="sorted").encode
@@ -23,66 +21,6 @@ _sorted = msgspec.json.Encoder(order="sorted").encode
 
 class MergeError(ValueError):
     """A list cannot be merged by its keys. The message names the field."""
-
-
-def _member(node: Fields | None) -> bool:
-    return node is not None and (not node or "." in node)
-
-
-def _node(member: bool, children: Fields) -> Fields | None:
-    if member:
-        return {".": {}, **children} if children else {}
-    return children or None
-
-
-def union(one: Fields | None, other: Fields | None) -> Fields | None:
-    if one is None or other is None:
-        return other if one is None else one
-    children = {key: node for key, node in one.items() if key != "."}
-    for key, node in other.items():
-        if key != ".":
-            children[key] = union(children.get(key), node)
-    return _node(_member(one) or _member(other), children)
-
-
-def intersection(one: Fields | None, other: Fields | None) -> Fields | None:
-    if one is None or other is None:
-        return None
-    children = {}
-    for key, node in one.items():
-        if key != "." and key in other and (both := intersection(node, other[key])) is not None:
-            children[key] = both
-    return _node(_member(one) and _member(other), children)
-
-
-def difference(one: Fields | None, other: Fields | None) -> Fields | None:
-    if one is None or other is None:
-        return one
-    children = {}
-    for key, node in one.items():
-        if key != "." and (left := difference(node, other.get(key))) is not None:
-            children[key] = left
-    return _node(_member(one) and not _member(other), children)
-
-
-def paths(node: Fields | None, prefix: str = "") -> Iterator[str]:
-    """The members, as people read them: `.spec.replicas`, `.spec.containers[name="web"].image`."""
-    if node is None:
-        return
-    if prefix and _member(node):
-        yield prefix
-    for key, sub in node.items():
-        if key != ".":
-            yield from paths(sub, prefix + _readable(key))
-
-
-def _readable(key: str) -> str:
-    if key.startswith("f:"):
-        return f".{key[2:]}"
-    if key.startswith("k:"):
-        names = json.loads(key[2:])
-        return "[" + ",".join(f"{name}={json.dumps(value)}" for name, value in names.items()) + "]"
-    return f"[{key[2:]}]"
 
 
 def of(value: Any, shape: Shape) -> Fields:
@@ -238,7 +176,7 @@ def _remove_one(key: str, item: Any, gone: Fields, kept: Fields | None, shape: S
     if node is None:
         return item
     held = (kept or {}).get(key)
-    if _member(node) and held is None:
+    if is_member(node) and held is None:
         return _MISSING
     left = remove(item, node, held, shape)
     return _MISSING if isinstance(left, (dict, list)) and not left and item and held is None else left

@@ -139,15 +139,16 @@ class Objects:
 
     def _update(self, resource: Resource, served: GVK, key: Key, live: JsonObject, new: JsonObject, stamp: dict[str, str]) -> JsonObject:
         metadata, before = new["metadata"], live["metadata"]
+        handed = ownership.given(metadata.get("managedFields"), before.get("managedFields", []))
         for name in _CARRIED:
             _carry(before, metadata, name)
         metadata["resourceVersion"] = before["resourceVersion"]
         admission.admit(resource, served, new, live)
-        if fields.same(new, live):
+        if fields.same(new, live) and handed is before.get("managedFields", handed):
             return live
         self._count(resource, live, new)
         if not resource.ours:
-            entries = ownership.update(before.get("managedFields", []), live, new, resource.shape, stamp)
+            entries = ownership.update(handed, live, new, resource.shape, stamp)
             if entries:
                 metadata["managedFields"] = entries
         return self._store("MODIFIED", key, new, live)

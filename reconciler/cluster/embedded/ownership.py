@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.cluster import fieldsets
 from reconciler.cluster.embedded import fields
-from reconciler.cluster.embedded.fields import Fields
 from reconciler.cluster.embedded.shapes import Shape
-from reconciler.cluster.protocol import OwnershipError
+from reconciler.cluster.fieldsets import Fields
+from reconciler.cluster.protocol import InvalidError, OwnershipError
 from reconciler.model.identity import JsonObject
 
 Entries = list[dict[str, Any]]
@@ -49,15 +50,15 @@ def update(entries: Entries, old: JsonObject, new: JsonObject, shape: Shape, sta
     if written is None and removed is None:
         return entries
     mine = _find(entries, stamp, "Update")
-    lost = fields.union(written, removed)
+    lost = fieldsets.union(written, removed)
     kept: Entries = []
     for entry in entries:
         if entry is not mine:
-            left = fields.difference(entry["fieldsV1"], lost)
+            left = fieldsets.difference(entry["fieldsV1"], lost)
             if left is not None:
                 kept.append({**entry, "fieldsV1": left})
-    before = fields.difference(mine["fieldsV1"], removed) if mine is not None else None
-    owned = fields.union(before, written)
+    before = fieldsets.difference(mine["fieldsV1"], removed) if mine is not None else None
+    owned = fieldsets.union(before, written)
     if owned is not None:
         kept.append(_entry(stamp, "Update", owned))
     return _sorted(kept)
@@ -79,13 +80,13 @@ def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape,
         return live, entries
     others = [entry for entry in entries if entry is not mine]
     if others:
-        changed = fields.intersection(fields.compare(current, merged, shape)[0], claimed)
+        changed = fieldsets.intersection(fields.compare(current, merged, shape)[0], claimed)
         others = others if changed is None else _yield(others, changed, force)
     if mine is not None and not unchanged:
         held = claimed
         for entry in others:
-            held = fields.union(held, entry["fieldsV1"])
-        gone = fields.difference(mine["fieldsV1"], held)
+            held = fieldsets.union(held, entry["fieldsV1"])
+        gone = fieldsets.difference(mine["fieldsV1"], held)
         if gone is not None:
             merged = fields.remove(merged, gone, held, shape)
     if claimed is not None:
@@ -93,16 +94,26 @@ def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape,
     return merged, _sorted(others)
 
 
+def given(entries: Any, before: Entries) -> Entries:
+    """The entries that an update leaves from: those it was given, where it was given any, as a client does that hands fields on."""
+    if not isinstance(entries, list) or not entries:
+        return before
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("manager"), str) or not isinstance(entry.get("fieldsV1"), dict):
+            raise InvalidError("metadata.managedFields: each entry needs manager and fieldsV1")
+    return before if entries == before else _sorted(entries)
+
+
 def _yield(entries: Entries, changed: Fields, force: bool) -> Entries:
     left: Entries = []
     conflicts = []
     for entry in entries:
-        taken = fields.intersection(entry["fieldsV1"], changed)
+        taken = fieldsets.intersection(entry["fieldsV1"], changed)
         if taken is None:
             left.append(entry)
             continue
-        conflicts.append(f"{', '.join(list(fields.paths(taken))[:_NAMED_CONFLICTS])} owned by {entry['manager']!r} ({entry['operation']})")
-        rest = fields.difference(entry["fieldsV1"], changed)
+        conflicts.append(f"{', '.join(list(fieldsets.paths(taken))[:_NAMED_CONFLICTS])} owned by {entry['manager']!r} ({entry['operation']})")
+        rest = fieldsets.difference(entry["fieldsV1"], changed)
         if rest is not None:
             left.append({**entry, "fieldsV1": rest})
     if conflicts and not force:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reconciler.cluster.managers import taken_over
 from reconciler.cluster.protocol import ConflictError, InvalidError, NotFoundError, OwnershipError, fields_of
 from reconciler.model.identity import ObjectRef
 
@@ -157,3 +158,21 @@ async def test_an_applied_version_is_a_precondition(cluster, config_map):
     stale["metadata"]["resourceVersion"] = first["metadata"]["resourceVersion"]
     with pytest.raises(ConflictError):
         await cluster.apply(stale, "team")
+
+
+async def test_fields_are_handed_on_by_an_update_of_managed_fields(cluster, config_map):
+    """So an applier has what another left, and what it does not send goes."""
+    await cluster.apply(config_map(color="green", size="big"), "other")
+    live = await cluster.apply(config_map(color="green"), "team")
+    handed = taken_over(live, ["other"], "team")
+    assert handed is not None
+    replaced = await cluster.replace(handed)
+    assert fields_of(replaced, "other") is None
+    assert fields_of(replaced, "team") == {"f:data": {"f:color": {}, "f:size": {}}}
+    applied = await cluster.apply(config_map(color="green"), "team")
+    assert applied["data"] == {"color": "green"}
+
+
+async def test_an_update_with_the_managed_fields_as_they_are_changes_nothing(cluster, config_map):
+    live = await cluster.apply(config_map(color="green"), "team")
+    assert await cluster.replace(live) == live

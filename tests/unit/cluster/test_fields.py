@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.cluster import fieldsets
 from reconciler.cluster.embedded import fields
 from reconciler.cluster.embedded.fields import MergeError
 from reconciler.cluster.embedded.shapes import ANY, SET, Shape, keyed
@@ -29,8 +30,8 @@ def test_a_set_is_written_as_kubernetes_writes_it():
 @given(shaped, shaped)
 def test_union_difference_and_intersection_fit_together(one, other):
     a, b = fields.of(one, SHAPE) or None, fields.of(other, SHAPE) or None
-    both, only = fields.intersection(a, b), fields.difference(a, b)
-    members = [set(fields.paths(node)) for node in (a, b, both, only, fields.union(a, b))]
+    both, only = fieldsets.intersection(a, b), fieldsets.difference(a, b)
+    members = [set(fieldsets.paths(node)) for node in (a, b, both, only, fieldsets.union(a, b))]
     assert members[2] == members[0] & members[1]
     assert members[3] == members[0] - members[1]
     assert members[4] == members[0] | members[1]
@@ -39,9 +40,9 @@ def test_union_difference_and_intersection_fit_together(one, other):
 @given(shaped, shaped)
 def test_a_merge_holds_all_that_was_applied_and_a_second_one_changes_nothing(live, applied):
     merged = fields.merge(live, applied, SHAPE)
-    held = list(fields.paths(fields.of(merged, SHAPE)))
+    held = list(fieldsets.paths(fields.of(merged, SHAPE)))
     # an empty map or list that meets a filled one is held by what is in it
-    assert all(any(one.startswith(path) for one in held) for path in fields.paths(fields.of(applied, SHAPE)))
+    assert all(any(one.startswith(path) for one in held) for path in fieldsets.paths(fields.of(applied, SHAPE)))
     assert fields.same(fields.merge(merged, applied, SHAPE), merged)
 
 
@@ -83,4 +84,4 @@ def test_items_without_a_usable_key_are_refused_with_their_place(broken):
 
 def test_paths_read_as_people_write_them():
     node = {"f:spec": {"f:containers": {'k:{"name":"web"}': {"f:image": {}}}, "f:names": {'v:"x"': {}}}}
-    assert list(fields.paths(node)) == ['.spec.containers[name="web"].image', '.spec.names["x"]']
+    assert list(fieldsets.paths(node)) == ['.spec.containers[name="web"].image', '.spec.names["x"]']
