@@ -14,6 +14,7 @@ import msgspec
 from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import Exit, NotFoundError, UsageError
 from reconciler.cli.output import output_option, print_json, print_line
+from reconciler.dialects.clear_secrets import check_file
 from reconciler.dialects.documents import line_of, parse
 from reconciler.dialects.health_rules import find_doubles, is_health_rule, read_health_rules
 from reconciler.dialects.registry import compile_file, dialects
@@ -100,6 +101,8 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: 
     # Files of a folder that a component refers to are that component's, not manifests of ours (rule 1a).
     folders = {watched for app in applications for watched in app.watched if watched.endswith("/")}
     applications = [app for app in applications if in_scope(app.path, folders)]
+    for path in dict.fromkeys(path for app in applications for path in (app.path, *(reference.path for reference in app.references))):
+        problems += check_file(path, files, warn=True)
     for path, listed in found.items():
         if in_scope(path, folders) or path.rpartition("/")[2] == ENVIRONMENT_FILE:
             problems += listed

@@ -11,6 +11,7 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import kind_of
 from reconciler.model.application import Reference
+from reconciler.model.names import SOPS_FILE
 from reconciler.model.problem import Problem
 from reconciler.model.sealed import is_token
 from reconciler.model.text import one_line
@@ -63,7 +64,7 @@ def read_folder(written: str, manifest: str, at: FieldPath, files: Reading, find
         findings.error(at, "must be a folder of the repository, without .. and not its top")
         return Folder("", [], frozenset())
     try:
-        found = {name: oid for name, oid in sorted(files.folder(path).items()) if name.lower().endswith(_SUFFIXES)}
+        found = {name: oid for name, oid in sorted(files.folder(path).items()) if is_manifest(name)}
     except ValueError as error:
         findings.error(at, one_line(error, 400))
         return Folder(f"{path}/", [], frozenset())
@@ -78,6 +79,11 @@ def read_folder(written: str, manifest: str, at: FieldPath, files: Reading, find
         references.append(Reference(f"{written.rstrip('/')}/{name[len(path) + 1 :]}", name, oid))
         findings.include(_read_file(name, files, kinds))
     return Folder(f"{path}/", references, frozenset(kinds))
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a file of a folder is one of its manifests. The rules of SOPS may stand among them."""
+    return path.lower().endswith(_SUFFIXES) and path.rpartition("/")[2] != SOPS_FILE
 
 
 def resolve(written: str, manifest: str) -> str | None:

@@ -14,7 +14,7 @@ from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.ownership import managed, shared
-from reconciler.engine.unsealing import AGAIN, files_of, is_sealed, opened, read_texts
+from reconciler.engine.unsealing import AGAIN, check_encrypted, files_of, is_sealed, opened, read_texts
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
 from reconciler.model.identity import JsonObject
@@ -222,7 +222,9 @@ class Planner:
         files = TreeFiles(source, declared.commit)
         if compiled is None or compiled.key != declared.key or compiled.path != declared.path or compiled.index != declared.position:
             compiled = _compile_declared(self._context.index.dialects, files, declared)
-        return Content(compiled, self._context.contents.render_all(compiled, files))
+        content = Content(compiled, self._context.contents.render_all(compiled, files))
+        check_encrypted(content, files)
+        return content
 
     async def render_desired(self, app: Application) -> list[JsonObject]:
         """What the head's manifest renders to, for a diff; nothing is stored. Empty where it does not render."""

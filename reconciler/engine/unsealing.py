@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from reconciler.cluster.protocol import Cluster, ClusterError, NotFoundError
+from reconciler.dialects.clear_secrets import check_file
 from reconciler.engine.files import TreeFiles
 from reconciler.model.application import Application
 from reconciler.model.identity import ObjectRef
@@ -87,6 +88,14 @@ def is_sealed(content: Content) -> bool:
     objects = [obj for listed in content.rendered.values() for obj in listed if not is_others(obj)]
     later = [component.properties for component in content.application.components if component.id not in content.rendered]
     return any(tokens_of(objects)) or any(tokens_of(later))
+
+
+def check_encrypted(content: Content, files: TreeFiles) -> None:
+    """Raises SealError for a Secret in clear text where the repository's `.sops.yaml` says that it is to be encrypted."""
+    if any(obj.get("kind") == "Secret" for objects in content.rendered.values() for obj in objects):
+        for path in files_of(content.application):
+            for problem in check_file(path, files, warn=False):
+                raise SealError(f"{problem.object}: {problem.message}", problem.path, problem.line, problem.field)
 
 
 def files_of(application: Application) -> list[str]:

@@ -72,6 +72,7 @@ CONTEXT_LIMIT: Final = 16 * 1024
 # The repository's own files.
 ENVIRONMENT_FILE: Final = "environment.yaml"
 IGNORE_FILE: Final = ".reconcilerignore"
+SOPS_FILE: Final = ".sops.yaml"
 PRUNE_FILE: Final = ".reconciler/prune.yaml"
 HEALTH_FOLDER: Final = ".reconciler/health/"
 

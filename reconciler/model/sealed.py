@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from reconciler.model.pattern import found, is_readable
 
 MARK: Final = "ENC[AES256_GCM,"
 """How every encrypted value begins: what does not hold this holds none."""
 FIELD: Final = "sops"
 TOKEN: Final = re.compile(r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+),type:([a-z]+)\]", re.ASCII)
+_DEFAULT_SUFFIX: Final = "_unencrypted"
+_RULES: Final = ("unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex")
 _OURS: Final = frozenset({"apps", "batch", "autoscaling", "policy", "extensions"})
 
 
@@ -55,3 +59,18 @@ def tokens_of(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from tokens_of(item)
+
+
+def should_be_encrypted(rule: Mapping[str, Any], keys: Sequence[str]) -> bool | None:
+    """
+    Whether a value below those keys is one to encrypt, by a document's metadata or a rule of `.sops.yaml`; None where it can't be told
+    (rules by comments, patterns beyond what is read here).
+    """
+    if rule.get("unencrypted_comment_regex") or rule.get("encrypted_comment_regex"):
+        return None
+    given = {name: str(rule[name]) for name in _RULES if rule.get(name)} or {"unencrypted_suffix": _DEFAULT_SUFFIX}
+    (name, pattern), *more = given.items()
+    if more or (name.endswith("regex") and not is_readable(pattern)):
+        return None
+    hit = any(found(pattern, key) if name.endswith("regex") else key.endswith(pattern) for key in keys)
+    return hit if name.startswith("encrypted") else not hit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 from reconciler.dialects.documents import parse
+from reconciler.dialects.objects import is_manifest
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
 from reconciler.model.sealed import is_others, without_metadata
@@ -13,7 +14,6 @@ from reconciler.render.fields import Fields
 from reconciler.render.placement import flatten_lists
 from reconciler.render.protocol import Files, RenderContext, RenderError
 
-_ENDINGS = (".yaml", ".yml", ".json")
 MOST_FILES = 2000
 MOST_BYTES = 16 * 1024 * 1024
 
@@ -25,7 +25,7 @@ def render_manifests(component: Component, context: RenderContext, files: Files)
     """
     fields = Fields(component.name, component.properties)
     folder = fields.required("path").strip("/")
-    paths = sorted(path for path in files.folder(folder) if path.lower().endswith(_ENDINGS))
+    paths = sorted(path for path in files.folder(folder) if is_manifest(path))
     if not paths:
         raise fields.error("path", f"no YAML or JSON file below {one_line(folder)}")
     if len(paths) > MOST_FILES:

@@ -14,8 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.dialects.documents import line_of
 from reconciler.dialects.fieldpath import FieldPath, format_path
-from reconciler.model.pattern import found, is_readable
-from reconciler.model.sealed import FIELD, MARK, is_metadata, is_token
+from reconciler.model.sealed import FIELD, MARK, is_metadata, is_token, should_be_encrypted
 from reconciler.model.text import one_line
 from reconciler.sealing.cipher import BrokenValueError, open_value
 from reconciler.sealing.protocol import SealError
@@ -23,8 +22,6 @@ from reconciler.sealing.tree import Node, Plain, TreeError, read_trees
 
 # SOPS begins the checksum so where only encrypted values are in it (mac_only_encrypted).
 _ENCRYPTED_ONLY = bytes.fromhex("8a3fd2ad54ce66527b1034f3d147be0b0b975b3bf44f72c6fdadec8176f27d69")
-_DEFAULT_SUFFIX: Final = "_unencrypted"
-_RULES: Final = ("unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex")
 _FRACTION = re.compile(r"\.\d+")
 _MOST_DOCUMENTS: Final = 200
 _DEEPEST_TEXT: Final = 3
@@ -113,7 +110,7 @@ def open_document(sealed: Sealed, key: bytes) -> dict[str, str]:
     values: dict[str, str] = {}
     for at, branch in sealed.branches:
         for place, leaf in leaves(branch, ()):
-            encrypted = should_be_encrypted(metadata, place)
+            encrypted = should_be_encrypted(metadata, [part for part in place if isinstance(part, str)])
             if leaf is None:
                 continue
             plain: bytes | None = leaf.encode("utf-8", "surrogatepass")
@@ -172,19 +169,6 @@ def leaves(node: Node, at: FieldPath) -> Iterator[tuple[FieldPath, str | None]]:
 def aad(place: FieldPath) -> str:
     """What a value is authenticated with: its keys from the top, places in lists left out."""
     return "".join(f"{part}:" for part in place if isinstance(part, str)) or ":"
-
-
-def should_be_encrypted(metadata: Mapping[str, Any], place: FieldPath) -> bool | None:
-    """What the document's rule says of a field; None where it can't be told (rules by comments, patterns beyond what is read here)."""
-    keys = [part for part in place if isinstance(part, str)]
-    if metadata.get("unencrypted_comment_regex") or metadata.get("encrypted_comment_regex"):
-        return None
-    rules = {name: str(metadata[name]) for name in _RULES if metadata.get(name)} or {"unencrypted_suffix": _DEFAULT_SUFFIX}
-    (name, rule), *more = rules.items()
-    if more or (name.endswith("regex") and not is_readable(rule)):
-        return None
-    hit = any(found(rule, key) if name.endswith("regex") else key.endswith(rule) for key in keys)
-    return hit if name.startswith("encrypted") else not hit
 
 
 def describe(metadata: Mapping[str, Any]) -> str:

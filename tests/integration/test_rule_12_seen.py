@@ -90,3 +90,14 @@ def unpacked(text: str) -> str:
         return zlib.decompress(base64.b64decode(text)).decode("utf-8", "replace")
     except (ValueError, zlib.error):
         return ""
+
+
+async def test_a_secret_in_clear_text_is_refused_where_the_repository_wants_it_encrypted(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"password": CANARY}}
+    files = {"web.yaml": app(folder()), "secrets/db.yaml": as_yaml(secret)}
+    clone.push({**files, "secrets/.sops.yaml": "creation_rules: [{encrypted_regex: ^stringData$}]\n"})
+    async with running(clone) as daemon:
+        told = await daemon.until(lambda: daemon.conditions("web").get("ManifestInvalid"), "told")
+        assert "secrets/db.yaml:6: Application web: stringData.password: Secret db: stands in clear text" in told
+        assert CANARY not in told

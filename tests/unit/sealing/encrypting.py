@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import re
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -69,7 +70,8 @@ def as_bytes(value: Any) -> bytes:
     if isinstance(value, bool):
         return b"True" if value else b"False"
     if isinstance(value, float):
-        return str(int(value)).encode() if value.is_integer() and abs(value) < 1e15 else repr(value).encode()
+        plain = format(Decimal(repr(value)), "f")
+        return (plain.rstrip("0").rstrip(".") if "." in plain else plain).encode()
     return str(value).encode("utf-8", "surrogatepass")
 
 
