@@ -30,8 +30,8 @@ def install(plane: ControlPlane) -> None:
 
 
 def established(definition: dict[str, Any] | None) -> bool:
-    conditions = (definition or {}).get("status", {}).get("conditions", [])
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+    conditions = (definition or {}).get("status", {}).get("conditions")
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions or [])  # null, right after it was made
 
 
 class Place:
