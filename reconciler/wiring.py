@@ -66,6 +66,7 @@ def build_engine(
         create_namespaces=settings.create_namespaces or "none",
         write_back=settings.write_back,
         beat=beat,
+        width=8 if settings.cluster == "embedded" else 32,
         strategy=queue.strategy,
         most_running=queue.max_running_count,
         retry=Retry(retry.limit, retry.period_seconds, retry.factor, retry.cap_seconds),

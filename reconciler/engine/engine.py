@@ -73,7 +73,7 @@ class Engine:
         sender: Sender | None = None,
     ) -> None:
         self._clock, self._sink, self._source = clock, sink, source
-        self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, beat=options.beat), options.beat
+        self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, options.width, options.beat), options.beat
         self._look_wanted, self._awaiting_look = asyncio.Event(), set[AppKey]()
         apps, unplanned = dict[AppKey, Application](), set[AppKey]()
         index = Index(dialects, Recall(options.recall, options.access.mark), options.access)

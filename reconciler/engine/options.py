@@ -17,7 +17,8 @@ from reconciler.workflow.admission import Strategy
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `strategy`, `most_running`: who of the
+    """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `width`: how many applications have a turn at once: a turn is
+    mostly waiting for a cluster that is elsewhere. `strategy`, `most_running`: who of the
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
@@ -30,6 +31,7 @@ class Options:
     create_namespaces: Creation = "none"
     write_back: bool = True
     beat: float = 5.0
+    width: int = 8
     strategy: Strategy = "FIFO"
     most_running: int = 100
     retry: Retry | None = None
