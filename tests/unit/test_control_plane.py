@@ -83,6 +83,14 @@ def test_what_kubebuilder_assets_hold_is_taken_from_there(tmp_path, monkeypatch)
     assert binaries.provide(["etcd"]) == {"etcd": tmp_path / "etcd"}
 
 
+def test_what_a_killed_build_left_is_removed_by_the_next_one_and_what_stands_stays(tmp_path):
+    (tmp_path / "build-half").mkdir()
+    (tmp_path / "build-half" / "etcd").touch()
+    (tmp_path / "etcd-1").mkdir()
+    with binaries.only_builder(tmp_path / "lock"):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["etcd-1", "lock"]
+
+
 @pytest.mark.parametrize(
     ("package", "name"),
     [("go.etcd.io/etcd/server/v3", "server"), ("k8s.io/kubernetes/cmd/kubectl", "kubectl"), ("helm.sh/helm/v4/cmd/helm", "helm")],
