@@ -45,7 +45,8 @@ class Application:
     being told, `called`: what it was told and is not stored yet, by run and number. `judged`: what of the
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
     `polls`: looks in a row at what nobody tells of, with nothing new. `healed`: objects put back in this turn; `heal_at`: when those that still
-    differ are healed, None where none does. `tolerated`: drift that rules let be, by what was seen of our fields.
+    differ are healed, None where none does. `doubted`: components of which an object was
+    refused when they were applied last. `tolerated`: drift that rules let be, by what was seen of our fields.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -70,6 +71,7 @@ class Application:
         self.render_again = False
         self.stalled = ""
         self.unmet: list[Unmet] = []
+        self.doubted: set[str] = set()
         self.heals: dict[Identity, Heal] = {}
         self.tolerated: dict[Identity, str] = {}
         self.heal_at: datetime | None = None

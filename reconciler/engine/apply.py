@@ -15,6 +15,7 @@ from reconciler.engine.contents import Contents
 from reconciler.engine.observations import Observations
 from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
 from reconciler.engine.reach import Reach
+from reconciler.engine.refusals import find_refusals, is_refusal, tell_refusals
 from reconciler.engine.stages import is_first, kinds_of, until_ready
 from reconciler.engine.writing import Look, Manner, Writer, decorate
 from reconciler.model.clock import Clock
@@ -150,30 +151,50 @@ class Applier:
         return None
 
     async def execute(self, app: Application, prepared: Prepared) -> Result:
-        """Looks at all objects, then applies what differs, in order; the first failure ends it, and what was applied before is in the result."""
+        """
+        Looks at all objects, then applies what differs, in order; the first failure ends it, and what was applied before is in the result.
+
+        Where the cluster refused an object before, all are tried by a dry run first: then nothing is written unless all may be (10a).
+        """
         done: list[dict[str, Any]] = []
+        looks: list[Look | None] = []
         value: dict[str, Any] = {"component": prepared.component, **prepared.source, "objects": done}
-        ref: ObjectRef | None = None
+        now, total, at = self._clock.now, len(prepared.refs), prepared.refs[:1]
         try:
             async with asyncio.timeout(_SECONDS):
-                looks: list[Look | None] = []
                 for ref, obj, origin in zip(prepared.refs, prepared.objects, prepared.origins, strict=True):
+                    at = [ref]
                     looks.append(await self._look(app, ref, obj, prepared.rules, origin))
-                unready: list[ObjectRef] = []
-                for ref, obj, origin, look in zip(prepared.refs, prepared.objects, prepared.origins, looks, strict=True):
-                    if unready and not is_first(ref):
-                        await until_ready(self._reach.of(app), self._clock, unready)
-                        unready = []
-                    done.append(await self._execute_one(app, ref, look) | _kept(prepared.rules, origin, treatment_of(obj)))
-                    if is_first(ref) and look is not None and look.told is None:
-                        unready.append(ref)
+                refused = await find_refusals(self.writer, app, looks) if prepared.component in app.doubted else []
+                if refused:
+                    self.writer.tell(app, refused[0][1].reason)
+                    first = refused[0][1]
+                    return Result(value, tell_refusals(refused, 0, total)[:1024], first.reason, first.retry, now())
+                await self._write(app, prepared, looks, done, at)
         except ClusterError as error:
-            return Result(value=value, error=f"{ref}: {error}"[:1024], reason=error.reason, retry=error.retry, at=self._clock.now())
+            refused = [(at[0], error)]
+            if is_refusal(error):
+                app.doubted.add(prepared.component)
+                refused += await find_refusals(self.writer, app, looks[len(done) + 1 :])
+            return Result(value, tell_refusals(refused, len(done), total)[:1024], error.reason, error.retry, now())
         except TimeoutError:
             self.writer.tell(app, "Timeout")
-            return Result(value=value, error=f"{ref}: no answer in {_SECONDS:.0f} s", reason="Timeout", retry="backoff", at=self._clock.now())
+            return Result(value, f"{at[0]}: no answer in {_SECONDS:.0f} s", "Timeout", "backoff", now())
+        app.doubted.discard(prepared.component)
         value["connection"] = prepared.connection
-        return Result(value=value, at=self._clock.now())
+        return Result(value=value, at=now())
+
+    async def _write(self, app: Application, prepared: Prepared, looks: list[Look | None], done: list[dict[str, Any]], at: list[ObjectRef]) -> None:
+        """`done` and `at` tell how far it came, whatever is raised."""
+        unready: list[ObjectRef] = []
+        for ref, obj, origin, look in zip(prepared.refs, prepared.objects, prepared.origins, looks, strict=True):
+            at[:] = [ref]
+            if unready and not is_first(ref):
+                await until_ready(self._reach.of(app), self._clock, unready)
+                unready = []
+            done.append(await self._execute_one(app, ref, look) | _kept(prepared.rules, origin, treatment_of(obj)))
+            if is_first(ref) and look is not None and look.told is None:
+                unready.append(ref)
 
     async def _look(self, app: Application, ref: ObjectRef, obj: JsonObject, rules: Rules, origin: Origin) -> Look | None:
         """None for an object that is only read, when its turn comes: what stands before it may bring it about."""

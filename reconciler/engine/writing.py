@@ -109,6 +109,10 @@ class Writer:
         self._emit(app, "unchanged" if same else "created" if "created" in told else "changed")
         return told
 
+    async def rehearse(self, app: Application, look: Look) -> None:
+        """What writing it would raise, as far as a dry run can tell (10a)."""
+        await self._reach.of(app).apply(look.sent, FIELD_MANAGER, force=True, dry_run=True)
+
     def tell(self, app: Application, reason: str) -> None:
         """That an object was not applied, and by the reason of the failure why."""
         self._emit(app, _NOT_APPLIED.get(reason, "failed"))
