@@ -82,6 +82,11 @@ class Place:
         found: list[dict[str, Any]] = self.plane.api("GET", self.path("reconciler.dev/v1alpha1", plural, namespace=self.home))["items"]
         return found
 
+    def stored(self, name: str) -> bool:
+        """Whether the mirror of an application says Synced: then nothing is left to be written of what the daemon shows."""
+        mirrors = [each for each in self.state("applications") if each["metadata"]["name"] == f"{self.namespace}.{name}"]
+        return [each.get("status", {}).get("sync") for each in mirrors] == ["Synced"]
+
     # --- what was asked of the API server
 
     def asked(self, *verbs: str) -> list[Request]:

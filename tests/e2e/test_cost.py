@@ -5,15 +5,11 @@ from collections import Counter
 from tests.e2e.place import config_map_app
 
 
-def stored(place):
-    return any(one.resource == "applications/status" for one in place.done_by_daemons("update"))
-
-
 def test_rule_3d_a_plain_application_costs_six_writes_on_a_real_server_too(place):
     place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "one")})
     with place.daemon() as daemon:
         daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")
-        daemon.wait_for(lambda: stored(place), "the status is stored, too")
+        daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
     assert place.value("shop") == "one"
     writes = Counter(one.resource for one in place.done_by_daemons("create", "update", "patch") if "shop" in one.name)
     assert writes == {"applications": 1, "applicationrevisions": 1, "workflowruns": 2, "configmaps": 1, "applications/status": 1}
@@ -23,7 +19,7 @@ def test_a_daemon_that_comes_back_writes_nothing_while_nothing_changed(place):
     place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "one")})
     with place.daemon() as daemon:
         daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")
-        daemon.wait_for(lambda: stored(place), "the status is stored, too")
+        daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
     before = place.done_by_daemons("create", "update", "patch", "delete")
     with place.daemon() as daemon:
         daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")

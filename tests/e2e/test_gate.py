@@ -21,6 +21,7 @@ def test_a_commit_with_the_code_lets_a_run_go_on_and_a_daemon_that_comes_back_ha
         assert place.value("shop") == "", "nothing is applied before it opens"
         place.clone.push({"shop.yaml": gated(place, "one", {gate["key"]: gate["continue"]})})
         daemon.until("shop", lambda status: status["sync"] == "Synced" and status["running"], "promoted")
+        daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
     assert place.value("shop") == "one"
     assert [run["status"]["phase"] for run in place.state("workflowruns")] == ["Succeeded"]
     before = place.done_by_daemons(*CHANGES)
@@ -49,6 +50,7 @@ def test_at_most_four_calls_lie_between_a_new_head_and_the_first_apply(place):
     place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "one")})
     with place.daemon() as daemon:
         daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")
+        daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
         before = len(place.done_by_daemons(*CHANGES, "get", "list"))
         place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "two")})
         daemon.until("shop", lambda status: status["running"] and status["running"]["revision"] == "shop-v2", "the second revision")
