@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from reconciler.cluster.protocol import Cluster
 from reconciler.model.clock import Clock
+from reconciler.model.event import Event, Sink
+from reconciler.model.identity import AppKey
+from reconciler.observe.cluster_events import ClusterEvents
 from reconciler.settings import Settings
+
+_log = structlog.get_logger("reconciler")
 
 
 class OwnedCluster(Cluster, Protocol):
@@ -33,3 +42,35 @@ def make_cluster(settings: Settings, clock: Clock, state: Path | None) -> OwnedC
     from reconciler.cluster.kubernetes.connection import find_origin
 
     return KubernetesCluster(find_origin(settings.kubeconfig, settings.context))
+
+
+async def prepare_cluster(settings: Settings, cluster: Cluster, sink: Sink) -> None:
+    """
+    Once it is started: the daemon's own kinds are there as it needs them, and what is another controller's is told, once.
+
+    Raises DefinitionError, ClusterError. The embedded cluster has them from the start.
+    """
+    if settings.cluster == "embedded":
+        return
+    from reconciler.cluster.crds.families import OAM, STEPFLOW, oam_crds, stepflow_crds
+    from reconciler.cluster.crds.install import find_foreign, prepare
+    from reconciler.cluster.crds.state import state_crds
+
+    for line in await prepare(cluster, state_crds(), bring=settings.install_crds):
+        _log.warning("definitions of the daemon's own kinds", said=line)
+    foreign = await find_foreign(cluster, [*oam_crds(), *stepflow_crds()])
+    for group in (OAM, STEPFLOW):
+        names = [found.name for found in foreign if found.group == group]
+        sink.emit(Event("foreign", fields={"group": group, "count": len(names)}))
+        if names:
+            whose = next(found.detail for found in foreign if found.group == group)
+            _log.info(
+                "kinds of manifests are another controller's here: they and their objects are left alone", group=group, whose=whose, names=names
+            )
+
+
+def tell_transitions(settings: Settings, cluster: Cluster, clock: Clock, mirror: Callable[[AppKey], str], sink: Sink) -> ClusterEvents | None:
+    """Who writes Kubernetes Events; nobody on the embedded cluster, where no tool reads them. `mirror`: the uid of an application's mirror."""
+    if settings.cluster == "embedded":
+        return None
+    return ClusterEvents(cluster, clock, settings.namespace, platform.node(), mirror, sink)

@@ -11,11 +11,12 @@ import time
 from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
-from reconciler.clusters import make_cluster
+from reconciler.clusters import make_cluster, prepare_cluster, tell_transitions
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
+from reconciler.model.identity import AppKey
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from reconciler.observe.logs import EventLog, configure_logs
@@ -79,6 +80,7 @@ class Daemon:
         self.files = files_of(settings, self.source.ref)
         self.cluster = make_cluster(settings, clock, self.files.state)
         metrics = Metrics(clock.now, settings.step_plugins)
+        self._events = tell_transitions(settings, self.cluster, clock, self._mirror_uid, metrics)
         self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
         plugins = load_plugins(settings.step_plugins, RESERVED)
         self.engine = build_engine(
@@ -86,7 +88,7 @@ class Daemon:
             self.cluster,
             self.source,
             clock,
-            Fanout(metrics, EventLog(), *sinks),
+            Fanout(metrics, EventLog(), *filter(None, [self._events]), *sinks),
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
@@ -102,6 +104,7 @@ class Daemon:
         for path in filter(None, self.files):
             path.parent.mkdir(parents=True, exist_ok=True)
         await self.cluster.start()
+        await prepare_cluster(self._settings, self.cluster, self._metrics)
         app = create_app(self.engine.reader, self._metrics.render, self._clock.now, self.engine.commands, keep_token(self.files.token))
         self._server = Server(app)
         return await self._server.start(*self._settings.address)
@@ -112,6 +115,8 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.engine.run())
             group.create_task(self._watch())
+            if self._events is not None:
+                group.create_task(self._events.run())
 
     async def stop(self) -> None:
         self._ended.set()
@@ -120,6 +125,9 @@ class Daemon:
             await self._server.stop()
         await self.client.close()
         await self.cluster.close()
+
+    def _mirror_uid(self, key: AppKey) -> str:
+        return self.engine.mirror_uid(key)
 
     async def _look(self) -> None:
         self.engine.look()

@@ -52,6 +52,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         Meta(description="Kubeconfig of the cluster; empty: KUBECONFIG, in a pod its own account, ~/.kube/config.", extra={"flag": "--kubeconfig"}),
     ] = ""
     context: Annotated[str, Meta(description="Context of the kubeconfig; empty: its current one.", extra={"flag": "--context"})] = ""
+    install_crds: Annotated[
+        bool,
+        Meta(
+            description="Whether the daemon brings and renews the definitions of its own kinds on a Kubernetes cluster: on or off.",
+            extra={"flag": "--install-crds"},
+        ),
+    ] = False
     state: Annotated[
         str, Meta(description="File that holds the embedded cluster; empty: one file for each repository and branch.", extra={"flag": "--state"})
     ] = ""
@@ -190,6 +197,15 @@ def describe_settings(struct: type[msgspec.Struct] = Settings) -> list[Setting]:
         parts = inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
         found.append(Setting(info.name, info.encode_name, flag, variable, default, meta.description, many, base is bool, choices, parts))
     return found
+
+
+def show_default(setting: Setting) -> str:
+    """As it is written; empty where there is none."""
+    if setting.switch:
+        return "on" if setting.default else "off"
+    if setting.default in ("", []) or setting.parts:
+        return ""
+    return ", ".join(setting.default) if setting.many else str(setting.default)
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:

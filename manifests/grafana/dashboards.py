@@ -234,6 +234,12 @@ DAEMON = Dashboard(
             ),
             Panel("Time of a step", "Which type of step takes long?", quantiles("reconciler_step_seconds", by="type"), "s"),
             Panel(
+                "Kubernetes Events",
+                "Are transitions told in the cluster, or are there too many?",
+                counts("reconciler_cluster_events_total", "result"),
+            ),
+            Panel("Foreign kinds", "Are kinds of manifests another controller's here?", {"reconciler_foreign_definitions": "{{group}}"}),
+            Panel(
                 "Cache",
                 "Which share of lookups is served without reading again?",
                 {

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.errors import CommandError, ConflictError, RefusedError, UsageError
 from reconciler.cli.main import Serve
-from reconciler.settings import Setting, Settings, SettingsError, describe_settings, load_settings
+from reconciler.settings import Setting, Settings, SettingsError, describe_settings, load_settings, show_default
 
 _VALUES: Final = {
     "paths": "FOLDER",
@@ -26,7 +26,8 @@ _VALUES: Final = {
 
 def _describe_option(setting: Setting) -> click.Option:
     """The flag of a setting. Values stay text here: `load_settings` checks them, wherever they come from."""
-    default = "" if setting.default in ("", []) else f"  [default: {'on' if setting.switch else setting.default}]"
+    shown = show_default(setting)
+    default = f"  [default: {shown}]" if shown else ""
     words = "on|off" if setting.switch else "|".join(setting.choices)
     return click.Option(
         [setting.flag, setting.field],
@@ -87,7 +88,7 @@ def _explain(error: BaseException) -> CommandError:
     if isinstance(error, NamespaceMissingError):
         return RefusedError(f"{error}. The daemon's own namespace is not there: `kubectl create namespace` it, or name another by --namespace")
     if isinstance(error, KindUnknownError):
-        return RefusedError(f"{error}. The daemon's own kinds are not there: `kubectl apply -f manifests/crds`")
+        return RefusedError(f"{error}. The daemon's own kinds are not there: `reconciler install`")
     return ConflictError(str(error)) if isinstance(error, StateLockedError) else RefusedError(str(error))
 
 

@@ -125,6 +125,11 @@ class Engine:
         """Who takes in what persons order."""
         return self._reconciler.commander
 
+    def mirror_uid(self, key: AppKey) -> str:
+        """Of the object that shows an application; empty where there is none."""
+        app = self._context.apps.get(key)
+        return app.mirror.uid if app is not None else ""
+
     # Life ---------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:

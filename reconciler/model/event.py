@@ -41,6 +41,7 @@ KINDS = (
     "rollback",  # run, reason: one of `ROLLBACKS`
     "throttled",  # type, seconds: how long an effect of a step of that type waited for its turn
     "cache",  # cache, hits, misses: since it was last told
+    "foreign",  # group, count: definitions of a family's kinds that somebody else brought
     "announced",  # result: one of `ANNOUNCED`, of one Kubernetes Event
     "heartbeat",  # loop, age: seconds since that loop last moved
 )

@@ -31,6 +31,8 @@ WAITING: Final = 500
 BURST: Final = 15
 REFILL_SECONDS: Final = 60.0
 """An application may say so many things at once, and one more each minute."""
+LINGER_SECONDS: Final = 1.0
+"""What came about waits so long: a run that has ended by then is one Event, and objects of one fate are another."""
 PACE_SECONDS: Final = 0.1
 """Between two writes: ten a second leave an API server to its work."""
 SERIES_SECONDS: Final = 360.0
@@ -41,6 +43,7 @@ REMEMBERED: Final = 2000
 CONTROLLER: Final = "reconciler.dev/reconciler"
 
 _Same = tuple[AppKey, str, str]
+_Place = tuple[AppKey, str, str, str]
 
 
 @dataclass(slots=True)
@@ -69,7 +72,8 @@ class ClusterEvents:
         self._cluster, self._clock, self._namespace = cluster, clock, namespace
         self._instance, self._mirror, self._sink = instance[:128] or "reconciler", mirror, sink
         self._transitions = Transitions()
-        self._waiting: OrderedDict[tuple[AppKey, str, str, str], Told] = OrderedDict()
+        self._waiting: OrderedDict[_Place, Told] = OrderedDict()
+        self._begun: dict[tuple[AppKey, str], _Place] = {}  # of those that wait, the beginnings of runs
         self._buckets: dict[AppKey, _Bucket] = {}
         self._written: OrderedDict[_Same, _Written] = OrderedDict()
         self._came = asyncio.Event()
@@ -84,6 +88,8 @@ class ClusterEvents:
     def _take(self, told: Told) -> None:
         """Objects that the same became of are told as one, as long as that is not written."""
         place = (told.app, told.reason, told.note, told.run)
+        if told.run and told.reason != "RunStarted":
+            self._forget_start(told)
         before = self._waiting.get(place)
         if before is not None:
             if told.objects:
@@ -93,7 +99,15 @@ class ClusterEvents:
             self._tell("dropped")
             return
         self._waiting[place] = told
+        if told.reason == "RunStarted":
+            self._begun[told.app, told.run] = place
         self._came.set()
+
+    def _forget_start(self, told: Told) -> None:
+        """That a run began needs no Event any more where more is known of it."""
+        begun = self._begun.pop((told.app, told.run), None)
+        if begun is not None and self._waiting.pop(begun, None) is not None:
+            self._buckets[told.app].left += 1
 
     def _may(self, app: AppKey) -> bool:
         now = self._clock.monotonic()
@@ -115,6 +129,7 @@ class ClusterEvents:
         """Until cancelled."""
         while True:
             await self._came.wait()
+            await self._clock.sleep(LINGER_SECONDS)
             while self._waiting:
                 _, told = self._waiting.popitem(last=False)
                 try:
@@ -123,6 +138,7 @@ class ClusterEvents:
                     self._tell("failed")
                     _log.debug("an Event could not be written", application=str(told.app), reason=told.reason, error=str(error))
                 await self._clock.sleep(PACE_SECONDS)
+            self._begun.clear()
             self._came.clear()
 
     async def _write(self, told: Told) -> str:

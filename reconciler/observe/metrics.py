@@ -10,6 +10,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 
 from reconciler import __version__
+from reconciler.cluster.crds.families import OAM, STEPFLOW
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
 from reconciler.model.run import FINAL, Phase
@@ -62,6 +63,7 @@ class Metrics:
             "rejected": lambda _: self._rejected.inc(),
             "effect": self._count_effect,
             "apply": lambda event: self._applies.labels(self._word("result", event)).inc(),
+            "foreign": lambda event: self._foreign.labels(self._word("group", event)).set(event.fields["count"]),
             "announced": lambda event: self._announced.labels(self._word("result", event)).inc(),
             "callback": lambda event: self._callbacks.labels(self._word("result", event)).inc(),
             "write-back": lambda event: self._write_backs.labels(self._word("result", event)).inc(),
@@ -113,6 +115,9 @@ class Metrics:
         self._effect_seconds = self._histogram("effect_seconds", "Duration of effects, by kind.", SHORT, "kind")
         self._applies = self._counter("applies", "Objects applied, by result.", "result")
         self._write_backs = self._counter("write_backs", "Commits that rollbacks and commands owed to git, by what became of them.", "result")
+        self._foreign = self._gauge("foreign_definitions", "Definitions of kinds of manifests that somebody else brought to the cluster.", "group")
+        for group in (OAM, STEPFLOW):
+            self._foreign.labels(group)  # 0 until somebody looks
         self._announced = self._counter("cluster_events", "Kubernetes Events of transitions, by what became of them.", "result")
         self._callbacks = self._counter("callback_deliveries", "Tries to tell callbacks of workflows, by result.", "result")
         self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")

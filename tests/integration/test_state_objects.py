@@ -231,7 +231,7 @@ async def test_transitions_are_told_in_order_by_the_engine_as_it_is(clone):
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     reasons = [reason for reason, _ in told]
-    assert reasons[:2] == ["RunStarted", "Promoted"]
+    assert reasons[0] == "Promoted"
     assert [reason for reason in reasons if reason in ("GateWaiting", "Decided", "RollingBack", "RolledBack")] == [
         "GateWaiting",
         "Decided",

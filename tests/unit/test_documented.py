@@ -21,7 +21,7 @@ from reconciler.model.workflow import NodeView, RunLine, WorkflowView
 from reconciler.observe.metrics import Metrics
 from reconciler.observe.series import FAMILIES
 from reconciler.observe.words import KNOWN, OTHER
-from reconciler.settings import describe_settings
+from reconciler.settings import describe_settings, show_default
 from reconciler.settings_parts import SopsKeys
 from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.api.fakes import NOW, FakeReader, history, waiting
@@ -52,15 +52,7 @@ def test_every_setting_is_in_the_table_with_its_names_default_and_meaning():
     expected = []
     for setting in describe_settings():
         assert setting.description.endswith("."), setting.field
-        default = (
-            ""
-            if setting.default in ("", []) or setting.parts
-            else "on"
-            if setting.switch
-            else ", ".join(setting.default)
-            if setting.many
-            else str(setting.default)
-        )
+        default = show_default(setting)
         expected.append([setting.key, setting.flag, setting.variable, default, setting.description])
     assert [[code(cell) for cell in row] for row in table[: len(expected)]] == expected
     for parts, heading in ((Access, "Access"), (SopsKeys, "Keys")):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ForbiddenError, NotFoundError, UnavailableError
-from reconciler.model.clock import Clock
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_SCHEMA, FIELD_MANAGER, LABEL_CRD, STATE_VERSION
 from reconciler.model.text import one_line
@@ -22,7 +22,8 @@ Standing = Literal["absent", "older", "same", "newer", "foreign"]
 
 class Found(NamedTuple):
     """
-    How a definition stands in a cluster. Older: ours, and not as this version makes it; `lacks` names fields that such a server would drop.
+    How a definition stands in a cluster, by its name, `<plural>.<group>`.
+    Older: ours, and not as this version makes it; `lacks` names fields that such a server would drop.
     Foreign: it bears another's name or none; `detail` says whose. Newer: made for state that this version can't read.
     """
 
@@ -30,6 +31,10 @@ class Found(NamedTuple):
     standing: Standing
     detail: str = ""
     lacks: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        return self.name.partition(".")[2]
 
     @property
     def sentence(self) -> str:
@@ -129,17 +134,18 @@ async def plan(cluster: Cluster, crds: Iterable[JsonObject]) -> list[tuple[JsonO
     return [(crd, await find(cluster, crd)) for crd in crds]
 
 
-async def install(cluster: Cluster, clock: Clock, planned: Iterable[tuple[JsonObject, Found]]) -> list[str]:
+async def install(cluster: Cluster, planned: Iterable[tuple[JsonObject, Found]]) -> list[str]:
     """Those that are absent or older, until they are served; answers their names. Raises ClusterError."""
     wanted = [crd for crd, found in planned if found.standing in ("absent", "older")]
     for crd in wanted:
         await cluster.apply(crd, FIELD_MANAGER, force=True)  # it is ours by its label, whoever brought it
-    deadline = clock.monotonic() + SERVED_SECONDS
+    tries = round(SERVED_SECONDS / _PAUSE)
     for crd in wanted:
         while not _served(await cluster.get(_ref(crd["metadata"]["name"]))):
-            if clock.monotonic() > deadline:
+            tries -= 1
+            if not tries:
                 raise UnavailableError(f"{crd['metadata']['name']} is not served {SERVED_SECONDS:g} s after it was applied")
-            await clock.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE)
     return [str(crd["metadata"]["name"]) for crd in wanted]
 
 
@@ -155,7 +161,7 @@ class DefinitionError(ClusterError):
     reason = "DefinitionsMissing"
 
 
-async def prepare(cluster: Cluster, clock: Clock, crds: Iterable[JsonObject], *, bring: bool) -> list[str]:
+async def prepare(cluster: Cluster, crds: Iterable[JsonObject], *, bring: bool) -> list[str]:
     """
     Before a daemon begins on a cluster: its kinds are there, and keep all that it stores. `bring`: it may bring them itself.
 
@@ -170,7 +176,7 @@ async def prepare(cluster: Cluster, clock: Clock, crds: Iterable[JsonObject], *,
     if refused:
         raise DefinitionError("; ".join(refused))
     if bring:
-        return [f"{name}: installed" for name in await install(cluster, clock, planned)]
+        return [f"{name}: installed" for name in await install(cluster, planned)]
     missing = [found.sentence for _, found in planned if found.standing == "absent" or found.lacks]
     if missing:
         raise DefinitionError(f"{'; '.join(missing)}. `reconciler install` brings them, and so does --install-crds on")

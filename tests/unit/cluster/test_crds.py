@@ -182,12 +182,12 @@ def ref(crd):
 
 
 async def test_definitions_are_brought_once_and_are_the_same_from_then_on(turned):
-    brought = await install(turned.cluster, turned.clock, await plan(turned.cluster, ALL))
+    brought = await install(turned.cluster, await plan(turned.cluster, ALL))
     assert brought == NAMES
     versions = [(await turned.cluster.get(ref(crd)))["metadata"]["resourceVersion"] for crd in ALL]
     again = await plan(turned.cluster, ALL)
     assert {found.standing for _, found in again} == {"same"}
-    assert await install(turned.cluster, turned.clock, again) == []
+    assert await install(turned.cluster, again) == []
     assert [(await turned.cluster.get(ref(crd)))["metadata"]["resourceVersion"] for crd in ALL] == versions
 
 
@@ -195,7 +195,7 @@ async def test_rule_3a_what_is_foreign_is_told_and_never_written(turned):
     theirs = live(oam_crds()[0], labels={"app.kubernetes.io/part-of": "vela"})
     before = await turned.cluster.create(theirs)
     planned = await plan(turned.cluster, oam_crds())
-    brought = await install(turned.cluster, turned.clock, planned)
+    brought = await install(turned.cluster, planned)
     assert "applications.core.oam.dev" not in brought
     assert len(brought) == len(oam_crds()) - 1
     assert (await turned.cluster.get(ref(theirs)))["spec"] == before["spec"]
@@ -205,10 +205,10 @@ async def test_rule_3a_what_is_foreign_is_told_and_never_written(turned):
 
 async def test_a_daemon_does_not_begin_without_its_kinds_and_says_the_command(turned):
     with pytest.raises(DefinitionError, match=r"applications.reconciler.dev: not there.*`reconciler install`"):
-        await prepare(turned.cluster, turned.clock, state_crds(), bring=False)
-    said = await prepare(turned.cluster, turned.clock, state_crds(), bring=True)
+        await prepare(turned.cluster, state_crds(), bring=False)
+    said = await prepare(turned.cluster, state_crds(), bring=True)
     assert said == [f"{crd['metadata']['name']}: installed" for crd in state_crds()]
-    assert await prepare(turned.cluster, turned.clock, state_crds(), bring=False) == []
+    assert await prepare(turned.cluster, state_crds(), bring=False) == []
 
 
 async def test_rule_3g_a_daemon_refuses_a_newer_definition_and_one_that_would_drop_state(turned):
@@ -217,18 +217,18 @@ async def test_rule_3g_a_daemon_refuses_a_newer_definition_and_one_that_would_dr
     await turned.cluster.create(crd)
     for other in state_crds()[1:]:
         await turned.cluster.create(copy.deepcopy(other))
-    [said] = await prepare(turned.cluster, turned.clock, state_crds(), bring=False)
+    [said] = await prepare(turned.cluster, state_crds(), bring=False)
     assert "`reconciler install` renews it" in said, "columns are no state: it may go on"
     stored = await turned.cluster.get(ref(crd))
     del schema(stored)["properties"]["status"]["properties"]["held"]
     stored = await turned.cluster.replace(stored)
     with pytest.raises(DefinitionError, match=r"lacks status\.held"):
-        await prepare(turned.cluster, turned.clock, state_crds(), bring=False)
+        await prepare(turned.cluster, state_crds(), bring=False)
     stored["metadata"]["annotations"][ANNOTATION_SCHEMA] = str(STATE_VERSION + 1)
     await turned.cluster.replace(stored)
     for bring in (False, True):
         with pytest.raises(DefinitionError, match="newer than this program's"):
-            await prepare(turned.cluster, turned.clock, state_crds(), bring=bring)
+            await prepare(turned.cluster, state_crds(), bring=bring)
     assert LABEL_CRD in stored["metadata"]["labels"]
 
 
@@ -237,6 +237,6 @@ async def test_who_may_not_read_definitions_goes_on_and_says_so(turned, monkeypa
         raise ForbiddenError("customresourcedefinitions is forbidden")
 
     monkeypatch.setattr(type(turned.cluster), "get", forbidden)
-    [said] = await prepare(turned.cluster, turned.clock, state_crds(), bring=False)
+    [said] = await prepare(turned.cluster, state_crds(), bring=False)
     assert "customresourcedefinitions is forbidden" in said
     assert await find_foreign(turned.cluster, oam_crds()) == []

@@ -127,6 +127,15 @@ async def test_an_event_is_as_the_api_wants_it_and_stands_on_the_mirror(bench):
     assert bench.results == ["sent"]
 
 
+async def test_a_run_that_has_ended_before_anything_is_written_is_one_event(bench):
+    await bench.tell(run("Running", before="Pending"), run("Succeeded"))
+    assert bench.reasons() == ["Promoted"]
+    await bench.tell(run("Running", before="Pending"))
+    await bench.tell(run("Succeeded"))
+    assert bench.reasons()[1:] == ["RunStarted"], "the other is counted in what is there"
+    assert bench.results == ["sent", "sent", "repeated"]
+
+
 async def test_the_story_of_a_rollout_is_told_in_its_order(bench):
     decided = Event("decision", WEB, {"run": "web-v2-1", "step": "approve", "verb": "rollback", "by": "commit", "commit": "c", "author": "Ada"})
     await bench.tell(
@@ -142,11 +151,9 @@ async def test_the_story_of_a_rollout_is_told_in_its_order(bench):
         Event("write-back", WEB, {"run": "web-v2-1", "result": "Landed"}),
     )
     assert bench.reasons() == [
-        "RunStarted",
         "GateWaiting",
         "Decided",
         "RollingBack",
-        "RunStarted",
         "Promoted",
         "RolledBack",
         "Pruned",
