@@ -54,6 +54,8 @@ def put_values(component: str, objects: list[JsonObject], values: Mapping[str, s
                 f"{one_line(ObjectRef.of(changed))}: {left}: a decrypted value may stand in a Secret's data or in a container's variable, not here "
                 "(encrypt data and stringData alone: --encrypted-regex '^(data|stringData)$')",
             )
+        if _is_secret(changed):
+            _as_data(changed)
         made.append(changed)
     return made
 
@@ -74,6 +76,18 @@ def _fill(component: str, obj: JsonObject, values: Mapping[str, str], salt: str)
                 )
             entries[key] = value
     obj["metadata"]["annotations"] = {**(obj["metadata"].get("annotations") or {}), ANNOTATION_SEALED: salt}
+
+
+def _as_data(obj: JsonObject) -> None:
+    """`stringData` as `data`: server-side apply never takes away a key that left `stringData` (the API server's own documentation warns of it)."""
+    texts = obj.pop("stringData", None)
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        obj |= {"stringData": texts} if texts is not None else {}  # the API server says what is wrong with it
+        return
+    obj["data"] = {
+        **(obj.get("data") or {}),
+        **{key: base64.b64encode(text.encode("utf-8", "surrogatepass")).decode() for key, text in texts.items()},
+    }
 
 
 def _lift(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> JsonObject | None:
@@ -107,6 +121,7 @@ def _lift(component: str, obj: JsonObject, values: Mapping[str, str], salt: str)
     if meta.get("namespace"):
         secret["metadata"]["namespace"] = meta["namespace"]
     secret["metadata"]["annotations"] = {ANNOTATION_SEALED: salt}
+    _as_data(secret)
     return secret
 
 
