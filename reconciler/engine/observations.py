@@ -23,6 +23,7 @@ from reconciler.model.outcome import Health, Live, Query
 
 Identity = tuple[str, str, str, str]
 _OURS: Final = {LABEL_APPLICATION: None}
+_BARE: Final = frozenset({"apiVersion", "kind", "metadata"})
 _FIRST, _LAST = 0.5, 30.0
 _ORDER = ("Degraded", "Missing", "Unknown", "Progressing", "Healthy")
 
@@ -89,7 +90,7 @@ class Observations:
         while True:
             part = await self._cluster.list(None, labels=_OURS, page=page)
             for obj in part.items:
-                objects[ObjectRef.of(obj).identity] = observe(obj, self._rules)
+                objects[ObjectRef.of(obj).identity] = observe(await self._whole(obj), self._rules)
                 found.add(_trace(obj))
             page = part.next
             if not page:
@@ -101,6 +102,13 @@ class Observations:
         for owner in changed:
             self._on_change(owner)
         return sorted(found)
+
+    async def _whole(self, obj: JsonObject) -> JsonObject:
+        """The object as it lives, where a rule of the repository judges it and metadata alone came."""
+        if obj.keys() <= _BARE and GVK.of(obj)[::2] in self._rules:
+            with suppress(ClusterError):
+                return await self._cluster.get(ObjectRef.of(obj))
+        return obj
 
     async def judge_by(self, rules: Rules) -> None:
         """
@@ -147,7 +155,8 @@ class Observations:
                         self._place = event.object["metadata"]["resourceVersion"]
                         pause = _FIRST
                     else:
-                        self._take(event.object, gone=event.type == "DELETED")
+                        gone = event.type == "DELETED"
+                        self._take(event.object if gone else await self._whole(event.object), gone=gone)
             except ExpiredError:
                 pause = await self._load_again(pause)
             except ClusterError:

@@ -138,7 +138,7 @@ class Stream:
 
     def __init__(self, shared: Shared, labels: Labels, at: dict[str, str]) -> None:
         self._shared, self._labels, self._at = shared, labels, at
-        self._queue: asyncio.Queue[tuple[str, WatchEvent | ClusterError]] = asyncio.Queue(_BACKLOG)
+        self._queue: asyncio.Queue[tuple[str, WatchEvent | ClusterError, str]] = asyncio.Queue(_BACKLOG)  # kind, event, the place after it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._others: list[asyncio.Task[None]] = []
 
@@ -162,18 +162,17 @@ class Stream:
         while True:
             try:
                 async with asyncio.timeout(max(0.01, marked + _BOOKMARK_SECONDS - loop.time())):
-                    key, event = await self._queue.get()
+                    key, event, place = await self._queue.get()
             except TimeoutError:
                 marked = loop.time()
                 yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": _encode(self._at)}})
                 continue
             if isinstance(event, ClusterError):
                 raise event
-            if event.type == "BOOKMARK":
-                self._at[key] = event.object["metadata"]["resourceVersion"]
-                continue
-            self._at[key] = event.object["metadata"]["resourceVersion"]
-            yield event
+            if event.type != "BOOKMARK":
+                yield event
+            if place:
+                self._at[key] = place
 
     async def close(self) -> None:
         tasks = [*self._tasks.values(), *self._others]
@@ -193,9 +192,9 @@ class Stream:
                     version = await self._tell_all(key, resource)
                 async for event in follow(self._shared.calls, resource, self._labels, version, self._shared.pace, bare=is_bare(resource)):
                     version, pause = event.object["metadata"]["resourceVersion"], self._shared.pace.first
-                    await self._queue.put((key, event))
+                    await self._queue.put((key, event, version))
             except ExpiredError as error:
-                await self._queue.put((key, error))
+                await self._queue.put((key, error, ""))
                 return
             except KindUnknownError:
                 self._shared.discovery.suspect()
@@ -213,7 +212,8 @@ class Stream:
         async for part in read_all(self._shared.calls, resource, self._labels, bare=is_bare(resource)):
             version = version or part.version
             for obj in part.items:
-                await self._queue.put((key, WatchEvent("ADDED", obj)))
+                await self._queue.put((key, WatchEvent("ADDED", obj), ""))
+        await self._queue.put((key, WatchEvent("BOOKMARK", {}), version))  # only what was told in full is a place to go on from
         return version
 
     def _known(self, key: str) -> Resource | None:
