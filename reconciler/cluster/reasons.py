@@ -31,11 +31,13 @@ _BROKEN: Final = frozenset(
 )
 _CRASH: Final = "CrashLoopBackOff"
 _STARTING: Final = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady")
+_CLAIM_WAITS: Final = frozenset({"WaitForFirstConsumer", "WaitForPodScheduled", "ExternalProvisioning"})  # said as if all were well
 _PROBE: Final = "Unhealthy"
 _USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY: Final = re.compile(r"(?<=://)([^\s?\"'#]*)[?#][^\s\"']*")
 _VALUE: Final = re.compile(r"(Invalid|Duplicate|Unsupported) value: (\"(?:[^\"\\]|\\.)*\"|.*(?=: )|.*)")
 _NOISE: Final = re.compile(r"rpc error: code = \w+ desc = ")
+_NAMED: Final = re.compile(r'\bpods "[^"]*" is forbidden')  # another name with each try: what holds still is told once, not again and again
 _PROBE_WORDS: Final = re.compile(r"(Readiness|Liveness|Startup) probe (?:failed|errored)[^:]*:?\s*(.*)", re.DOTALL)
 
 # The less, the more it explains.
@@ -97,7 +99,7 @@ def explain_pod(pod: JsonObject, events: Sequence[JsonObject] = ()) -> Reason | 
 
 
 def explain_events(events: Iterable[JsonObject]) -> str:
-    """What the newest warning about an object says; empty where there is none."""
+    """What the newest warning about an object says, or that a claim waits for its pod or its driver; empty where there is none."""
     warning = newest(events)
     return "" if warning is None else clean(_say(warning))
 
@@ -105,14 +107,14 @@ def explain_events(events: Iterable[JsonObject]) -> str:
 def newest(events: Iterable[JsonObject], reasons: Iterable[str] = ()) -> JsonObject | None:
     """The newest warning among these Events, of these reasons where some are given."""
     wanted = frozenset(reasons)
-    found = [event for event in events if event.get("type") == "Warning" and (not wanted or event.get("reason") in wanted)]
+    found = [event for event in events if _is_warning(event) and (not wanted or _text(event.get("reason")) in wanted)]
     return max(found, key=_time, default=None)
 
 
 def clean(text: str) -> str:
     """On one line, bounded, without what may be secret: credentials and queries in URLs, and values that were refused."""
     text = _QUERY.sub(r"\1", _USER.sub("", text[: 8 * LONGEST]))
-    text = _VALUE.sub(r"\1 value", _NOISE.sub("", text))
+    text = _VALUE.sub(r"\1 value", _NAMED.sub("a pod is forbidden", _NOISE.sub("", text)))
     return one_line(" ".join(text.split()), LONGEST)
 
 
@@ -200,6 +202,10 @@ def _end(terminated: JsonObject) -> str:
 
 def _say(event: JsonObject) -> str:
     return f"{_text(event.get('reason'))}: {_text(event.get('message'))}".strip(": ")
+
+
+def _is_warning(event: JsonObject) -> bool:
+    return event.get("type") == "Warning" or _text(event.get("reason")) in _CLAIM_WAITS
 
 
 def _is_about(event: JsonObject, container: str) -> bool:

@@ -278,7 +278,8 @@ class Observations:
             fails = seen is not None and seen.failed
             reason = self._troubles.reason(ref, seen.uid, seen.fields) if seen is not None and status != "Healthy" else ""
             if (not fails, _ORDER.index(status)) < (not failed, _ORDER.index(worst)):
-                worst, message, failed = status, ": ".join(filter(None, (str(ref), (said or status).rstrip("."), reason))), fails
+                words = "" if said and said.rstrip(".") in reason else (said or status).rstrip(".")
+                worst, message, failed = status, ": ".join(filter(None, (str(ref), words, reason))), fails
         return {"status": worst, "message": message, "failed": failed}
 
     def health(self, refs: Iterable[ObjectRef]) -> tuple[str, str]:

@@ -96,7 +96,9 @@ async def test_a_quota_that_allows_no_pod_is_told(cluster, namespace, kind):
         while not await counted():
             await asyncio.sleep(0.1)
     applied = await cluster.apply(workload(kind, namespace), "team")
-    await told(cluster, applied, "exceeded quota: none")
+    message = await told(cluster, applied, "FailedCreate: ")
+    assert "exceeded quota: none" in message
+    assert message.count("exceeded quota") == 1, "it is told once, and names no pod whose name is another with each try"
 
 
 async def test_of_a_deployment_that_rolls_the_pods_of_its_newest_template_are_told(cluster, namespace):
@@ -106,11 +108,24 @@ async def test_of_a_deployment_that_rolls_the_pods_of_its_newest_template_are_to
     assert "CrashLoopBackOff" not in await told(cluster, applied, "ImagePullBackOff")
 
 
+def claim(namespace: str, storage: str) -> JsonObject:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": storage}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": namespace}, "spec": spec}
+
+
 async def test_a_claim_says_why_it_is_not_bound(cluster, namespace):
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": namespace}}
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": f"none-{namespace}"}
-    applied = await cluster.apply({**claim, "spec": spec}, "team")
+    applied = await cluster.apply(claim(namespace, f"none-{namespace}"), "team")
     await told(cluster, applied, f'storageclass.storage.k8s.io "none-{namespace}" not found')
+
+
+async def test_a_claim_that_waits_for_its_pod_says_so(cluster, namespace):
+    late = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": f"late-{namespace}"}}
+    await cluster.create({**late, "provisioner": "example.org/none", "volumeBindingMode": "WaitForFirstConsumer"})
+    try:
+        applied = await cluster.apply(claim(namespace, f"late-{namespace}"), "team")
+        await told(cluster, applied, "WaitForFirstConsumer: waiting for first consumer")
+    finally:
+        await cluster.delete(ObjectRef.of(late))
 
 
 async def test_a_namespace_that_goes_says_what_it_waits_for(cluster, namespace):

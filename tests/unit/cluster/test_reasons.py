@@ -204,8 +204,10 @@ def test_the_newest_warning_of_an_object_is_told():
         event("SuccessfulCreate", "Created pod: web-0", kind="Normal", last="2026-01-01T00:00:09Z"),
         event("Old", "long ago"),
     ]
-    assert explain_events(events) == 'FailedCreate: Error creating: pods "web-1" is forbidden: exceeded quota: compute'
+    assert explain_events(events) == "FailedCreate: Error creating: a pod is forbidden: exceeded quota: compute"
     assert explain_events(events[1:2]) == ""
+    waits = event("WaitForFirstConsumer", "waiting for first consumer to be created before binding", kind="Normal")
+    assert explain_events([waits]) == "WaitForFirstConsumer: waiting for first consumer to be created before binding"
 
 
 @pytest.mark.parametrize(
