@@ -11,9 +11,10 @@ from typing import Self
 
 
 class Receiver:
-    """In a thread of its own. `keys`: path to the distinct keys that came with it."""
+    """In a thread of its own. `keys`: path to the distinct keys that came with it. `requests`: how many came in all."""
 
     def __init__(self) -> None:
+        self.requests = 0
         self.keys: dict[str, set[str]] = defaultdict(set)
         self.bodies: dict[str, set[bytes]] = defaultdict(set)
         noted = self
@@ -22,6 +23,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key = self.headers.get("Idempotency-Key", "")
+                noted.requests += 1
                 noted.keys[self.path].add(key)
                 noted.bodies[key].add(body)
                 self.send_response(200)
