@@ -16,8 +16,9 @@ from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
 from reconciler.model.names import KUBECTL_MANAGERS
-from reconciler.model.text import nearest, one_line
-from reconciler.settings_parts import Backoff, ControllerConfig, KindLimit, SopsKeys
+from reconciler.model.text import one_line
+from reconciler.settings_parts import Backoff, ControllerConfig, SopsKeys
+from reconciler.settings_places import Place, PlaceError, check_keys, find_slashes, named_place, not_one_of, unknown
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7373"
 DEFAULT_SERVER: Final = f"http://{DEFAULT_LISTEN}"
@@ -259,7 +260,7 @@ def _check(setting: Setting, value: Any) -> Any:
     if setting.switch:
         value = _read_switch(value)
     if setting.choices and value not in setting.choices:
-        raise ValueError(_not_one_of(value, setting.choices))
+        raise ValueError(not_one_of(value, setting.choices))
     hint = get_type_hints(Settings, include_extras=True)[setting.field]
     checked = msgspec.convert(value, hint, strict=not isinstance(value, str))
     if setting.field == "listen":
@@ -278,11 +279,6 @@ def _check(setting: Setting, value: Any) -> Any:
         for index, rule in enumerate(checked):
             check_rule(rule, f"[{index}]")
     return checked
-
-
-def _not_one_of(value: Any, choices: tuple[str, ...]) -> str:
-    close = nearest(str(value), choices)
-    return f"{one_line(value, 80)!r} is not one of {', '.join(choices)}" + (f"; did you mean {close}?" if close else "")
 
 
 def _check_paths(paths: Iterable[str]) -> None:
@@ -322,7 +318,7 @@ def _read_environ(environ: Mapping[str, str], known: list[Setting]) -> dict[str,
             text = environ[name]
             given[setting.field] = ([item.strip() for item in text.split(",") if item.strip()] if setting.many else text, name)
         elif not _SERVICE_LINK.fullmatch(name):
-            raise SettingsError(_unknown("environment variable", name, [*variables, *_CLIENT_VARIABLES]))
+            raise SettingsError(unknown("environment variable", name, [*variables, *_CLIENT_VARIABLES]))
     return given
 
 
@@ -337,74 +333,21 @@ def _load_file(path: Path, known: list[Setting]) -> Settings:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     documents, problems = parse(str(path), data)
     if problems:
-        raise SettingsError(f"{problems[0]}{_find_slashes(data)}")
+        raise SettingsError(f"{problems[0]}{find_slashes(data)}")
     if not documents and any(line.strip() not in (b"", b"---") and not line.lstrip().startswith(b"#") for line in data.splitlines()):
         raise SettingsError(f"{path}: a mapping of settings is expected")
     if len(documents) > 1:
         raise SettingsError(f"{path}:{documents[1].line}: one document is expected, not {len(documents)}")
     settings, keys = Settings(), {setting.key: setting for setting in known}
     for key, value in documents[0].content.items() if documents else ():
-        where: _Place = (key,)
+        where: Place = (key,)
         try:
             if key not in keys:
-                raise _PlaceError((key,), _unknown("key", key, keys))
+                raise PlaceError((key,), unknown("key", key, keys))
             if keys[key].parts is not None:
-                _check_keys(value, get_type_hints(Settings)[keys[key].field], (key,))
+                check_keys(value, get_type_hints(Settings)[keys[key].field], (key,))
             settings = _merge(settings, {keys[key].field: (value, key)})
-        except (_PlaceError, SettingsError) as error:
-            where = error.place if isinstance(error, _PlaceError) else _named_place(str(error)) or where
-            raise SettingsError(f"{path}:{lines_of(documents[0], [where])[where]}: {error}{_find_slashes(data)}") from None
+        except (PlaceError, SettingsError) as error:
+            where = error.place if isinstance(error, PlaceError) else named_place(str(error)) or where
+            raise SettingsError(f"{path}:{lines_of(documents[0], [where])[where]}: {error}{find_slashes(data)}") from None
     return settings
-
-
-_Place = tuple[str | int, ...]
-
-
-class _PlaceError(Exception):
-    """What is wrong, and where in the file: keys and indexes from its top."""
-
-    def __init__(self, place: _Place, message: str) -> None:
-        super().__init__(message)
-        self.place = place
-
-
-def _check_keys(value: Any, kind: Any, place: _Place) -> None:
-    """Unknown keys below a setting, with the nearest known one: what is not read must not look as if it were."""
-    if get_origin(kind) is list:
-        for index, item in enumerate(value if isinstance(value, list) else []):
-            _check_keys(item, get_args(kind)[0], (*place, index))
-            name = item.get("kind") if isinstance(item, dict) and get_args(kind)[0] is KindLimit else None
-            if name is not None and any(isinstance(other, dict) and other.get("kind") == name for other in value[:index]):
-                raise _PlaceError((*place, index), f"{_written((*place, index))}: {one_line(name, 80)} is there already")
-    elif get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise _PlaceError(place, f"{_written(place)}: {_not_one_of(value, get_args(kind))}")
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
-        fields = {field.encode_name: get_type_hints(kind)[field.name] for field in msgspec.structs.fields(kind)}
-        for key, inner in value.items():
-            if key not in fields:
-                raise _PlaceError((*place, key), f"{_written(place)}: {_unknown('key', key, fields)}")
-            _check_keys(inner, fields[key], (*place, key))
-
-
-def _written(place: _Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
-
-
-def _named_place(message: str) -> _Place:
-    """The place that a message about a value names at its end, empty where it names none."""
-    named = re.search(r" - at `([^`]*)`$", message)
-    return tuple(int(index) if index else word for word, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", named[1])) if named else ()
-
-
-def _find_slashes(data: bytes) -> str:
-    """Step flow's own example has comments that YAML takes for text."""
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        if re.search(r"\s//(?:\s|$)", line.partition(" #")[0]):
-            return f" (line {number}: // begins no comment in YAML; write #)"
-    return ""
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    close = nearest(name, known)
-    return f"unknown {what} {one_line(name, 80)}" + (f"; did you mean {close}?" if close else "")

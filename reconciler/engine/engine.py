@@ -397,5 +397,4 @@ class Engine:
         return entry.declared if entry is not None else None
 
     def _asks_for_namespace(self, key: AppKey) -> bool:
-        entry = self._context.index.entries.get(key)
-        return entry is not None and entry.declared.annotations.get(CREATE_NAMESPACE) == "true"
+        return (declared := self._declared(key)) is not None and declared.annotations.get(CREATE_NAMESPACE) == "true"
