@@ -33,7 +33,8 @@ from reconciler.daemon import Daemon
 from reconciler.engine.applications import Application
 from reconciler.model.event import Event
 from reconciler.observe.logs import configure_logs
-from reconciler.settings import ControllerConfig, Queues, Settings
+from reconciler.settings import Settings
+from reconciler.settings_parts import ControllerConfig, Queues
 
 COLUMNS = {
     "workflows": "{:.0f}",
