@@ -198,11 +198,7 @@ def _step_view(step: StepState) -> StepView:
 
 
 def fingerprint(mirror: Mirror) -> bytes:
-    """
-    What people see of a mirror: it is written again only where this differs from what is stored. Not what `Healthy` says: of a rollout
-    that would be another sentence with each pod.
-    """
-    told = [condition if condition.type != "Healthy" else condition.status for condition in mirror.conditions]
+    """What people see of a mirror: it is written again only where this differs from what is stored."""
     answers = (mirror.observed_generation, mirror.last_handled_reconcile_at)
     shown = (mirror.sync, mirror.health, mirror.desired, mirror.phase, mirror.path, mirror.removal, mirror.accounts)
-    return msgspec.json.encode([told, *shown, *answers])
+    return msgspec.json.encode([mirror.conditions, *shown, *answers])

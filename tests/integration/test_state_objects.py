@@ -188,28 +188,6 @@ async def test_rule_3a_a_spec_that_somebody_edits_is_seen_and_nothing_follows_fr
 
 
 @virtual
-async def test_a_rollout_that_goes_on_writes_no_mirror_for_each_pod(clone):
-    """Ten pods become ready one after the other: `Healthy` says so, and nobody is told of each of them."""
-    text = config_map_app("web", "1").partition("spec:")[0]
-    scaled = "traits: [{type: scaler, properties: {replicas: 10}}]"
-    clone.push({"web.yaml": f"{text}spec:\n  components:\n  - {{name: web, type: webservice, properties: {{image: nginx}}, {scaled}}}\n"})
-    async with running(clone) as daemon:
-        seen, watch = [], daemon.cluster.watch(daemon.engine._context.store._ref("Application", "x").gvk)
-
-        async def count():
-            async for event in watch:
-                seen.append(event.type)
-
-        task = asyncio.create_task(count())
-        await daemon.synced("web")
-        await daemon.until(lambda: daemon.status("web").health == "Healthy")
-        await mirrored(daemon, lambda status: status.get("health") == "Healthy")
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert seen.count("MODIFIED") <= 4
-
-
-@virtual
 async def test_transitions_are_told_in_order_by_the_engine_as_it_is(clone):
     """The engine's own events make the story; the cluster takes them where it has the kind."""
     told = []
