@@ -12,6 +12,7 @@ from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError, pack
 from reconciler.engine.contents import Contents
+from reconciler.engine.judging import owner_objection
 from reconciler.engine.observations import Observations
 from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
 from reconciler.engine.reach import Reach
@@ -96,8 +97,8 @@ class Applier:
             return self._failed("ContentLost", str(error))
         except KindUnknownError as error:
             return self._failed(error.reason, str(error), retry="wait")
-        for ref in refs:
-            objection = self.objection(app, ref)
+        for ref, obj in zip(refs, decorated, strict=True):
+            objection = owner_objection(obj) or self.objection(app, ref)
             if objection:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
         application = (await self._contents.get(app.key, run.revision)).application
