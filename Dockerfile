@@ -20,6 +20,8 @@ FROM python:${PYTHON}-slim
 # The daemon reads repositories by its own library. The git command is for those who use `approve`, `reject` and
 # `rollback` on a clone from inside the image.
 ARG WITH_GIT=no
+# The git of the image's own Debian release, whatever its patch level: that is what gets its fixes.
+# hadolint ignore=DL3008
 RUN if [ "$WITH_GIT" = yes ]; then \
       apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*; \
     fi \

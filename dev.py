@@ -100,7 +100,7 @@ def test(pytest_arguments: list[str]) -> int:
     """All tests with branch coverage, or those named without; random order. Ends with pytest's closing line."""
     set_up(TEST)
     if not pytest_arguments:  # tests that are named build it once they are collected, if they need it
-        run(sys.executable, TOP / "scripts" / "controlplane", "build")
+        run(sys.executable, TOP / "scripts" / "controlplane", "build", "--with", "helm")
     coverage = () if pytest_arguments else ("--cov", "--cov-report=term")
     # Half of the time of a test goes by with waiting (for git, for a process, for a deadline): two workers for each core.
     workers = 2 * (os.cpu_count() or 1)
@@ -109,9 +109,9 @@ def test(pytest_arguments: list[str]) -> int:
 
 
 def lint() -> int:
-    """Format, rules, types and layers. Runs all of them, whatever the first one says."""
+    """Format, rules, types, layers and the Dockerfile. Runs all of them, whatever the first one says."""
     set_up(TEST)
-    checks = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",), ("lint-imports",))
+    checks = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",), ("lint-imports",), ("hadolint", "Dockerfile"))
     failed = []
     for tool, *words in checks:
         say(f"--- {tool} {' '.join(words)}".rstrip())
