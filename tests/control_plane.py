@@ -35,7 +35,7 @@ from scripts.control_plane.layout import ADMIN, Layout, kubeconfig
 from scripts.control_plane.processes import Identity
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "controlplane"
-FIXTURES = {"control_plane", "own_control_plane"}
+FIXTURES = {"control_plane": binaries.NEEDED, "own_control_plane": binaries.NEEDED, "helm": ("helm",)}
 PATIENCE = 50.0
 
 
@@ -145,7 +145,7 @@ class ControlPlane:
 
 
 class Request(NamedTuple):
-    """One line of the audit log. `user`: the name; `agent`: what the client calls itself; `object`: `resource[/subresource] namespace/name`."""
+    """One line of the audit log. `user`: the name; `acting`: the name in which it asked, where that is another; `agent`: what the client calls itself; `object`: `resource[/subresource] namespace/name`."""
 
     verb: str
     user: str
@@ -157,6 +157,7 @@ class Request(NamedTuple):
     code: int
     uri: str
     at: str
+    acting: str = ""
 
     @classmethod
     def read(cls, entry: dict[str, Any]) -> Request:
@@ -173,6 +174,7 @@ class Request(NamedTuple):
             entry.get("responseStatus", {}).get("code", 0),
             entry["requestURI"],
             entry["requestReceivedTimestamp"],
+            entry.get("impersonatedUser", {}).get("username", ""),
         )
 
 
@@ -180,13 +182,17 @@ class Request(NamedTuple):
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if not session.config.option.collectonly and not os.environ.get("TEST_KUBECONFIG") and wanted(session):
+    names = [] if session.config.option.collectonly else wanted(session)
+    if names:
         with contextlib.suppress(binaries.MissingError):  # the fixture says it again, in the test that needs it
-            binaries.provide()
+            binaries.provide(names)
 
 
-def wanted(session: pytest.Session) -> bool:
-    return any(FIXTURES & set(getattr(item, "fixturenames", ())) for item in session.items)
+def wanted(session: pytest.Session) -> list[str]:
+    """The commands that the collected tests need."""
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    needed = {command for name, commands in FIXTURES.items() if name in used for command in commands}
+    return sorted(needed - set(binaries.NEEDED) if os.environ.get("TEST_KUBECONFIG") else needed)
 
 
 @pytest.fixture(scope="session")
@@ -262,3 +268,12 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     yield name
     with contextlib.suppress(RefusedError):
         control_plane.api("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The `helm` command."""
+    found = binaries.find(["helm"])
+    if not found:
+        pytest.fail("helm is missing: `scripts/controlplane build --with helm` says why", pytrace=False)
+    return found["helm"]
