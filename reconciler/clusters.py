@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import secrets
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +12,9 @@ from typing import Protocol
 import structlog
 
 from reconciler.cluster.protocol import Cluster
+from reconciler.engine.leadership import Lead, Leadership, lease_ref
 from reconciler.model.clock import Clock
+from reconciler.model.duration import parse_duration
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey
 from reconciler.observe.cluster_events import ClusterEvents
@@ -74,3 +78,12 @@ def tell_transitions(settings: Settings, cluster: Cluster, clock: Clock, mirror:
     if settings.cluster == "embedded":
         return None
     return ClusterEvents(cluster, clock, settings.namespace, platform.node(), mirror, sink)
+
+
+def make_lead(settings: Settings, cluster: Cluster, clock: Clock, sink: Sink, source: str) -> Lead | None:
+    """None where the daemon has the cluster to itself, as the embedded one, whose file is locked."""
+    if settings.cluster == "embedded":
+        return None
+    seconds = parse_duration(settings.lease_duration).total_seconds()
+    me = settings.identity or socket.gethostname()
+    return Leadership(cluster, lease_ref(settings.namespace), me, secrets.token_hex(4), seconds, clock, sink, source)

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
-from reconciler.clusters import make_cluster, prepare_cluster, tell_transitions
+from reconciler.clusters import make_cluster, make_lead, prepare_cluster, tell_transitions
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
@@ -81,6 +81,7 @@ class Daemon:
         self.cluster = make_cluster(settings, clock, self.files.state)
         metrics = Metrics(clock.now, settings.step_plugins)
         self._events = tell_transitions(settings, self.cluster, clock, self._mirror_uid, metrics)
+        told = Fanout(metrics, EventLog(), *filter(None, [self._events]), *sinks)
         self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
         plugins = load_plugins(settings.step_plugins, RESERVED)
         self.engine = build_engine(
@@ -88,11 +89,12 @@ class Daemon:
             self.cluster,
             self.source,
             clock,
-            Fanout(metrics, EventLog(), *filter(None, [self._events]), *sinks),
+            told,
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
             recall=self.files.looks,
+            lead=make_lead(settings, self.cluster, clock, told, self.source.identity),
         )
         self._metrics, self._clock = metrics, clock
         self._server: Server | None = None

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
+from reconciler.model.duration import parse_duration
 from reconciler.model.names import KUBECTL_MANAGERS
 from reconciler.model.text import one_line
 from reconciler.settings_parts import Backoff, ControllerConfig, SopsKeys
@@ -48,6 +49,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         Literal["embedded", "kubernetes"],
         Meta(description="Where to apply: the simulated cluster inside the daemon, or Kubernetes.", extra={"flag": "--cluster"}),
     ] = "embedded"
+    lease_duration: Annotated[
+        str, Meta(description="How long a replica on Kubernetes leads without a sign of life, from 1s to 10m.", extra={"flag": "--lease-duration"})
+    ] = "15s"
+    identity: Annotated[str, Meta(description="This replica's name on Kubernetes; empty: the machine's or pod's.", extra={"flag": "--identity"})] = ""
     kubeconfig: Annotated[
         str,
         Meta(description="Kubeconfig of the cluster; empty: KUBECONFIG, in a pod its own account, ~/.kube/config.", extra={"flag": "--kubeconfig"}),
@@ -265,6 +270,8 @@ def _check(setting: Setting, value: Any) -> Any:
     checked = msgspec.convert(value, hint, strict=not isinstance(value, str))
     if setting.field == "listen":
         split_address(checked)
+    if setting.field == "lease_duration" and not 1 <= parse_duration(checked).total_seconds() <= 600:
+        raise ValueError(f"{one_line(checked, 40)} is not from 1s to 10m")
     if setting.field == "paths":
         _check_paths(checked)
     if setting.field == "sops_secret":

@@ -16,6 +16,7 @@ from reconciler.engine.access import Access
 from reconciler.engine.asking import Asking, NotAsking
 from reconciler.engine.engine import Engine
 from reconciler.engine.executors import Executor
+from reconciler.engine.leadership import Lead
 from reconciler.engine.options import Options
 from reconciler.engine.standins import KINDS, StandIn
 from reconciler.engine.unsealing import Unsealer, Unsealing
@@ -50,12 +51,14 @@ def build_engine(
     sender: Sender | None = None,
     recall: Path | None = None,
     unsealer: Unsealer | None = None,
+    lead: Lead | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
     types beside them, and `executors`: of their effects. `sender`: None where nothing leaves the machine, as in a simulation.
     `unsealer`: who decrypts, None: the operator's keys.
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
+    `lead`: None where nobody else can work on this cluster.
     """
     access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
     seconds = settings.rpc_timeout_mill_seconds / 1000
@@ -93,6 +96,7 @@ def build_engine(
         options,
         {**build_executors(clock, sender, seconds), **executors},
         sender,
+        lead,
     )
 
 

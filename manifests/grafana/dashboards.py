@@ -204,6 +204,7 @@ DAEMON = Dashboard(
         "Is it well?": [
             Panel("Version", "Which version runs?", {"reconciler_build_info": "{{version}}"}, "none", "stat", 4),
             stat("Last look at git", "Is what it knows of git still fresh?", "time() - reconciler_last_look_timestamp_seconds", "s", bad=300),
+            stat("Leaders", "Does exactly one replica lead?", "sum(reconciler_leader)"),
             stat("Stillest loop", "Does every loop still move?", "time() - min(reconciler_loop_heartbeat_timestamp_seconds)", "s", bad=120),
             stat("Queue", "How many applications wait for a worker?", "reconciler_queue_depth"),
             stat("Problems", "How many problems do the head's documents have?", "reconciler_problems", bad=1),
@@ -226,6 +227,8 @@ DAEMON = Dashboard(
             Panel("Turns", "How often is an application looked at, and does that fail?", counts("reconciler_reconciles_total", "result")),
             Panel("Time of a turn", "How long does that take?", quantiles("reconciler_reconcile_seconds"), "s"),
             Panel("Queue", "Does it keep up?", {"reconciler_queue_depth": "waiting"}),
+            Panel("Hand-overs", "How often did the lead go from one replica to another?", {"max(reconciler_leader_epoch)": "epoch"}),
+            Panel("Lease", "Can the leader keep its lease?", counts("reconciler_lease_renewals_total", "result")),
             Panel("Effects", "What does it change, and what is refused?", counts("reconciler_effects_total", "kind", "result")),
             Panel("Time of an effect", "How long does a change take?", quantiles("reconciler_effect_seconds", by="kind"), "s"),
             Panel("Objects", "What becomes of the objects that it applies?", counts("reconciler_applies_total", "result")),

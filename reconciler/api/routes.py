@@ -83,6 +83,7 @@ class Routes:
             "/v1/objects": self.list_objects,
             "/v1/problems": self.list_problems,
             "/v1/source": self.describe_source,
+            "/v1/leader": self.describe_leader,
             "/metrics": self.expose_metrics,
             "/healthz": self.report_alive,
             "/readyz": self.report_ready,
@@ -131,12 +132,14 @@ class Routes:
 
     async def reconcile_application(self, request: web.Request) -> web.Response:
         """Looks again now and answers what came of it, or that nothing did in time."""
+        self._need_lead()
         key = self._find(request).key
         wish = await _read_body(request, Wish, '{"timeout": 30}')
         return _answer(_present(await self._wait(self._reader.reconcile(key, wish.timeout)), key))
 
     async def order_command(self, request: web.Request, verb: CommandVerb) -> web.Response:
         """Has it done at once, and answers what came of it."""
+        self._need_lead()
         key = self._find(request).key
         order = await _read_body(request, Order, '{"author": "Ada <ada@example.org>", "reason": "why"}')
         if not order.author.strip() or not order.reason.strip():
@@ -193,6 +196,18 @@ class Routes:
         _parameters(request)
         return _answer({"fault": self._reader.fault()})
 
+    async def describe_leader(self, request: web.Request) -> web.Response:
+        """`{leads, leader, epoch}`: whether this daemon acts, and who does."""
+        _parameters(request)
+        return _answer(self._reader.leader())
+
+    def _need_lead(self) -> None:
+        """Hints and orders are for who can act on them."""
+        lead = self._reader.leader()
+        if not lead.leads:
+            who = f"{lead.leader} leads" if lead.leader else "nobody leads yet"
+            raise ApiError(Code.NotLeading, f"this one stands by: {who}; ask there, or again in a moment")
+
     async def expose_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._render_metrics(), headers={"Content-Type": METRICS_TYPE})
 
@@ -201,7 +216,7 @@ class Routes:
         return _report(*self._reader.alive())
 
     async def report_ready(self, _: web.Request) -> web.Response:
-        """200 once a first look at the repository succeeded and state is loaded."""
+        """200 once a first look at the repository succeeded and state is loaded, whether it leads or stands by."""
         return _report(*self._reader.ready())
 
     def _find(self, request: web.Request) -> ApplicationStatus:

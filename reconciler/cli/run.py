@@ -19,6 +19,7 @@ _VALUES: Final = {
     "listen": "HOST:PORT",
     "allow_egress": "HOST[:PORT]",
     "allow_cluster_scoped": "KIND",
+    "lease_duration": "DURATION",
     "poll_interval": "SECONDS",
     "speed": "FACTOR",
 }
@@ -57,12 +58,13 @@ def _start(serve: Serve, settings: Settings) -> int:
     """Runs the daemon. What a user can mend ends with a sentence; anything else is our mistake and keeps its trace."""
     from reconciler.cluster.embedded.storage import StateError as FileError
     from reconciler.cluster.protocol import ClusterError
+    from reconciler.engine.leadership import LeadLostError
     from reconciler.engine.plugins.loading import PluginError
     from reconciler.engine.store import StateError
     from reconciler.source.protocol import SourceError
     from reconciler.tokens import TokenError
 
-    mendable = (SourceError, TokenError, FileError, StateError, PluginError, ClusterError, OSError)
+    mendable = (SourceError, TokenError, FileError, StateError, PluginError, ClusterError, LeadLostError, OSError)
     try:
         return serve(settings)
     except mendable as error:
@@ -80,6 +82,7 @@ def _start(serve: Serve, settings: Settings) -> int:
 def _explain(error: BaseException) -> CommandError:
     from reconciler.cluster.embedded.storage import StateLockedError
     from reconciler.cluster.protocol import KindUnknownError, KubeconfigError, NamespaceMissingError
+    from reconciler.engine.leadership import LeadLostError
     from reconciler.engine.plugins.loading import PluginError
     from reconciler.source.protocol import NotARepositoryError
 
@@ -89,7 +92,7 @@ def _explain(error: BaseException) -> CommandError:
         return RefusedError(f"{error}. The daemon's own namespace is not there: `kubectl create namespace` it, or name another by --namespace")
     if isinstance(error, KindUnknownError):
         return RefusedError(f"{error}. The daemon's own kinds are not there: `reconciler install`")
-    return ConflictError(str(error)) if isinstance(error, StateLockedError) else RefusedError(str(error))
+    return ConflictError(str(error)) if isinstance(error, StateLockedError | LeadLostError) else RefusedError(str(error))
 
 
 command = click.Command(

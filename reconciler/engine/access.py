@@ -164,6 +164,9 @@ class Claims:
     def __init__(self) -> None:
         self._owners: dict[tuple[str, str, str, str], AppKey] = {}
 
+    def clear(self) -> None:
+        self._owners.clear()
+
     def owner(self, ref: ObjectRef) -> AppKey | None:
         return self._owners.get(ref.identity)
 

@@ -107,6 +107,7 @@ class Callbacks:
 
     async def _tell(self, key: AppKey, run: Run, number: int, notice: Notice) -> Notice:
         """One try; answers the notice with what came of it."""
+        await self._context.lead.hold()
         refusal = await self._send(key, run, number, notice)
         now, replace = self._context.clock.now(), msgspec.structs.replace
         attempts = notice.attempts + 1

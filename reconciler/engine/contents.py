@@ -43,6 +43,10 @@ class Contents:
         self._cache: OrderedDict[tuple[AppKey, str], Content] = OrderedDict()
         self.hits = self.misses = 0
 
+    def clear(self) -> None:
+        """Others may have made revisions of the same names meanwhile."""
+        self._cache.clear()
+
     async def get(self, key: AppKey, revision: str) -> Content:
         """Raises ContentError."""
         found = self._cache.get((key, revision))

@@ -17,6 +17,7 @@ from reconciler.engine.contents import Contents
 from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
+from reconciler.engine.leadership import Lead
 from reconciler.engine.observations import Observations
 from reconciler.engine.reach import Reach
 from reconciler.engine.store import Store
@@ -53,7 +54,8 @@ class Context:
     key, `hint_at` later; `look` asks for a look at git. `sender`: None where nothing may leave the machine; `rpc_seconds`: how long an answer
     of who is asked over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
-    asked for a look, the request after which the last one was begun."""
+    asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
+    state read since; `informed`: git was looked at since then, too."""
 
     cluster: Cluster
     cluster_id: str
@@ -80,9 +82,12 @@ class Context:
     hint: Callable[[AppKey], None]
     hint_after: Callable[[AppKey, float], None]
     look: Callable[[], None]
+    lead: Lead
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     answered: dict[AppKey, str] = field(default_factory=dict)
+    acting: bool = False
+    informed: bool = False
     dependencies: Dependencies = field(init=False)
 
     def __post_init__(self) -> None:

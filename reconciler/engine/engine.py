@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
 import structlog
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, ExpiredError, NotFoundError
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError, WatchEvent
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
@@ -19,13 +19,16 @@ from reconciler.engine.apply import Applier
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
-from reconciler.engine.declared import Declared, declared_of
+from reconciler.engine.declared import Declared
 from reconciler.engine.executors import Executor, Executors
-from reconciler.engine.index import Index, Look
+from reconciler.engine.fence import fenced
+from reconciler.engine.index import Index
+from reconciler.engine.leadership import Lead, Sole
+from reconciler.engine.look import Look
+from reconciler.engine.memory import Memory, Shadow, follow
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.observations import Observations
 from reconciler.engine.options import Options
-from reconciler.engine.publishing import fingerprint
 from reconciler.engine.queue import KeyQueue
 from reconciler.engine.reach import Reach
 from reconciler.engine.reader import EngineReader
@@ -39,8 +42,8 @@ from reconciler.engine.unsealing import Unsealing
 from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
-from reconciler.model.identity import GVK, AppKey, JsonObject
-from reconciler.model.names import CREATE_NAMESPACE, GROUP, LABEL_UID
+from reconciler.model.identity import AppKey
+from reconciler.model.names import CREATE_NAMESPACE, LABEL_UID
 from reconciler.model.outcome import StepType
 from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
@@ -52,12 +55,11 @@ from reconciler.workflow.machine import Machine
 
 _log = structlog.get_logger("reconciler.engine")
 _AGAIN = 2.0
-_RUNS, _MIRRORS = GVK(GROUP, "v1alpha1", "WorkflowRun"), GVK(GROUP, "v1alpha1", "Application")
 
 
 class Engine:
     """Everything that it needs is handed in; `wiring.py` does so, and tests do. `executors`: of the kinds of effects beside those on the cluster.
-    `sender`: None where nothing leaves the machine: what callbacks are owed stays so."""
+    `sender`: None where nothing leaves the machine: what callbacks are owed stays so. `lead`: None where nobody else can work on this cluster."""
 
     def __init__(
         self,
@@ -71,17 +73,16 @@ class Engine:
         options: Options,
         executors: Mapping[str, Executor] | None = None,
         sender: Sender | None = None,
+        lead: Lead | None = None,
     ) -> None:
-        self._clock, self._sink, self._source = clock, sink, source
+        self._clock, self._sink, self._source, self._lead = clock, sink, source, lead or Sole()
+        cluster = fenced(cluster, self._lead)
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, options.width, options.beat), options.beat
-        self._look_wanted, self._awaiting_look = asyncio.Event(), set[AppKey]()
+        self._look_wanted, self._awaiting_look, self._by_uid = asyncio.Event(), set[AppKey](), dict[str, AppKey]()
         apps, unplanned = dict[AppKey, Application](), set[AppKey]()
-        index = Index(dialects, Recall(options.recall, options.access.mark), options.access)
-        store = Store(cluster, clock, options.namespace)
-        self._by_uid: dict[str, AppKey] = {}
-        observations = Observations(cluster, clock, self._on_change)
+        index, store = Index(dialects, Recall(options.recall, options.access.mark), options.access), Store(cluster, clock, options.namespace)
+        observations, reach = Observations(cluster, clock, self._on_change), Reach(cluster, options.access, self._declared)
         contents, claims = Contents(store, renderer, index, apps.get), Claims()
-        reach = Reach(cluster, options.access, self._declared)
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
         writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get, options.take_over_from)
@@ -111,14 +112,15 @@ class Engine:
             hint=self._hint,
             hint_after=self._queue.add_after,
             look=self.look,
+            lead=self._lead,
             unplanned=unplanned,
         )
         self._reconciler = Reconciler(self._context, dialects, self._turn_now)
         self._requests = Requests(apps, index, clock, self.look, self._turn_now)
         self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
-        self._hints: dict[AppKey, str] = {}
-        self._record = SourceRecord(identity=source.identity)
-        self._approved: frozenset[str] = frozenset()  # what those that wait have been told of
+        self._memory = Memory(self._context, self._reconciler, self._by_uid)
+        self._shadow, self._record = Shadow(self._memory, self._queue.add), SourceRecord(identity=source.identity)
+        self._hints, self._approved = dict[AppKey, str](), frozenset[str]()  # what those that wait for an approval have been told of
 
     @property
     def commands(self) -> Commander:
@@ -134,20 +136,25 @@ class Engine:
 
     async def run(self) -> None:
         """Loads state, looks, and works until cancelled. Raises StateError where the state can't be worked with."""
-        await self._load()
+        if self._lead.alone:
+            await self._begin()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._lead.run())
+                if not self._lead.alone:
+                    await self._begin()
+                if not self._context.acting:
+                    group.create_task(self._shadow.run())
+                    group.create_task(self._take_over())
                 group.create_task(self._context.observations.watch())
                 group.create_task(self._look_loop())
                 group.create_task(self._queue.run())
                 group.create_task(self._context.throttle.run())
                 group.create_task(self._beat_loop())
-                group.create_task(self._watch_state(_RUNS, self._take_run))
-                group.create_task(self._watch_state(_MIRRORS, self._take_mirror))
+                group.create_task(follow(self._context.cluster, self._clock, "WorkflowRun", self._take_run))
+                group.create_task(follow(self._context.cluster, self._clock, "Application", self._take_mirror))
         finally:
-            for app in self._context.apps.values():
-                for task in [*app.tasks.values(), *app.calls.values()]:
-                    task.cancel()
+            await self._memory.close()
             self._context.observations.close()
             self._context.thread.close()
 
@@ -161,44 +168,31 @@ class Engine:
             return 0.0
         return min((pause for pause in (self._queue.delay(), self._context.throttle.delay()) if pause is not None), default=None)
 
-    async def _load(self) -> None:
-        context, store = self._context, self._context.store
-        context.cluster_id = await store.cluster_id()
-        self._record = await store.source(self._source.identity)
-        context.index.resume(self._record.accepted, self._record.ignore)
-        for mirror in await store.mirrors():
-            context.apps[mirror.key] = Application(mirror)
-            self._by_uid[mirror.uid] = mirror.key
-            if mirror.requested:
-                self._hints[mirror.key] = mirror.requested
-        for owner, record in await store.revisions():
-            if owner in self._by_uid:
-                context.apps[self._by_uid[owner]].records.append(record)
-        orphaned = set()
-        async for run in store.runs():
-            if run.owner in self._by_uid:
-                context.apps[self._by_uid[run.owner]].runs.append(run)
-            else:
-                orphaned.add(run.owner)
-        for owner in orphaned:
-            await store.release_runs(owner)
-        for trace in await context.observations.load():
-            self._reconciler.traces.setdefault((trace.namespace, trace.application), []).append(trace)
-        for app in context.apps.values():
-            self._restore(app)
-        context.admission.load(run for app in context.apps.values() for run in app.runs)
+    async def _begin(self) -> None:
+        """State into memory. Who leads by then goes on at once; who does not shows what there is."""
+        await self._lead.decided()
+        acting = self._lead.leads
+        await self._load(acting=acting)
+        for key in self._context.apps if not acting else ():
+            self._queue.add(key)
 
-    def _restore(self, app: Application) -> None:
-        """An application as it was stored: open runs folded in, objects claimed, identity known to the index."""
-        context, mirror = self._context, app.mirror
-        app.records.sort(key=lambda record: record.number)
-        app.runs.sort(key=lambda run: (str(run.created_at), run.name))
-        app.fold_unsettled()
-        for ref in app.refs():
-            context.claims.claim(ref, app.key)
-        app.lost = self._reconciler.lost(app)
-        app.saved = fingerprint(mirror)
-        context.index.seed(declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
+    async def _load(self, *, acting: bool) -> None:
+        context = self._context
+        self._record = await self._memory.load(self._source.identity, acting=acting)
+        self._hints = {key: app.mirror.requested for key, app in context.apps.items() if app.mirror.requested}
+        context.index.looked_at, context.acting = None, acting
+
+    async def _take_over(self) -> None:
+        """What was shown so far is read anew, state first and then git: only then anything follows from it (3h)."""
+        await self._lead.elected()
+        self._shadow.stop()
+        while not self._context.acting:
+            try:
+                await self._load(acting=True)
+            except ClusterError as error:
+                _log.warning("state cannot be read yet", error=str(error)[:300])
+                await self._clock.sleep(_AGAIN)
+        self.look()
 
     # Loops --------------------------------------------------------------------------------------------------------------
 
@@ -208,12 +202,14 @@ class Engine:
         while True:
             await self._look_wanted.wait()
             self._look_wanted.clear()
-            start, now = self._clock.monotonic(), self._clock.now()
+            start, now, acting = self._clock.monotonic(), self._clock.now(), self._context.acting
+            observed = self._record.observed if acting and not self._lead.alone else ""
             self._requests.begin_look()
             hints = dict(self._hints)
             try:
-                look = await self._context.thread.call(partial(self._context.index.look, now=now, seconds=self._clock.monotonic))
-                await self._take(look, now, start)
+                work = partial(self._context.index.look, now=now, seconds=self._clock.monotonic, observed=observed)
+                look = await self._context.thread.call(work)
+                await (self._take(look, now, start) if acting else self._watch_git(look))
                 self.reader.unread = None
                 self._context.answered = hints
                 self._requests.end_look()
@@ -229,7 +225,7 @@ class Engine:
                 if isinstance(error, SourceError):
                     since = self.reader.unread.since if self.reader.unread is not None else now
                     self.reader.unread = Fault(str(error)[:512], since)
-                for key in self._context.apps if self._context.index.head is None else ():
+                for key in self._context.apps if not self._context.informed else ():
                     self._queue.add(key)  # git can't be read at the start: what state knows is shown
                 self._sink.emit(Event("look-failed", fields={"reason": getattr(error, "reason", "Internal"), "message": str(error)[:256]}))
                 self._context.answered = hints
@@ -258,7 +254,7 @@ class Engine:
                 self._queue.add(key)
             self._sink.emit(Event("look-same", fields={"seconds": self._clock.monotonic() - start}))
             return
-        first = index.head is None
+        first = not context.informed
         touched = index.take(look, self._record.identity == self._source.identity)
         context.compiled.update(look.compiled)
         context.approved = look.approved
@@ -270,7 +266,8 @@ class Engine:
             entry, app = index.entries.get(key), context.apps.get(key)
             if entry is not None and entry.valid and (app is None or all(record.digest != entry.declared.digest for record in app.records)):
                 context.unplanned.add(key)
-        self.reader.started, self.reader.reason = True, ""
+        context.informed = self.reader.started = True
+        self.reader.reason = ""
         for key in sorted({*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}):
             self._queue.add(key)
         self._approved = context.approved
@@ -284,38 +281,36 @@ class Engine:
         }
         self._sink.emit(Event("look", fields=fields))
 
+    async def _watch_git(self, look: Look | None) -> None:
+        """As one that stands by: what git declares is known, and nothing follows from it."""
+        if look is not None:
+            for key in self._context.index.take(look, self._record.identity == self._source.identity):
+                self._queue.add(key)
+        self.reader.started, self.reader.reason = True, ""
+
     def _waiting_for_approval(self) -> list[AppKey]:
         """Who may have waited for an approval that is new."""
         if self._context.approved <= self._approved:
             return []
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
 
-    async def _watch_state(self, kind: GVK, take: Callable[[str, JsonObject], None]) -> None:
-        """What others do to our state objects; most of the time nothing. Their metadata says it all, and our own writes come back here."""
-        since, pause = "", _AGAIN
-        while True:
-            try:
-                async for event in self._context.cluster.watch(kind, since=since, bare=True):
-                    since, pause = event.object["metadata"]["resourceVersion"], _AGAIN
-                    take(event.type, event.object)
-            except ClusterError as error:
-                since = "" if isinstance(error, ExpiredError) else since
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, _AGAIN * 16)
-
-    def _take_run(self, change: str, run: JsonObject) -> None:
+    def _take_run(self, event: WatchEvent) -> None:
         """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
+        change, run = event[:2]
         key = self._by_uid.get((run["metadata"].get("labels") or {}).get(LABEL_UID, ""))
-        if change == "MODIFIED" and key is not None and run["metadata"].get("deletionTimestamp"):
+        if self._context.acting and change == "MODIFIED" and key is not None and run["metadata"].get("deletionTimestamp"):
             self._reconciler.stale.add(key)
             self._queue.add(key)
 
-    def _take_mirror(self, change: str, mirror: JsonObject) -> None:
+    def _take_mirror(self, event: WatchEvent) -> None:
         """The one thing that is read of a mirror that others write: a request to look again, by a value that is new (3a)."""
+        change, mirror = event[:2]
         meta = mirror["metadata"]
         namespace, _, name = str(meta.get("name", "")).partition(".")
         key, told = AppKey(namespace, name), requested_at(mirror) if change != "DELETED" else ""
         app = self._context.apps.get(key)
+        if not self._context.acting:
+            return
         if change == "MODIFIED" and app is not None and meta["uid"] == app.mirror.uid and int(meta.get("generation", 0)) > app.mirror.generation:
             self._reconciler.stale.add(key)  # nothing follows from its spec, but that it was seen is said
             self._queue.add(key)
@@ -342,6 +337,9 @@ class Engine:
     # Keys ---------------------------------------------------------------------------------------------------------------
 
     async def _work(self, key: AppKey) -> None:
+        if not self._context.acting:
+            await self._memory.show(key)
+            return
         start = self._clock.monotonic()
         app = self._context.apps.get(key)
         if app is not None and self._requests.takes_turn(key):
@@ -389,7 +387,7 @@ class Engine:
 
     def _on_change(self, uid: str) -> None:
         key = self._by_uid.get(uid)
-        if key is not None and self._context.index.head is not None:  # the first look gives every key a turn
+        if key is not None and (self._context.informed or not self._context.acting):  # the first look gives every key a turn
             self._queue.add(key)
 
     def _declared(self, key: AppKey) -> Declared | None:

@@ -36,7 +36,7 @@ class Healer:
         context = self._context
         app.heal_at, app.healed = None, []
         entry = context.index.entries.get(app.key)
-        if context.index.head is None or app.tasks or app.results or app.lost or app.suspended(entry) or app.mirror.removal is not None:
+        if not context.informed or app.tasks or app.results or app.lost or app.suspended(entry) or app.mirror.removal is not None:
             return
         doomed = set(app.mirror.doomed)
         drifted = [item for item in app.items.values() if (item.fields or item.shared) and item.ref not in doomed and self._differs(app, item)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +18,9 @@ from reconciler.engine.access import Access
 from reconciler.engine.approvals import read_approvals
 from reconciler.engine.declared import Declared, File
 from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
+from reconciler.engine.heads import Heads
 from reconciler.engine.judging import judge
+from reconciler.engine.look import Look
 from reconciler.engine.recall import Recall
 from reconciler.engine.rulebook import Rulebook
 from reconciler.gates.weakening import is_gate
@@ -44,35 +45,11 @@ class Entry(msgspec.Struct):
     problems: tuple[Problem, ...] = ()
 
 
-class Look(NamedTuple):
-    """What one look found: the head, when its ref was read, and each changed path with its file now (None: out of scope or gone).
-
-    `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
-    digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something else does.
-    `book`: the health rules in `.reconciler/health/`. `fetch`: seconds until it was known what changed; `parse`: seconds of reading that.
-    """
-
-    head: Head
-    at: datetime
-    full: bool
-    descends: bool
-    ignore: str
-    patterns: Ignore
-    files: dict[str, File | None]
-    compiled: dict[AppKey, Application]
-    existed: frozenset[AppKey]
-    blocked: frozenset[str]
-    approved: frozenset[str]
-    book: Rulebook
-    fetch: float
-    parse: float
-
-
 class Index:
     """
     `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
-    look found was not brought in to the end, so that the next one reads everything. `recall`: what the daemon before this one read.
-    `access`: what manifests may pick; None: all of it.
+    look found was not brought in to the end, so that the next one reads everything. `again`: the next one judges what is missing, though the
+    head may be the same. `recall`: what the daemon before this one read. `access`: what manifests may pick; None: all of it.
     """
 
     def __init__(self, dialects: list[Dialect], recall: Recall | None = None, access: Access | None = None) -> None:
@@ -93,14 +70,20 @@ class Index:
         self._invalid: set[AppKey] = set()
         self._keys_at: dict[str, set[AppKey]] = {}
         self.missing: set[AppKey] = set()
-        self.redo, self.book = False, Rulebook({})
+        self.redo, self.again, self.book = False, False, Rulebook({})
+        self._heads = Heads()
 
     def resume(self, accepted: str, ignore: str) -> None:
         """The accepted commit and its ignore file as they are stored; which identities it declared is asked of git when needed."""
-        self.accepted, self.accepted_ignore, self._accepted_keys = accepted, ignore, None
+        self.accepted, self.accepted_ignore, self._accepted_keys, self.again = accepted, ignore, None, True
 
     def seed(self, declared: Declared, doubt: str) -> None:
-        """An application known from state whose manifest no look has found yet."""
+        """An application known from state. Where a look has found its manifest, that counts; its digest was first seen when state says."""
+        entry = self.entries.get(declared.key)
+        if entry is not None and self.head is not None:
+            if entry.declared.digest == declared.digest:
+                entry.declared = entry.declared._replace(commit=declared.commit)
+            return
         self._put(declared.key, Entry(declared, valid=False, missing=True, doubt=doubt))
 
     def _put(self, key: AppKey, entry: Entry) -> None:
@@ -115,11 +98,15 @@ class Index:
 
     # The look: on the source's thread, reads only ---------------------------------------------------------------------
 
-    def look(self, source: Source, now: datetime, seconds: Callable[[], float]) -> Look | None:
-        """Reads the ref and what changed since the last look; None where nothing did. `seconds` is a monotonic clock. Raises SourceError."""
+    def look(self, source: Source, now: datetime, seconds: Callable[[], float], observed: str = "") -> Look | None:
+        """
+        Reads the ref and what changed since the last look; None where nothing did. `seconds` is a monotonic clock. `observed`: what must not be
+        gone back behind unseen, empty where this repository is all there is. Raises SourceError.
+        """
         start, head = seconds(), source.head()
+        self._heads.check(source, head, observed)
         before = self.head.id if self.head and not self.redo else ""
-        if head.id == before:
+        if head.id == before and not self.again:
             return None
         files = TreeFiles(source, head.id)
         ignore_oid = files.oid(IGNORE_FILE) or ""
@@ -267,7 +254,8 @@ class Index:
             touched |= self._replace(path, file)
         if look.full:
             self._ignore, self.ignore_oid = look.patterns, look.ignore
-        self.head, self.looked_at, self.redo, self.book = look.head, look.at, False, look.book
+        self.head, self.looked_at, self.redo, self.again, self.book = look.head, look.at, False, False, look.book
+        self._heads.note(look.head)
         touched |= self.missing
         for key in touched:
             self._settle(key, look, source_clean)

@@ -58,9 +58,14 @@ def _trace(obj: JsonObject) -> Trace:
 
 
 def fields_digest(obj: JsonObject) -> str:
-    """The digest of our own managedFields entry; empty where there is none."""
+    """
+    The digest of our own managedFields entry, and of the revision that was applied last; empty where there is no such entry.
+
+    The entry names fields, not what is in them: that a leader whose time was over has applied something older shows in the revision alone (3h).
+    """
     fields = fields_of(obj, FIELD_MANAGER)
-    return "" if fields is None else digest(fields)[:16]
+    revision = (obj["metadata"].get("annotations") or {}).get(ANNOTATION_REVISION, "")
+    return "" if fields is None else digest([fields, revision])[:16]
 
 
 def observe(obj: JsonObject, rules: Rules = NO_RULES) -> Observed:

@@ -53,6 +53,10 @@ class Publisher:
             await app.store_mirror(self._context.store)
             app.saved = seen
 
+    async def show(self, app: Application) -> None:
+        """Makes the status anew, and neither stores nor tells it: another daemon leads."""
+        app.status = await self._status(app)
+
     def _ask_why(self, app: Application) -> None:
         """What is not healthy is asked why, in the application's name, whatever kinds its manifests may have: Pods are made of what it has."""
         observations = self._context.observations

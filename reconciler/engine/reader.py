@@ -12,7 +12,7 @@ from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
 from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
-from reconciler.model.status import ApplicationStatus, Attention, Fault, History
+from reconciler.model.status import ApplicationStatus, Attention, Fault, History, Leader
 from reconciler.model.text import one_line
 from reconciler.model.workflow import RunLine, WorkflowView
 from reconciler.revisions.diff import diff_objects
@@ -133,6 +133,10 @@ class EngineReader:
         except ClusterError as error:
             raise LookupError(str(error)) from error
         return found
+
+    def leader(self) -> Leader:
+        lead = self._context.lead
+        return Leader(lead.leads and self._context.acting, lead.leader, lead.epoch)
 
     def ready(self) -> tuple[bool, str]:
         return self.started, "" if self.started else self.reason

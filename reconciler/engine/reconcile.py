@@ -160,7 +160,7 @@ class Reconciler:
 
     async def _turn(self, app: Application, entry: Entry | None) -> None:
         await self.commander.take(app, entry)
-        if self._context.index.head is None:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
+        if not self._context.informed:  # what git declares is not known yet: state is shown, nothing follows from it (2, 3h)
             run = app.open_run()
             if run is not None and ended_by_order(run):
                 await self._runner.drive(app, run)  # but what a person ends needs no git

@@ -190,6 +190,7 @@ class Runner:
         context = self._context
         start = context.clock.monotonic()
         try:
+            await context.lead.hold()
             result = await context.executors.of(order.effect.kind).execute(app, planned)
         except asyncio.CancelledError:
             raise

@@ -15,7 +15,7 @@ from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictErr
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import API_VERSION, GROUP, LABEL_UID, REQUESTED_AT, STATE_VERSION
+from reconciler.model.names import API_VERSION, GROUP, LABEL_UID, REQUESTED_AT, STATE_NAME, STATE_VERSION
 from reconciler.model.records import Content, Mirror, RevisionRecord, Shown, SourceRecord
 from reconciler.model.run import Run
 
@@ -24,6 +24,7 @@ RESULT_LIMIT = 32 * 1024
 _OF_METADATA = frozenset({"uid", "version", "generation", "requested"})
 _LONGEST_HINT = 256
 FINALIZER = "reconciler.dev/terminate"
+_SIDES = ({"part"}, {"secret"})
 _PRIVATE = frozenset({"outputs", "attributes"})
 
 
@@ -61,12 +62,14 @@ class Store:
 
     # Cluster id and source ------------------------------------------------------------------------------------------
 
-    async def cluster_id(self) -> str:
-        """Made once with the state, so that it is new when state is created anew (rule 3f)."""
-        ref = ObjectRef("v1", "ConfigMap", self.namespace, "reconciler-state")
+    async def cluster_id(self, *, make: bool = True) -> str:
+        """Made once with the state, so that it is new when state is created anew (rule 3f). Empty where it is not, and is not to be, made."""
+        ref = ObjectRef("v1", "ConfigMap", self.namespace, STATE_NAME)
         try:
             data = (await self._cluster.get(ref))["data"]
         except NotFoundError:
+            if not make:
+                return ""
             data = {"clusterId": uuid.uuid4().hex, "stateVersion": str(STATE_VERSION)}
             meta = {"namespace": self.namespace, "name": ref.name}
             try:
@@ -106,11 +109,11 @@ class Store:
     # Mirrors --------------------------------------------------------------------------------------------------------
 
     async def mirrors(self) -> list[Mirror]:
-        return [_mirror(obj) async for obj in self._all("Application")]
+        return [read_mirror(obj) async for obj in self._all("Application")]
 
     async def mirror(self, key: AppKey) -> Mirror | None:
         try:
-            return _mirror(await self._cluster.get(self._ref("Application", key.object_name)))
+            return read_mirror(await self._cluster.get(self._ref("Application", key.object_name)))
         except NotFoundError:
             return None
 
@@ -136,7 +139,7 @@ class Store:
 
     async def revisions(self, owner: str = "") -> list[tuple[str, RevisionRecord]]:
         """Of one mirror, by its uid, or of all; each with the uid of its mirror, in the order of their names."""
-        return [(_owner_of(obj), _record(obj)) async for obj in self._all("ApplicationRevision", owner)]
+        return [read_record(obj) async for obj in self._all("ApplicationRevision", owner)]
 
     async def create_revision(self, mirror: Mirror, record: RevisionRecord, packed: Packed) -> RevisionRecord:
         """Parts first (named by content, so that a crash leaves nothing half), then the revision. Raises AlreadyExistsError."""
@@ -271,17 +274,14 @@ class Store:
             if step.get("outputs"):
                 step["outputs"] = await self._read_side(step["outputs"]["secret"], secret=True)
             for result in (step.get("results") or {}).values():
-                if set(result.get("value") or {}) in ({"part"}, {"secret"}):
+                if set(result.get("value") or {}) in _SIDES:
                     [(kind, name)] = result["value"].items()
                     result["value"] = await self._read_side(name, secret=kind == "secret")
         if state.get("shared"):
             state["shared"] = (await self._read_side(state["shared"][0]["values"]["secret"], secret=True))["shared"]
         if any(state.get("snapshots") or []):
             state |= await self._read_side(state["snapshots"][0]["secret"], secret=True)
-        run = msgspec.convert(state, Run)
-        run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-        run.order = "terminate" if obj["metadata"].get("deletionTimestamp") and not run.phase.final else run.order
-        return run
+        return _read_run(obj, state)
 
     async def _read_side(self, name: str, *, secret: bool) -> JsonObject:
         [text] = await self._parts("Secret" if secret else "ConfigMap", [name])
@@ -298,7 +298,7 @@ def _owner(mirror: Mirror) -> JsonObject:
     return {"apiVersion": API_VERSION, "kind": "Application", "name": mirror.key.object_name, "uid": mirror.uid, "controller": True}
 
 
-def _mirror(obj: JsonObject) -> Mirror:
+def read_mirror(obj: JsonObject) -> Mirror:
     """Its name says which application it is, its status what is stored; its spec and annotations are output (rule 3a)."""
     namespace, _, name = str(obj["metadata"]["name"]).partition(".")
     mirror = msgspec.convert({**(obj.get("status") or {}), "namespace": namespace, "name": name}, Mirror)
@@ -320,6 +320,33 @@ def requested_at(mirror: JsonObject) -> str:
 
 def _owner_of(obj: JsonObject) -> str:
     return str((obj["metadata"].get("labels") or {}).get(LABEL_UID, ""))
+
+
+def read_record(obj: JsonObject) -> tuple[str, RevisionRecord]:
+    """With the uid of its mirror."""
+    return _owner_of(obj), _record(obj)
+
+
+def shown_run(obj: JsonObject) -> Run:
+    """A run without what stands in objects of its own: to be shown, not to be gone on with."""
+    return _read_run(obj, _without_sides(obj["status"]))
+
+
+def _read_run(obj: JsonObject, state: JsonObject) -> Run:
+    run = msgspec.convert(state, Run)
+    run.uid, run.version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+    run.order = "terminate" if obj["metadata"].get("deletionTimestamp") and not run.phase.final else run.order
+    return run
+
+
+def _without_sides(state: JsonObject) -> JsonObject:
+    """A run's state without what stands elsewhere: outputs, what plug-ins answered, large results, what is shared, contexts."""
+    bare: JsonObject = {**state, "shared": [], "snapshots": []}
+    bare["steps"] = steps = [{**step, "outputs": {}} for step in state.get("steps", [])]
+    for step in steps:
+        results = (step.get("results") or {}).items()
+        step["results"] = {path: {**result, "value": {}} if set(result.get("value") or {}) in _SIDES else result for path, result in results}
+    return bare
 
 
 def _record(obj: JsonObject) -> RevisionRecord:

@@ -123,6 +123,7 @@ class WriteBacker:
             answer = source.push(owed.commit, owed.expected)
             return answer if isinstance(answer, Lost) else None
 
+        await context.lead.hold()
         lost = await context.thread.call(work)
         if lost is None:
             if owed.annotation:

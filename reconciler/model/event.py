@@ -43,6 +43,8 @@ KINDS = (
     "cache",  # cache, hits, misses: since it was last told
     "foreign",  # group, count: definitions of a family's kinds that somebody else brought
     "announced",  # result: one of `ANNOUNCED`, of one Kubernetes Event
+    "lead",  # leads, leader, epoch: whenever one of them became another
+    "lease",  # result: ok or failed, of one try to keep the lead, or of one that failed to see it
     "heartbeat",  # loop, age: seconds since that loop last moved
 )
 

@@ -45,6 +45,9 @@ ANNOTATION_SEALED: Final = "reconciler.dev/sealed"
 # On the CustomResourceDefinitions that are ours: that they are, and for which version of the state they are made.
 LABEL_CRD: Final = "reconciler.dev/definition"
 ANNOTATION_SCHEMA: Final = "reconciler.dev/state-version"
+# The object that is made first of all state, and what its leader follows, on the Lease.
+STATE_NAME: Final = "reconciler-state"
+ANNOTATION_SOURCE: Final = "reconciler.dev/source"
 
 # Gate names that no step may take (rule 4f).
 RUN_GATE: Final = "run"

@@ -238,6 +238,15 @@ class Fault(msgspec.Struct):
     since: datetime
 
 
+class Leader(msgspec.Struct):
+    """Who leads. `leads`: this daemon does. `leader`: by its identity; empty while nobody is known to, and where there is only one.
+    `epoch`: how often the lead went from one to another."""
+
+    leads: bool
+    leader: str
+    epoch: int
+
+
 class Reader(Protocol):
     """What the API and the metrics may ask of the engine. Answers are masked: no secret is in any of them."""
 
@@ -277,6 +286,10 @@ class Reader(Protocol):
 
         Raises LookupError where there is no such kind.
         """
+        ...
+
+    def leader(self) -> Leader:
+        """Whether this daemon acts, or shows what another one does."""
         ...
 
     def ready(self) -> tuple[bool, str]:

@@ -30,6 +30,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "step": ("info", "step", "to"),
     "decision": ("info", "decision", "verb"),
     "callback": ("debug", "callback", "result"),
+    "lead": ("info", "lead", ""),
     "command": ("info", "command", "verb"),
     "write-back": ("info", "write-back", "result"),
     "drift-healed": ("info", "drift healed", ""),

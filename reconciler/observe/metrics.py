@@ -68,6 +68,8 @@ class Metrics:
             "callback": lambda event: self._callbacks.labels(self._word("result", event)).inc(),
             "write-back": lambda event: self._write_backs.labels(self._word("result", event)).inc(),
             "drift-healed": lambda _: self._drift.inc(),
+            "lead": self._show_lead,
+            "lease": lambda event: self._renewals.labels(self._word("result", event)).inc(),
             "cache": self._count_lookups,
             "queue": lambda event: self._queue.set(event.fields["depth"]),
             "heartbeat": lambda event: self._beat.labels(self._word("loop", event)).set(self._now().timestamp() - event.fields["age"]),
@@ -122,6 +124,9 @@ class Metrics:
         self._callbacks = self._counter("callback_deliveries", "Tries to tell callbacks of workflows, by result.", "result")
         self._drift = self._counter("drift_healed", "Objects returned to what was last applied to them.")
         self._lookups = self._counter("cache_lookups", "Lookups in a cache, by result.", "cache", "result")
+        self._leader = self._gauge("leader", "Whether this daemon leads: 1 for one of all replicas.")
+        self._epoch = self._gauge("leader_epoch", "How often the lead went from one replica to another.")
+        self._renewals = self._counter("lease_renewals", "Tries to keep the lead, or to see who has it, by result.", "result")
         self._queue = self._gauge("queue_depth", "Applications that wait for a worker.")
         self._beat = self._gauge("loop_heartbeat_timestamp_seconds", "When a loop last moved.", "loop")
         self._dropped = self._counter("events_dropped", "Events that could not be counted.")
@@ -221,6 +226,10 @@ class Metrics:
         self._effects.labels(kind, self._word("result", event)).inc()
         if "seconds" in event.fields:
             self._effect_seconds.labels(kind).observe(event.fields["seconds"])
+
+    def _show_lead(self, event: Event) -> None:
+        self._leader.set(int(event.fields["leads"]))
+        self._epoch.set(event.fields["epoch"])
 
     def _count_lookups(self, event: Event) -> None:
         cache = self._word("cache", event)

@@ -10,7 +10,7 @@ from reconciler.model.run import FINAL, CommandVerb, Phase
 from reconciler.steps.catalog import STEP_TYPES
 
 OTHER: Final = "other"
-LOOKS: Final = ("ok", "RefMissing", "EmptyRepository", "Unreadable", "NotARepository", "TooLarge", "SourceError", "Internal")
+LOOKS: Final = ("ok", "RefMissing", "EmptyRepository", "Unreadable", "NotARepository", "TooLarge", "Behind", "SourceError", "Internal")
 WRITE_BACKS: Final = ("Landed", "Dropped", "WriteBackOff", "BranchCheckedOut", "NotExact", "OtherWriter", "PushRefused")
 # A step is never superseded, a run never skipped (model/run.py).
 _RUN_ENDS: Final = sorted(FINAL - {Phase.SKIPPED})
@@ -32,6 +32,7 @@ KNOWN: Final[dict[str, list[tuple[str, ...]]]] = {
     "reconciler_cluster_events": [(result,) for result in ANNOUNCED],
     "reconciler_callback_deliveries": [(result,) for result in CALLED],
     "reconciler_write_backs": [(result,) for result in WRITE_BACKS],
+    "reconciler_lease_renewals": [("ok",), ("failed",)],
     "reconciler_cache_lookups": [("contents", "hit"), ("contents", "miss")],
 }
 """Each counter's label values, in the order of its labels. Others may come (an error of the cluster); these are always there."""

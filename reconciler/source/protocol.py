@@ -35,6 +35,12 @@ class UnreadableError(SourceError):
     reason: ClassVar[str] = "Unreadable"
 
 
+class BehindError(SourceError):
+    """The ref stands at an ancestor of what was observed before, and nobody saw it move there: a copy that is not up to date, most likely (3h)."""
+
+    reason: ClassVar[str] = "Behind"
+
+
 class NotARepositoryError(SourceError):
     """The path is not the top of a git repository. Final: the user named the wrong folder."""
 

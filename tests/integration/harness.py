@@ -112,8 +112,8 @@ def virtual(test: Callable[..., Any]) -> Callable[..., None]:
 class Daemon:
     """A running engine. `status` answers what scripts see; `until` waits for a predicate of it."""
 
-    def __init__(self, engine: Engine, cluster: EmbeddedCluster, sink: Recorder) -> None:
-        self.engine, self.cluster, self.sink = engine, cluster, sink
+    def __init__(self, engine: Engine, cluster: EmbeddedCluster, sink: Recorder, task: asyncio.Task[None]) -> None:
+        self.engine, self.cluster, self.sink, self.task = engine, cluster, sink, task
 
     def status(self, name: str, namespace: str = "default") -> ApplicationStatus | None:
         return self.engine.reader.application(AppKey(namespace, name))
@@ -198,7 +198,7 @@ async def running(
     access = Access(options.pop("rules", ()), options.pop("cluster_scoped", ()), namespace)
     if state != ":memory:" and not options.keys() & {"types", "families"}:
         options.setdefault("recall", Path(f"{state}.looks"))
-    sender = options.pop("sender", None)
+    sender, lead = options.pop("sender", None), options.pop("lead", None)
     types, executors, sinks = (
         {**STEP_TYPES, **options.pop("types", {})},
         {**build_executors(clock, sender, options.get("rpc_seconds", 5.0)), **options.pop("executors", {})},
@@ -206,10 +206,10 @@ async def running(
     )
     families = options.pop("families", None) or dialects(types)
     chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)
-    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender)
+    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender, lead)
     task = asyncio.create_task(engine.run())
     try:
-        yield Daemon(engine, own, sink)
+        yield Daemon(engine, own, sink, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

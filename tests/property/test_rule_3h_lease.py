@@ -115,7 +115,7 @@ class Contest:
         assert len(found) <= 1, [(self.time, one.ahead, one.standing) for one in found]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS)
 def test_rule_3h_no_two_start_anything_at_once_and_an_epoch_is_one_holders(seed):
     contest = Contest(seed)

@@ -11,6 +11,7 @@ from reconciler.model.status import (
     DecisionView,
     GateView,
     History,
+    Leader,
     RevisionHistory,
     RevisionView,
     RunHistory,
@@ -131,6 +132,7 @@ class FakeReader:
         self.liveness = (True, "")
         self.findings = []
         self.unread = None
+        self.lead = Leader(True, "", 0)
         self.lines = []
         self.graphs = {}
 
@@ -169,6 +171,9 @@ class FakeReader:
             and namespace in ("", obj["metadata"].get("namespace"))
             and name in ("", obj["metadata"]["name"])
         ]
+
+    def leader(self):
+        return self.lead
 
     def ready(self):
         return self.readiness
