@@ -207,7 +207,7 @@ async def test_rule_8_what_the_cluster_or_the_operator_refuses_fails_that_applic
     clone.push({"good.yaml": config_map_app("good", "1"), "bad.yaml": of_object(text)})
     async with running(clone) as daemon:
         await good(daemon)
-        assert await daemon.until(lambda: words in str(daemon.status("bad")), words)
+        assert await daemon.until(lambda: words in f"{daemon.status('bad')} {daemon.engine.reader.problems()}", words)
 
 
 async def absent(daemon: Daemon, name: str) -> bool:
