@@ -91,7 +91,7 @@ class Calls:
         self._connection, self._deadline = connection, deadline
         self._places = Places(width)
         self._quiet_until = 0.0
-        self.sent: Counter[str] = Counter()  # by method; WATCH for a watch
+        self.sent: Counter[str] = Counter()  # by method; WATCH: a watch, EVENT: what writes an Event
 
     async def send(self, call: Call) -> Answer:
         """Raises the protocol's errors; `UnavailableError` where there was no answer in time."""
@@ -133,7 +133,7 @@ class Calls:
         body = b"" if call.body is None else msgspec.json.encode(call.body)
         data = io.BytesIO(body) if len(body) > _LARGE else body or None  # as aiohttp wants it: sent in pieces
         connection = self._connection
-        self.sent[call.method] += 1
+        self.sent["EVENT" if call.method != "GET" and "/events" in call.path else call.method] += 1
         try:
             async with connection.session.request(
                 call.method,
