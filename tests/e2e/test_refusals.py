@@ -34,7 +34,9 @@ def test_one_object_of_fifty_that_rbac_forbids_is_named_and_comes_when_it_is_all
     forbidden = "      - {apiVersion: v1, kind: ServiceAccount, metadata: {name: clerk}}\n"
     place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "one", *ALL) + forbidden})
     with place.daemon() as daemon:
-        daemon.ready().wait_for(lambda: "orbidden" in told(daemon, "shop") and "clerk" in told(daemon, "shop"), "it says which one is forbidden")
+        daemon.ready().wait_for(
+            lambda: "may not patch serviceaccounts" in told(daemon, "shop") and "clerk" in told(daemon, "shop"), "it says which one is forbidden"
+        )
         assert place.value("shop") == "one"
         rules = [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["*"]}]
         place.plane.account(place.home, f"{account}-more", rules, cluster_wide=True)

@@ -32,7 +32,9 @@ def waits(daemon: Process, revision: str) -> dict[str, str]:
 
 
 def push(place: Place, text: str) -> None:
-    place.clone.push({"app.yaml": text.replace("abm-daily", place.namespace)})
+    """The manifest as an application of this place alone: others run the same one at the same time."""
+    named = text.replace("  name: deploy-workflow\n", f"  name: deploy-workflow\n  namespace: {place.namespace}\n")
+    place.clone.push({"app.yaml": named.replace("abm-daily", place.namespace)})
 
 
 @pytest.mark.parametrize("decision", ["continue", "rollback"])
