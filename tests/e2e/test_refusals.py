@@ -11,7 +11,7 @@ from tests.e2e.place import Place, config_map_app
 from tests.integration.process import Process
 
 READ = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
-OWN = {"apiGroups": ["reconciler.dev"], "resources": ["*"], "verbs": ["*"]}
+OWN = {"apiGroups": ["reconciler.dev", "coordination.k8s.io"], "resources": ["*"], "verbs": ["*"]}
 MAPS = {"apiGroups": [""], "resources": ["configmaps", "secrets", "events"], "verbs": ["*"]}
 ALL = [f"part-{number:02}" for number in range(48)]
 
