@@ -36,7 +36,7 @@ from scripts.control_plane.processes import Identity
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "controlplane"
 FIXTURES = {"control_plane": binaries.NEEDED, "own_control_plane": binaries.NEEDED, "helm": ("helm",)}
-PATIENCE = 50.0
+PATIENCE = 150.0
 
 
 class RefusedError(Exception):

@@ -256,6 +256,7 @@ class Engine:
             return
         first = not context.informed
         touched = index.take(look, self._record.identity == self._source.identity)
+        touched |= index.entries.keys() if first else set()  # also what it has read while it stood by
         context.compiled.update(look.compiled)
         context.approved = look.approved
         await self._reconciler.remover.judge(self._record, touched)

@@ -57,8 +57,8 @@ class Receiver:
         return {path: len(keys) for path, keys in self.keys.items()}
 
 
-def flow(namespace: str, address: str) -> str:
-    """A step flow workflow, `flow`, that calls `/a`, applies a ConfigMap, calls `/b`, applies another, calls `/c`, one after the other."""
+def flow(namespace: str, address: str, name: str = "flow") -> str:
+    """A step flow workflow that calls `/NAME/a`, applies a ConfigMap, calls `/NAME/b`, applies another, calls `/NAME/c`, one after the other."""
     retry = {"runRetryLimit": 9, "runRetryPeriodSeconds": 0}
 
     def step(kind: str, what: str, after: str, **parameters: str) -> str:
@@ -66,16 +66,16 @@ def flow(namespace: str, address: str) -> str:
         return json.dumps({"name": what, "dependOns": needs, "stepTemplate": {"type": kind, "parameters": parameters, "retryPolicy": retry}})
 
     def http(what: str, after: str) -> str:
-        return step("http", what, after, url=f"http://{address}/{what}", method="POST", body=what)
+        return step("http", what, after, url=f"http://{address}/{name}/{what}", method="POST", body=what)
 
     def apply(what: str, after: str) -> str:
-        return step("apply", what, after, manifest=json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"flow-{what}"}}))
+        return step("apply", what, after, manifest=json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-{what}"}}))
 
     steps = [http("a", ""), apply("first", "a"), http("b", "first"), apply("second", "b"), http("c", "second")]
     lines = [
         "apiVersion: workflow.example.com/v1alpha1",
         "kind: Workflow",
-        f"metadata: {{name: flow, namespace: {namespace}}}",
+        f"metadata: {{name: {name}, namespace: {namespace}}}",
         "spec:",
         "  steps:",
     ]

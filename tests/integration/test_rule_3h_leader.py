@@ -72,6 +72,20 @@ async def test_rule_3h_after_a_death_another_one_leads_within_the_lease_and_writ
 
 
 @virtual
+async def test_rule_3h_what_is_pushed_while_nobody_leads_is_begun_by_the_next_leader_though_it_has_read_it_before(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        first, second = await found.start(), await found.start()
+        await until(lambda: shows(second, "web-v1"), "applied, and seen")
+        await first.kill()
+        await push(clone, second, web=2, api=1)
+        entries = second.daemon.engine._context.index.entries
+        await until(lambda: len(entries) == 2 and not second.leads, "it has read them, and stands by")
+        await until(lambda: shows(second, "api-v1", "api") and shows(second, "web-v2"), "both are applied, by no further look")
+
+
+@virtual
 async def test_rule_3h_a_clean_end_hands_the_lead_on_at_once(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
