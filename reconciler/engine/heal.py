@@ -61,9 +61,12 @@ class Healer:
 
     def _differs(self, app: Application, item: InventoryItem) -> bool:
         """Our own managedFields entry changed, or the object is gone (10a), and it is not known yet that this may be."""
-        seen = self._context.observations.get(item.object)
-        if item.shared and seen is not None and seen.owner != app.mirror.uid:
-            return not self._context.applier.writer.is_shared_by(seen.owner, item.object)  # who wrote it shares it no more: it is ours to write
+        seen, writer = self._context.observations.get(item.object), self._context.applier.writer
+        if seen is not None and seen.owner != app.mirror.uid:
+            if item.shared:
+                return not writer.is_shared_by(seen.owner, item.object)  # who wrote it shares it no more: it is ours to write
+            if writer.is_declared_by(seen.owner, item.object):
+                return False
         now = seen.fields if seen is not None else _GONE
         return now not in (item.fields, app.tolerated.get(item.object.identity))
 

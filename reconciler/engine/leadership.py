@@ -1,4 +1,4 @@
-"""One leader among the daemons of one namespace and shard, by a Lease (rules 3h, 9c). `model/lease.py` decides; here it is read and written."""
+"""One leader among the daemons of one namespace, by a Lease (rules 3h, 9c). `model/lease.py` decides; here it is read and written."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class Leadership:
         if source and self._source and source not in (self._source, self._warned):
             self._warned = source
             _log.warning(
-                "the leader follows another source: give this daemon a --namespace or a --shard of its own",
+                "the leader follows another source: give this daemon a --namespace of its own",
                 lease=str(self._ref),
                 leader=self.leader,
                 source=one_line(source, 1024),

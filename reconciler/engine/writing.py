@@ -162,6 +162,11 @@ class Writer:
         key = self._owner_of(owner)
         return key is not None and self._contents.shares_now(key, ref) is not False
 
+    def is_declared_by(self, owner: str, ref: ObjectRef) -> bool:
+        """Whether the application of that uid declares the object now, and has so taken it over (1e): in doubt it is left to it."""
+        key = self._owner_of(owner)
+        return key is not None and self._contents.declares_now(key, ref) is not False
+
     async def _write(self, app: Application, look: Look) -> dict[str, Any]:
         if look.new and look.live is not None:
             await have_back(self._reach.of(app), look.live)

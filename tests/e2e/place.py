@@ -55,11 +55,15 @@ class Place:
 
     @contextlib.contextmanager
     def daemon(self, *args: str | Path, program: Sequence[str | Path] = ("-m", "reconciler")) -> Iterator[Process]:
-        """One life of the daemon, as who `kubeconfig` says; killed at the end of the block, if it has not ended before."""
+        """
+        One life of the daemon, as who `kubeconfig` says; killed at the end of the block, if it has not ended before. The next one leads once the
+        lease of the one that was killed is over: it is a short one, unless `args` say otherwise.
+        """
         self._lives += 1
         folder = self.folder / f"life-{self._lives}"
         folder.mkdir()
-        options = ["--cluster", "kubernetes", "--kubeconfig", self.kubeconfig, "--namespace", self.home, *args]
+        lease = [] if "--lease-duration" in args else ["--lease-duration", "3s"]
+        options = ["--cluster", "kubernetes", "--kubeconfig", self.kubeconfig, "--namespace", self.home, *lease, *args]
         with Process(folder, self.clone.origin, *options, program=program) as process:
             yield process
 

@@ -24,8 +24,8 @@ async def never_healthy(queries: frozenset[Query]) -> dict[Query, object]:
 
 
 def broken(text: str) -> str:
-    """An application whose run fails at once: the daemon's own namespace is not to be written to."""
-    return config_map_app("web", text).replace("metadata: {name: web}", "metadata: {name: web, namespace: reconciler-system}")
+    """An application whose run fails at once: a ConfigMap holds texts."""
+    return config_map_app("web", text).replace(f'data: {{value: "{text}"}}', f'data: [["{text}"]]')
 
 
 async def test_rule_6a_a_newer_revision_supersedes_one_at_its_gate_and_is_listed(tmp_path: Path) -> None:

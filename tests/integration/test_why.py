@@ -223,7 +223,7 @@ STATES = [
     State(homeless, r"because .*namespace.*shop.*\(since .*\); create it, or let the daemon do so", re.escape('reconciler.dev/create-namespace: "true"'), {"create_namespaces": "none"}),
     State(lost, r"because its objects run, but their history is gone .*to let it go on, commit in web.yaml the annotation", f'gates.reconciler.dev/state-lost: "continue@{CODE}"'),
     State(unpruned, rf"is at web-v2, but objects that it no longer declares are kept: 11 of 12 objects would go .*ConfigMap default/web-0.*add {CODE} to", rf'approved: \["{CODE}"\]'),
-    State(fought, r"is at web-v1, but something keeps changing ConfigMap default/web \(since .*\); it is healed ever more slowly; find that writer", "reconciler suspend default/web .*--push"),
+    State(fought, r"is at web-v1, but something keeps changing ConfigMap default/web \(\.data\.value by 'kubectl-edit'\) \(since .*\); it is healed ever more slowly; find that writer", "reconciler suspend default/web .*--push"),
     State(stalled, r"because the daemon cannot go on with it: no quorum \(since .*, next try in \w+\); it is tried again by itself, and at once with `reconciler", re.escape("reconciler reconcile default/web")),
     State(unreadable, r"and healthy \(since .*\); but git cannot be read since 20\S+Z \(\w+\): the folder is gone; what it declares now is not known"),
     State(passed_over, r"moves to web-v\d in run web-v\d-1, after \d superseded in a row: .*; \S+ .*is newer and waits until it is at a gate or its end, because \d before it", f'gates.reconciler.dev/run: "end@{CODE}"'),
