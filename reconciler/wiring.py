@@ -60,27 +60,7 @@ def build_engine(
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     `lead`: None where nobody else can work on this cluster.
     """
-    access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
-    seconds = settings.rpc_timeout_mill_seconds / 1000
-    queue, retry = settings.controller_config.queue, settings.retry
-    options = Options(
-        namespace=settings.namespace,
-        access=access,
-        create_namespaces=settings.create_namespaces or "none",
-        write_back=settings.write_back,
-        beat=beat,
-        width=8 if settings.cluster == "embedded" else 32,
-        strategy=queue.strategy,
-        most_running=queue.max_running_count,
-        retry=Retry(retry.limit, retry.period_seconds, retry.factor, retry.cap_seconds),
-        health=settings.health_timeout_seconds,
-        throttle_qps=settings.throttle_qps,
-        kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
-        rpc_seconds=seconds,
-        recall=None if plugins else recall,
-        unsealer=unsealer or build_unsealer(settings, cluster),
-        take_over_from=frozenset(settings.take_over_from),
-    )
+    options = _read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster))
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
@@ -94,9 +74,31 @@ def build_engine(
         clock,
         sink,
         options,
-        {**build_executors(clock, sender, seconds), **executors},
+        {**build_executors(clock, sender, options.rpc_seconds), **executors},
         sender,
         lead,
+    )
+
+
+def _read_options(settings: Settings, beat: float, recall: Path | None, unsealer: Unsealer) -> Options:
+    queue, retry = settings.controller_config.queue, settings.retry
+    return Options(
+        namespace=settings.namespace,
+        access=Access(settings.access, settings.allow_cluster_scoped, settings.namespace),
+        create_namespaces=settings.create_namespaces or "none",
+        write_back=settings.write_back,
+        beat=beat,
+        width=8 if settings.cluster == "embedded" else 32,
+        strategy=queue.strategy,
+        most_running=queue.max_running_count,
+        retry=Retry(retry.limit, retry.period_seconds, retry.factor, retry.cap_seconds),
+        health=settings.health_timeout_seconds,
+        throttle_qps=settings.throttle_qps,
+        kind_qps={limit.kind: limit.qps for limit in settings.controller_config.steps},
+        rpc_seconds=settings.rpc_timeout_mill_seconds / 1000,
+        recall=recall,
+        unsealer=unsealer,
+        take_over_from=frozenset(settings.take_over_from),
     )
 
 

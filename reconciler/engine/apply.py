@@ -98,7 +98,7 @@ class Applier:
         except KindUnknownError as error:
             return self._failed(error.reason, str(error), retry="wait")
         for ref, obj in zip(refs, decorated, strict=True):
-            objection = owner_objection(obj) or self.objection(app, ref)
+            objection = owner_objection(obj) or self._reach.objection(app, ref)
             if objection:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
         application = (await self._contents.get(app.key, run.revision)).application
@@ -117,10 +117,6 @@ class Applier:
             if owner is None or not self._contents.shares_now(owner, ref):
                 self._claims.claim(ref, app.key)
         return prepared
-
-    def objection(self, app: Application, ref: ObjectRef) -> str:
-        """Why the application may not have that object now; empty when it may (13a)."""
-        return self._reach.objection(app, ref)
 
     async def _is_absent(self, app: Application, ref: ObjectRef) -> bool:
         item = app.items.get(ref.identity)

@@ -15,7 +15,6 @@ from reconciler.engine.context import Context
 from reconciler.engine.index import Entry
 from reconciler.engine.writeback import settle_debt
 from reconciler.gates.decisions import gate_code
-from reconciler.model.application import Workflow
 from reconciler.model.command import Commanded, CommandResult, Wish
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
@@ -244,7 +243,7 @@ class Commander:
         if run is None or entry is None or entry.missing:
             raise Refused(f"{app.key} has no run that could be rolled back")
         value, _ = self._item(app, run, "rollback")
-        workflow = await self._workflow(app, run)
+        workflow = await self._context.contents.workflow_if_kept(app.key, run.revision)
         obey(run, workflow, self._command(app, wish, run), value, self._now())  # refused before anything is written
         if workflow.on_failure != "undo" and not app.rollback_target(run):
             raise Refused(f"there is no promoted revision of {app.key} to go back to; terminate ends {run.name}, and what is applied stays")
@@ -253,15 +252,12 @@ class Commander:
         return Said(f"{stored.name} is being rolled back", stored.name)
 
     async def _order(self, app: Application, run: Run, wish: Wish, value: str = "", owed: WriteBack | None = None) -> Run:
-        """Writes the command into the run, by compare-and-swap."""
-        new = obey(run, await self._workflow(app, run), self._command(app, wish, run, owed), value, self._now())
+        """Writes the command into the run, by compare-and-swap. Nothing that is lost keeps it from being obeyed."""
+        workflow = await self._context.contents.workflow_if_kept(app.key, run.revision)
+        new = obey(run, workflow, self._command(app, wish, run, owed), value, self._now())
         stored = await self._context.store.save(app.mirror, new)
         app.put_run(stored)
         return stored
-
-    async def _workflow(self, app: Application, run: Run) -> Workflow:
-        """Nothing that is lost keeps a run from being ended."""
-        return await self._context.contents.workflow_if_kept(app.key, run.revision)
 
     def _again(self, app: Application, entry: Entry | None) -> Run:
         """The run that may be done again: the newest, of what git declares (6c). Raises Refused."""

@@ -269,7 +269,7 @@ class Engine:
                 context.unplanned.add(key)
         context.informed = self.reader.started = True
         self.reader.reason = ""
-        for key in sorted({*touched, *awaiting, *(context.apps if first else ()), *self._waiting_for_approval()}):
+        for key in sorted({*touched, *awaiting, *self._waiting_for_approval()}):
             self._queue.add(key)
         self._approved = context.approved
         fields = {

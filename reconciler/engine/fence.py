@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from reconciler.cluster.protocol import Cluster, Propagation, WatchEvent
+from reconciler.cluster.protocol import Cluster, Propagation
 from reconciler.engine.leadership import Lead
-from reconciler.model.identity import GVK, JsonObject, ObjectRef
+from reconciler.model.identity import JsonObject, ObjectRef
 
 
 class FencedCluster:
@@ -26,11 +25,6 @@ class FencedCluster:
 
     def acting_as(self, user: str) -> Cluster:
         return fenced(self._cluster.acting_as(user), self._lead)
-
-    def watch(
-        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False
-    ) -> AsyncIterator[WatchEvent]:
-        return self._cluster.watch(kind, labels, since, bare=bare)
 
     async def create(self, obj: JsonObject) -> JsonObject:
         await self._lead.hold()

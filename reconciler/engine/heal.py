@@ -111,7 +111,7 @@ class Healer:
         before = app.heals.get(ref.identity, Heal())
         pause = min(_FIRST * 2 ** min(before.times, _STEEP), _LONGEST)
         app.heals[ref.identity] = heal = before._replace(failed="", times=before.times + 1, until=context.clock.monotonic() + pause)
-        objection = context.applier.objection(app, ref)
+        objection = context.reach.objection(app, ref)
         if objection:
             app.heals[ref.identity] = heal._replace(failed=f"{ref}: {objection}")
             return False

@@ -172,7 +172,7 @@ class Leadership:
             move = choose(self._standing, self._boot())
         if move == "lost":
             self._standing = self._standing._replace(epoch=None)
-            self._sink.emit(Event("lead", fields={"leads": False, "leader": self.leader, "epoch": self.epoch}))
+            self._tell()
             raise LeadLostError(f"{self.leader or 'nobody'} leads now (Lease {self._ref}, epoch {self.epoch}); start it again, and it stands by")
 
     async def _look(self, *, refused: bool = False) -> None:
