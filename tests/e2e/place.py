@@ -99,8 +99,11 @@ class Place:
         return [one for one in self.plane.audited() if one.verb in verbs and spaces & {one.namespace} and one.code < 300]
 
     def done_by_daemons(self, *verbs: str) -> list[Request]:
-        """The same, of daemons alone. Events of transitions are left out: they come later and within bounds of their own, or are lost."""
-        return [one for one in self.asked(*verbs) if one.agent.startswith("reconciler/") and one.resource != "events"]
+        """
+        The same, of daemons alone. Left out: Events of transitions, which come later and within bounds of their own, or are lost, and the lease,
+        which is renewed beside all that.
+        """
+        return [one for one in self.asked(*verbs) if one.agent.startswith("reconciler/") and one.resource not in {"events", "leases"}]
 
     def deletions(self) -> list[Request]:
         """What daemons deleted of the applications' objects."""

@@ -22,5 +22,5 @@ def test_a_daemon_that_comes_back_writes_nothing_while_nothing_changed(place):
         daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
     before = place.done_by_daemons("create", "update", "patch", "delete")
     with place.daemon() as daemon:
-        daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")
+        daemon.leading().until("shop", lambda status: status["sync"] == "Synced", "synced")
     assert place.done_by_daemons("create", "update", "patch", "delete") == before

@@ -16,7 +16,7 @@ def gated(place, value, annotations=None):
 
 def changes(place):
     """What the daemon wrote, without the Events that are told of it whenever there is time."""
-    return [one for one in place.done_by_daemons(*CHANGES) if one.resource != "events"]
+    return place.done_by_daemons(*CHANGES)
 
 
 def test_a_commit_with_the_code_lets_a_run_go_on_and_a_daemon_that_comes_back_has_nothing_to_do(place):
@@ -31,7 +31,7 @@ def test_a_commit_with_the_code_lets_a_run_go_on_and_a_daemon_that_comes_back_ha
     assert [run["status"]["phase"] for run in place.state("workflowruns")] == ["Succeeded"]
     before = changes(place)
     with place.daemon() as daemon:
-        daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced again")
+        daemon.leading().until("shop", lambda status: status["sync"] == "Synced", "synced again")
         asked = place.done_by_daemons("get", "list")[-60:]
     assert changes(place) == before
     assert not [one for one in asked if one.verb == "get" and one.resource in {"workflowruns", "applicationrevisions"}], "state is read by lists"
@@ -58,7 +58,7 @@ def test_at_most_four_calls_lie_between_a_new_head_and_the_first_apply(place):
         daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
         place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "two")})
         daemon.until("shop", lambda status: status["running"] and status["running"]["revision"] == "shop-v2", "the second revision")
-    calls = [one for one in place.done_by_daemons(*CHANGES, "get") if one.resource != "events"]
+    calls = place.done_by_daemons(*CHANGES, "get")
     [_, second] = [number for number, one in enumerate(calls) if one.verb == "patch" and one.namespace == place.namespace]
     look = max(number for number, one in enumerate(calls[:second]) if one.verb == "update" and one.name.startswith("reconciler-source-"))
     assert [f"{one.verb} {one.resource}" for one in calls[look : second + 1]] == [

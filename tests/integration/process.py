@@ -56,6 +56,17 @@ class Process:
         self.wait_for(lambda: self.status_of("/readyz") == 200, "ready")
         return self
 
+    def leading(self) -> Self:
+        """Waits until it leads, and has taken in the head twice since: what it had to do of its own accord is under way or done."""
+        self.ready()
+        self.wait_for(lambda: self.ask("/v1/leader")["leads"], "the lead")
+        before = self._looks()
+        self.wait_for(lambda: self._looks() >= before + 2, "two looks")
+        return self
+
+    def _looks(self) -> float:
+        return sum(float(line.split()[-1]) for line in self.text("/metrics").splitlines() if line.startswith('reconciler_looks_total{result="ok"}'))
+
     def status_of(self, path: str) -> int:
         try:
             with urlopen(self.url + path, timeout=5) as answer:  # its own loopback address

@@ -93,7 +93,7 @@ async def test_defect_b_04_a_rollback_that_fails_says_why_in_the_run_that_asked_
         await promoted(daemon, clone, "1.27")
         await push(daemon, clone, {"orders.yaml": orders("1.28")})
         await daemon.waiting("orders", revision="orders-v2")
-        monkeypatch.setattr(daemon.engine._context.applier, "objection", lambda app, ref: "the operator forbids it now")
+        monkeypatch.setattr(daemon.engine._context.reach, "objection", lambda app, ref: "the operator forbids it now")
         await decide(daemon, clone, "1.28", "rollback")
         undone = next(run for run in runs(daemon, "orders") if run.name == "orders-v2-1")
         assert (undone.phase.value, undone.reason) == ("Failed", "RestoreFailed")
