@@ -209,6 +209,9 @@ class Engine:
             try:
                 work = partial(self._context.index.look, now=now, seconds=self._clock.monotonic, observed=observed)
                 look = await self._context.thread.call(work)
+                if acting is not self._context.acting:  # it leads since: that look may have read what only the leader's may, so it is done again
+                    self._look_wanted.set()
+                    continue
                 await (self._take(look, now, start) if acting else self._watch_git(look))
                 self.reader.unread = None
                 self._context.answered = hints

@@ -86,6 +86,29 @@ async def test_rule_3h_what_is_pushed_while_nobody_leads_is_begun_by_the_next_le
 
 
 @virtual
+async def test_rule_3h_a_look_that_was_under_way_when_the_lead_was_won_is_no_look_of_a_leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        first, second = await found.start(), await found.start()
+        await until(lambda: shows(second, "web-v1"), "applied, and seen")
+        await first.kill()
+        await push(clone, web=2)
+        thread, slow = second.daemon.engine._context.thread, asyncio.Event()
+        call = thread.call
+
+        async def late(work: Any) -> Any:
+            await slow.wait()
+            return await call(work)
+
+        monkeypatch.setattr(thread, "call", late)
+        second.daemon.engine.look()
+        await until(lambda: second.daemon.engine._context.acting, "the second leads, and acts on state")
+        slow.set()
+        await until(lambda: shows(second, "web-v2"), "what was pushed is applied, by no further look")
+
+
+@virtual
 async def test_rule_3h_a_clean_end_hands_the_lead_on_at_once(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
