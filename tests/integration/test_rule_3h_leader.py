@@ -86,7 +86,9 @@ async def test_rule_3h_what_is_pushed_while_nobody_leads_is_begun_by_the_next_le
 
 
 @virtual
-async def test_rule_3h_a_look_that_was_under_way_when_the_lead_was_won_is_no_look_of_a_leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rule_3h_a_look_that_was_under_way_when_the_lead_was_won_is_no_look_of_a_leader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
     async with replicas(clone) as found:
