@@ -9,7 +9,9 @@ RUN python -m venv /opt/reconciler \
  && /opt/reconciler/bin/pip install --require-hashes -r requirements.txt \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --require-hashes -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+COPY pyproject.toml README.md LICENSE CHANGELOG.md hatch_build.py requirements-go.txt ./
+COPY scripts/gotool.py scripts/renderers.py ./scripts/
+COPY renderers ./renderers
 COPY reconciler ./reconciler
 COPY examples/repo ./examples/repo
 RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /dist . \

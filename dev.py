@@ -25,8 +25,13 @@ VENV = TOP / ".venv"
 BIN = VENV / "bin"
 OLDEST = (3, 11)
 LOCK_TOOL = "pip-tools==7.6.2"
-RUNTIME, BUILD, TEST = "requirements.txt", "requirements-build.txt", "requirements-test.txt"
-LOCKS: dict[str, tuple[bool, tuple[str, ...]]] = {RUNTIME: (True, ()), BUILD: (False, ("build",)), TEST: (True, ("test", "lint", "build"))}
+RUNTIME, BUILD, TEST, GO = "requirements.txt", "requirements-build.txt", "requirements-test.txt", "requirements-go.txt"
+LOCKS: dict[str, tuple[bool, tuple[str, ...]]] = {
+    RUNTIME: (True, ()),
+    BUILD: (False, ("build",)),
+    TEST: (True, ("test", "lint", "build")),
+    GO: (False, ("go",)),
+}
 """Lock file to: with the package's own dependencies?, and the dependency groups in it. Later ones agree with earlier ones."""
 
 
@@ -54,7 +59,8 @@ def run(*command: str | Path, folder: Path = TOP, env: dict[str, str] | None = N
 def stamp(locks: tuple[str, ...]) -> str:
     """Digest of the locks and of what the editable install is made from: a new one means that the set-up is to be done again."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {TOP}".encode())
-    for name in (*locks, "pyproject.toml"):
+    renderers = sorted(str(path.relative_to(TOP)) for path in (TOP / "renderers").rglob("*") if path.is_file())
+    for name in (*locks, "pyproject.toml", "hatch_build.py", GO, *renderers):
         digest.update((TOP / name).read_bytes())
     return digest.hexdigest()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts import gotool
 from scripts.control_plane import binaries, certificates, layout, processes
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "controlplane"
@@ -87,7 +88,7 @@ def test_what_a_killed_build_left_is_removed_by_the_next_one_and_what_stands_sta
     (tmp_path / "build-half").mkdir()
     (tmp_path / "build-half" / "etcd").touch()
     (tmp_path / "etcd-1").mkdir()
-    with binaries.only_builder(tmp_path / "lock"):
+    with gotool.only_builder(tmp_path / "lock"):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["etcd-1", "lock"]
 
 
@@ -108,7 +109,7 @@ def test_the_version_that_kubernetes_names_is_the_one_that_is_pinned():
 
 @pytest.mark.parametrize(("said", "version"), [("go version go1.26.8 linux/amd64", (1, 26, 8)), ("module x\n\ngo 1.26.0\n", (1, 26, 0)), ("", ())])
 def test_versions_of_go_are_compared_as_numbers(said, version):
-    assert binaries.go_version(said) == version
+    assert gotool.go_version(said) == version
 
 
 def test_every_module_is_pinned_with_its_hashes():

@@ -38,7 +38,7 @@ MAKING_OF = (
     "co-auth" + "ored-by",
 )
 
-LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-test.txt")
+LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-test.txt", "requirements-go.txt")
 DECISION_HEADINGS = ["Context", "Decision", "Consequences"]
 
 

@@ -1,0 +1,246 @@
+"""
+Template engines, each a WebAssembly module: no file system, no network, no clock and no environment, and every call bounded.
+
+A call is a function of its input. What a module may see of time and randomness follows from that input (`preview1`), and an answer is
+taken only within a deadline, a size, and a cap on the instance's memory. Whatever a template does, it ends as a SandboxError of that call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from wasmtime import Config, Engine, Instance, Memory, Module, Store, Trap, WasmtimeError
+
+from reconciler.model.text import one_line
+from reconciler.render import precompiled
+from reconciler.render.preview1 import ExitError, Host
+from reconciler.render.protocol import RenderError
+
+MODULES = Path(__file__).resolve().parent / "modules"
+_TICK_SECONDS = 0.02
+_MOST_STACK = 1 << 20  # bytes; far below the stack of a thread
+
+Reason = Literal["template", "deadline", "memory", "input", "output", "crash", "missing"]
+
+
+class SandboxError(RenderError):
+    """
+    `reason`: `template` where the engine said no; else the bound that was met. `file` and `line` are where the engine knows them,
+    else "" and 0.
+    """
+
+    def __init__(self, message: str, file: str = "", line: int = 0, reason: Reason = "template") -> None:
+        super().__init__(message)
+        self.message, self.file, self.line, self.reason = message, file, line, reason
+
+
+class Limits(NamedTuple):
+    """Of one call: seconds, and bytes. `kept`: an instance whose memory grew beyond is not used again."""
+
+    seconds: float = 20.0
+    memory: int = 320 << 20
+    kept: int = 96 << 20
+    input: int = 32 << 20
+    output: int = 32 << 20
+
+
+class _Failure(msgspec.Struct):
+    message: str
+    file: str = ""
+    line: int = 0
+
+
+class _Answer(msgspec.Struct):
+    output: Any = None
+    error: _Failure | None = None
+
+
+class Sandbox:
+    """
+    To be called from any thread, as many at a time as there are `workers`; others wait. A module is loaded by the first call that
+    needs it.
+    """
+
+    def __init__(self, modules: Path = MODULES, cache: Path | None = None, limits: Limits = Limits(), workers: int = 0) -> None:  # noqa: B008 - immutable
+        self._folder, self._cache, self.limits = modules, cache or precompiled.default_folder(), limits
+        self._workers = workers or os.cpu_count() or 1
+        self._slots = threading.BoundedSemaphore(self._workers)
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
+        self._modules: dict[str, Module] = {}
+        self._idle: list[tuple[str, _Instance]] = []  # the one used last is last
+        self._engine: Engine | None = None
+        self._ticker = _Ticker()
+
+    def call(self, module: str, function: str, input: Any) -> Any:  # noqa: A002 - the word of the protocol
+        """
+        The function's output. `input` is what msgspec encodes as JSON; bytes become base64.
+
+        Blocks for as long as the call takes, and the first time until the module is compiled. Raises SandboxError.
+        """
+        message = msgspec.json.encode({"function": function, "input": input})
+        if len(message) > self.limits.input:
+            raise SandboxError(f"{len(message)} bytes of input are too much for {module}; {self.limits.input} are allowed", reason="input")
+        loaded = self._load(module)
+        with self._slots:
+            instance = self._take(module, loaded)
+            with self._ticker.running(self._get_engine()):
+                answer = instance.answer(module, message, self.limits, self._ticker)
+            self._give_back(module, instance)
+        return _read_answer(module, answer)
+
+    def _get_engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                config = Config()
+                config.epoch_interruption = True
+                config.max_wasm_stack = _MOST_STACK
+                self._engine = Engine(config)
+            return self._engine
+
+    def _load(self, name: str) -> Module:
+        if name in self._modules:
+            return self._modules[name]
+        with self._lock:
+            lock = self._loading.setdefault(name, threading.Lock())
+        engine = self._get_engine()
+        with lock:
+            if name not in self._modules:
+                try:
+                    self._modules[name] = precompiled.load(engine, self._folder / f"{name}.wasm", self._cache)
+                except (OSError, WasmtimeError) as error:
+                    message = f"the renderer {name} is not part of this installation, or is damaged: {one_line(error, 200)}"
+                    raise SandboxError(message, reason="missing") from error
+        return self._modules[name]
+
+    def _take(self, name: str, module: Module) -> _Instance:
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index][0] == name:
+                    return self._idle.pop(index)[1]
+            while len(self._idle) >= self._workers:  # a thread's worth of memory is one instance's, whichever module that is of
+                self._idle.pop(0)
+        return _Instance(self._get_engine(), module, self.limits)
+
+    def _give_back(self, name: str, instance: _Instance) -> None:
+        if instance.size() > self.limits.kept:
+            return
+        with self._lock:
+            self._idle.append((name, instance))
+            while len(self._idle) > self._workers:
+                self._idle.pop(0)
+
+
+class _Instance:
+    """One at work or idle; of one thread at a time. After an error it is not used again."""
+
+    def __init__(self, engine: Engine, module: Module, limits: Limits) -> None:
+        self._host = Host()
+        self._store = Store(engine)
+        self._store.set_limits(memory_size=limits.memory, instances=1, tables=4, memories=1)
+        self._linker = self._host.link(engine, module)
+        self._module = module
+        self._instance: Instance | None = None
+
+    def _export(self, name: str) -> Any:
+        assert self._instance is not None
+        return self._instance.exports(self._store)[name]
+
+    def _start(self) -> None:
+        self._instance = self._linker.instantiate(self._store, self._module)
+        self._export("_initialize")(self._store)
+
+    def size(self) -> int:
+        memory: Memory = self._export("memory")
+        return memory.data_len(self._store)
+
+    def answer(self, name: str, message: bytes, limits: Limits, ticker: _Ticker) -> bytearray:
+        """What the module answers to the request. Raises SandboxError."""
+        until = time.monotonic() + limits.seconds
+        self._store.set_epoch_deadline(ticker.ticks(limits.seconds))
+        try:
+            if self._instance is None:
+                self._start()
+            self._host.reseed(message)
+            return self._exchange(name, message, limits)
+        except (Trap, WasmtimeError, ExitError, IndexError) as error:
+            raise self._explain(name, error, limits, time.monotonic() >= until) from error
+
+    def _exchange(self, name: str, message: bytes, limits: Limits) -> bytearray:
+        memory: Memory = self._export("memory")
+        allocate, run, free = (self._export(word) for word in ("allocate", "run", "free"))
+        pointer = allocate(self._store, len(message)) & 0xFFFFFFFF
+        memory.write(self._store, message, pointer)
+        packed = run(self._store, pointer, len(message))
+        place, size = packed >> 32 & 0xFFFFFFFF, packed & 0xFFFFFFFF
+        if size > limits.output:
+            raise SandboxError(f"{name}: more than {limits.output} bytes of output", reason="output")
+        answer = memory.read(self._store, place, place + size)
+        free(self._store, pointer)
+        free(self._store, place)
+        return answer
+
+    def _explain(self, name: str, error: Exception, limits: Limits, late: bool) -> SandboxError:
+        """Not by the exception's type: wasmtime may have handed this thread what another one's module raised."""
+        words = self._host.words.decode("utf-8", "replace")
+        if late:
+            return SandboxError(f"{name}: no answer within {limits.seconds:g} s", reason="deadline")
+        if "out of memory" in words or "cannot allocate memory" in words:
+            return SandboxError(f"{name}: more than {limits.memory >> 20} MiB of memory", reason="memory")
+        if "stack exceeds" in words or "stack overflow" in words or "call stack exhausted" in str(error):
+            return SandboxError(f"{name}: it calls itself too deeply", reason="crash")
+        return SandboxError(f"{name}: the renderer crashed: {one_line(words or error, 300)}", reason="crash")
+
+
+def _read_answer(name: str, data: bytearray) -> Any:
+    try:
+        answer = msgspec.json.decode(data, type=_Answer)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SandboxError(f"{name}: the answer can't be read: {one_line(error, 200)}", reason="crash") from error
+    if answer.error is not None:
+        raise SandboxError(answer.error.message, answer.error.file, answer.error.line)
+    return answer.output
+
+
+class _Ticker:
+    """Moves the engine's epoch on while a call is under way; that is what deadlines are measured by."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._engine: Engine | None = None
+
+    @staticmethod
+    def ticks(seconds: float) -> int:
+        return max(int(seconds / _TICK_SECONDS), 1) + 1
+
+    def running(self, engine: Engine) -> _Ticker:
+        self._engine = engine
+        return self
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._busy += 1
+            self._wake.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._tick, name="sandbox-deadlines", daemon=True)
+                self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._busy -= 1
+            if not self._busy:
+                self._wake.clear()
+
+    def _tick(self) -> None:
+        while self._wake.wait():
+            time.sleep(_TICK_SECONDS)
+            if self._engine is not None:
+                self._engine.increment_epoch()

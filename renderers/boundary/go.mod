@@ -1,0 +1,3 @@
+module reconciler.dev/renderers/boundary
+
+go 1.26.0

@@ -1,0 +1,67 @@
+"""What goes over the boundary of a real module, whatever it is, ends in an answer or an error, never in the end of the process."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.render.sandbox import Sandbox, SandboxError
+from scripts import renderers as built
+
+FUNCTIONS = {"kustomize": "build"}
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["path", "files", "values", "x"]) | st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Raw(Sandbox):
+    """Bytes instead of a request."""
+
+    def send(self, module: str, message: bytes) -> bytes:
+        loaded = self._load(module)
+        instance = self._take(module, loaded)
+        with self._ticker.running(self._get_engine()):
+            answer = bytes(instance.answer(module, message, self.limits, self._ticker))
+        self._give_back(module, instance)
+        return answer
+
+
+@pytest.fixture(scope="module")
+def raw(renderers):
+    return Raw()
+
+
+def test_every_module_of_the_build_is_tried_here():
+    assert sorted(FUNCTIONS) == [folder.name for folder in built.renderers()]
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(message=st.binary(max_size=200), cut=st.integers(0, 80))
+def test_random_bytes_and_cut_messages_are_answered_with_an_error(raw, module, message, cut):
+    whole = json.dumps({"function": FUNCTIONS[module], "input": {"path": "a", "files": {}}}).encode()
+    for sent in (message, whole[:cut]):
+        assert json.loads(raw.send(module, sent)).keys() <= {"error", "output"}
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=VALUES)
+def test_any_input_of_any_shape_is_answered(renderers, module, value):
+    with contextlib.suppress(SandboxError):
+        renderers.call(module, FUNCTIONS[module], value)
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+@pytest.mark.parametrize(("pointer", "size"), [(0, 10), (-1, 10), (1 << 20, 1 << 30), (64, -1)])
+def test_a_request_outside_the_modules_buffers_is_an_error(raw, module, pointer, size):
+    instance = raw._take(module, raw._load(module))
+    with raw._ticker.running(raw._get_engine()):
+        instance.answer(module, b"{}", raw.limits, raw._ticker)
+        packed = instance._export("run")(instance._store, pointer, size)
+    place, length = packed >> 32 & 0xFFFFFFFF, packed & 0xFFFFFFFF
+    assert "buffer" in json.loads(instance._export("memory").read(instance._store, place, place + length))["error"]["message"]

@@ -1,0 +1,154 @@
+"""Rule 11: a template that runs in the sandbox reaches nothing, ends within its bounds, and harms no other."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from reconciler.render import precompiled
+from reconciler.render.protocol import RenderError
+from reconciler.render.sandbox import Limits, Sandbox, SandboxError
+from tests.unit.render import modules
+
+LIMITS = Limits(seconds=0.2, memory=32 << 20, kept=1 << 20, input=4096, output=1 << 20)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return modules.write(tmp_path_factory.mktemp("modules"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache") / "modules"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def sandbox(folder, cache):
+    return Sandbox(folder, cache, LIMITS, workers=2)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason", "words"),
+    [
+        ("endless", "deadline", "no answer within 0.2 s"),
+        ("greedy", "crash", "crashed"),
+        ("large", "output", "1048576 bytes of output"),
+        ("deep", "crash", "calls itself too deeply"),
+        ("trap", "crash", "crashed"),
+        ("exit", "crash", "crashed"),
+        ("outside", "crash", "can't be read"),
+        ("nowhere", "crash", "crashed"),
+        ("garbage", "crash", "can't be read"),
+        ("wild", "crash", "crashed"),
+        ("absent", "missing", "not part of this installation"),
+    ],
+)
+def test_rule_11_whatever_a_module_does_is_an_error_of_that_call_and_the_next_one_works(sandbox, module, reason, words):
+    for _ in range(2):
+        with pytest.raises(SandboxError, match=words) as caught:
+            sandbox.call(module, "f", {})
+        assert caught.value.reason == reason
+        assert isinstance(caught.value, RenderError)
+        assert len(sandbox.call("seen", "f", {})) == 3
+
+
+def test_rule_11_a_module_has_no_files_and_no_environment_and_pointers_outside_its_memory_are_refused(sandbox):
+    opened, variables, polled = (number - 10_000_000 for number in sandbox.call("refused", "f", {}))
+    assert opened == 52  # there is no such function
+    assert variables == 0
+    assert polled == 21  # a fault
+
+
+def test_rule_11_clock_and_randomness_follow_from_the_input_alone(sandbox, folder, cache):
+    first, again, other = (sandbox.call("seen", "f", value)[:2] for value in ("a", "a", "b"))
+    assert first == again == Sandbox(folder, cache, LIMITS).call("seen", "f", "a")[:2]
+    assert first[0] != other[0]
+    assert first[1] != other[1]
+
+
+def test_more_input_than_allowed_is_refused_before_anything_runs(sandbox):
+    with pytest.raises(SandboxError, match="bytes of input") as caught:
+        sandbox.call("seen", "f", "x" * 5000)
+    assert caught.value.reason == "input"
+
+
+def test_one_that_never_ends_does_not_keep_another_thread_from_its_answer(sandbox):
+    failed: list[str] = []
+
+    def block() -> None:
+        with pytest.raises(SandboxError) as caught:
+            sandbox.call("endless", "f", {})
+        failed.append(caught.value.reason)
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    answers = [sandbox.call("seen", "f", number) for number in range(20)]
+    thread.join()
+    assert failed == ["deadline"]
+    assert len(answers) == 20
+
+
+def test_errors_of_many_threads_at_once_stay_with_the_call_that_made_them(folder, cache):
+    sandbox = Sandbox(folder, cache, LIMITS, workers=8)
+    wanted = {"endless": "deadline", "exit": "crash", "trap": "crash", "large": "output"}
+
+    def call(name: str) -> str:
+        try:
+            sandbox.call(name, "f", {})
+        except SandboxError as error:
+            return error.reason
+        return "none"
+
+    names = [*wanted, "seen"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, names)) == [wanted.get(name, "none") for name in names]
+
+
+def test_no_more_instances_wait_than_there_are_workers_and_none_whose_memory_grew(sandbox, folder, cache):
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: sandbox.call("seen", "f", number), range(30)))
+    assert 1 <= len(sandbox._idle) <= 2
+    small = Sandbox(folder, cache, LIMITS._replace(kept=1), workers=2)
+    small.call("seen", "f", {})
+    assert small._idle == []
+
+
+def test_a_module_is_compiled_once_and_then_read_from_the_cache(folder, tmp_path, monkeypatch):
+    made: list[str] = []
+    real = precompiled._compile
+    monkeypatch.setattr(precompiled, "_compile", lambda engine, name, data: made.append(name) or real(engine, name, data))
+    cache = tmp_path / "modules"
+    for _ in range(2):
+        Sandbox(folder, cache, LIMITS).call("seen", "f", {})
+    assert made == ["seen"]
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("harm", ["truncated", "changed", "writable by others", "undigested", "foreign folder"])
+def test_a_cache_that_is_broken_or_not_ours_alone_is_not_used_and_the_module_works_all_the_same(folder, tmp_path, monkeypatch, harm):
+    cache = tmp_path / "modules"
+    Sandbox(folder, cache, LIMITS).call("seen", "f", {})
+    [path] = cache.glob("*.compiled")
+    if harm == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif harm == "changed":
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    elif harm == "writable by others":
+        path.chmod(0o666)
+    elif harm == "undigested":
+        path.with_suffix(".sha256").unlink()
+    else:
+        cache.chmod(0o777)
+    made: list[str] = []
+    real = precompiled._compile
+    monkeypatch.setattr(precompiled, "_compile", lambda engine, name, data: made.append(name) or real(engine, name, data))
+    assert len(Sandbox(folder, cache, LIMITS).call("seen", "f", {})) == 3
+    assert made == ["seen"]
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(folder, tmp_path):
+    (tmp_path / "file").touch()
+    assert len(Sandbox(folder, tmp_path / "file" / "below", LIMITS).call("seen", "f", {})) == 3
