@@ -40,7 +40,7 @@ def check_file(path: str, files: Files, *, warn: bool) -> list[Problem]:
         data = files.read(path)
     except (OSError, ValueError):
         return []
-    if b"Secret" not in data:
+    if b"Secret" not in data and b"export2secret" not in data:
         return []
     clear = find_clear(parse(path, data)[0])
     if not clear:
@@ -71,6 +71,13 @@ def _find(value: Any, position: int, at: FieldPath) -> Iterator[ClearValue]:
             for key, entry in entries.items() if isinstance(entries, dict) else ():
                 if entry not in ("", None) and not is_token(entry):
                     yield ClearValue(name, position, (*at, field, key))
+    elif isinstance(value, dict) and value.get("type") == "export2secret" and isinstance(value.get("properties"), dict):
+        properties = value["properties"]
+        for field, places in (("data", None), ("dockerRegistry", ("password",))):
+            entries = properties.get(field)
+            for key, entry in entries.items() if isinstance(entries, dict) else ():
+                if (places is None or key in places) and entry not in ("", None) and not is_token(entry):
+                    yield ClearValue(str(properties.get("secretName") or ""), position, (*at, "properties", field, key))
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _find(item, position, (*at, key))

@@ -17,7 +17,8 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.step_order import describe_cycle
 from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
-from reconciler.model.application import Component, Input, Output, Reference, Trait, Workflow
+from reconciler.model.application import Component, Input, Output, Reference, Step, Trait, Workflow
+from reconciler.model.names import STEP_NAME
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 
@@ -119,7 +120,7 @@ class Components:
             found = self._by_policies(found, properties, at)
             self._check_rollout(properties, found, at)
             return found
-        if step_type == "apply-object":
+        if step_type in ("apply-object", "apply-job"):
             return self._make_object(key, properties, at)
         if step_type == "deploy":
             return self._by_policies(None, properties, at)
@@ -267,6 +268,18 @@ class Components:
         # What is wrong with the object, the step type itself says.
         served = serve(without_metadata(value), (*at, "value"), self._findings)
         self._made[made] = Component(made, made, "k8s-objects", {"objects": [served]})
+        return [made]
+
+    def make(self, step: Step, properties: dict[str, Any], at: FieldPath) -> list[str]:
+        """Of what a step makes of its own parameters, which the step type itself checks."""
+        topology = properties.get("topology")
+        if isinstance(topology, str) and topology:
+            if topology not in self._policies.topologies:
+                self._findings.unknown((*at, "topology"), "topology", topology, self._policies.topologies)
+            else:
+                self._policies.take([topology], at)
+        made = f"object/{step.key}"
+        self._made[made] = Component(made, made, step.type, {**without_metadata(properties), STEP_NAME: step.name})
         return [made]
 
     # Components by policies -------------------------------------------------------------------------------------------

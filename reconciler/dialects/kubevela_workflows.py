@@ -28,13 +28,14 @@ from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
 GROUP: Final = "step-group"
-STEP_TYPES: Final = (
-    *("apply-component", "apply-components", "apply-and-wait", "apply-object", "deploy", "suspend", "rollout-promotion"),
-    *("print-message-in-status", DEPENDS_ON_APP, GROUP),
-)
 # What needs no components.
-RUN_STEP_TYPES: Final = ("apply-object", "suspend", "print-message-in-status", DEPENDS_ON_APP, GROUP)
+RUN_STEP_TYPES: Final = (
+    *("apply-object", "apply-deployment", "apply-job", "suspend", "print-message-in-status", DEPENDS_ON_APP, GROUP),
+    *("export2config", "export2secret", "export-data", "create-config"),
+)
+STEP_TYPES: Final = ("apply-component", "apply-components", "apply-and-wait", "deploy", "rollout-promotion", *RUN_STEP_TYPES)
 FOLDER: Final = "workflows"
+_OBJECTS: Final = frozenset({"apply-object", "apply-job"})
 _APPLYING: Final = frozenset({"apply-component", "apply-and-wait"})
 
 _MODE = Text(choices=("StepByStep", "DAG"))
@@ -119,11 +120,18 @@ def read_modes(written: Any) -> tuple[Mode, Mode]:
 def compile_steps(written: Written, group_mode: Mode, types: Mapping[str, StepType], components: Components) -> list[Draft]:
     """The steps with what they apply."""
 
-    def resolve(step_type: str, key: str, properties: dict[str, Any], place: FieldPath) -> list[str]:
-        _check_served(properties, place, written.findings)
-        return components.resolve(step_type, key, properties, (*written.outside, *place))
+    def makes(step_type: str) -> bool:
+        return getattr(types.get(step_type), "makes", False)
 
-    family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, _target, group=GROUP, group_mode=group_mode)
+    def resolve(step: Step, properties: dict[str, Any], place: FieldPath) -> list[str]:
+        _check_served(properties, place, written.findings)
+        place = (*written.outside, *place)
+        return components.make(step, properties, place) if makes(step.type) else components.resolve(step.type, step.key, properties, place)
+
+    def target(step_type: str, parameter_key: str) -> str:
+        return full_target(parameter_key) if makes(step_type) else _target(step_type, parameter_key)
+
+    family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, target, group=GROUP, group_mode=group_mode)
     drafts = read_steps(written.items, written.at, family, written.findings)
     for draft in drafts:
         draft.step = _serve(draft.step)
@@ -153,7 +161,7 @@ def _name_unnamed(_: str, indexes: list[int]) -> str:
 
 def _target(step_type: str, parameter_key: str) -> str:
     """Where an input goes: into the component of a step that applies one, by full path; else into the step's own properties."""
-    if step_type == "apply-object":
+    if step_type in _OBJECTS:
         # The object is the first of the component that stands for the step.
         inside = parameter_key.removeprefix("value.")
         return f"properties.objects[0].{inside}" if inside != parameter_key else parameter_key
@@ -174,7 +182,7 @@ def _serve(step: Step) -> Step:
     if served is not None:
         properties = {**properties, "resourceAPIVersion": served}
     value = properties.get("value")
-    if step.type == "apply-object" and isinstance(value, dict):
+    if step.type in _OBJECTS and isinstance(value, dict):
         served = served_version(value.get("apiVersion"), value.get("kind"))
         properties = {**properties, "value": {**value, "apiVersion": served}} if served is not None else properties
     return msgspec.structs.replace(step, properties=properties)

@@ -130,10 +130,10 @@ class SREWorks:
         context = read_context(written.get("initContext"), (*at, "workflow", "initContext"), values, findings)
         if isinstance(items, list) and items:
 
-            def resolve(step_type: str, _: str, properties: dict[str, Any], where: FieldPath) -> list[str]:
-                if step_type == "remoteDeploy":
+            def resolve(step: Step, properties: dict[str, Any], where: FieldPath) -> list[str]:
+                if step.type == "remoteDeploy":
                     findings.error((*where[:-1], "type"), "remoteDeploy deploys into another cluster, and there are no targets yet; use deploy")
-                return components.resolve(step_type, properties, where)
+                return components.resolve(step.type, properties, where)
 
             readable = (*context, CONTEXT_DELIVERED)
             family = Family(

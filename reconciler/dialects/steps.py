@@ -33,7 +33,7 @@ class Family(NamedTuple):
     """
     What a family says about steps. `types`: the step types it has, by its own words; `later`: words known but not available
     yet; `unnamed`: the name of a step without one, from type and index, of a group's step from both indexes; `resolve`: the ids of
-    the components that a step applies, from type, key, properties and the place of the properties; `target`: an input's parameterKey as
+    the components that a step applies, from the step, its properties and their place; `target`: an input's parameterKey as
     a full path. `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else.
     `deepest`: parts of a parameterKey. `group`: the type whose steps have steps, `group_mode`: how those run where it does not say.
     """
@@ -41,7 +41,7 @@ class Family(NamedTuple):
     types: Mapping[str, StepType]
     later: frozenset[str]
     unnamed: Callable[[str, list[int]], str]
-    resolve: Callable[[str, str, dict[str, Any], FieldPath], list[str]]
+    resolve: Callable[[Step, dict[str, Any], FieldPath], list[str]]
     target: Callable[[str, str], str]
     context: tuple[str, ...] | None = None
     deepest: int = MAX_PARTS
@@ -200,22 +200,31 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     step_type = family.types.get(step.type)
     components: list[str] = []
     if step_type is not None:
-        components = family.resolve(step.type, step.key, properties, place)
+        components = family.resolve(step, properties, place)
     elif step.type in family.later:
         findings.error((*at, "type"), f"step type {step.type} is not available yet{suggest('', family.types)}")
     elif step.type:
         findings.unknown((*at, "type"), "step type", step.type, family.types)
     inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings, family.deepest)
     exports = getattr(step_type, "exports", False)
-    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports)
+    known = (*(() if exports and not components else EXPORTS), *(exports if isinstance(exports, tuple) else ()))
+    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports is True, known=known)
     if step_type is not None:
-        supplied = {entry.target.partition(".")[0].partition("[")[0] for entry, _ in inputs} - ({"properties", "traits"} if components else set())
+        supplied = _supplied([entry.target for entry, _ in inputs], step_type, bool(components))
         check_properties(step_type, properties, supplied, place, findings)
         _check_gate_inputs(step.type, inputs, findings)
         if outputs and not components and not exports and family.context is None:
             findings.error((*at, "outputs"), f"a step of type {step.type} exports nothing")
     step = msgspec.structs.replace(step, properties=properties, components=components, depends_on=texts(item.get("dependsOn")))
     return Draft(step, at, index, inputs, outputs)
+
+
+def _supplied(targets: list[str], step_type: StepType, applies: bool) -> set[str]:
+    """Names of the step's own properties that inputs fill."""
+    if getattr(step_type, "makes", False):
+        targets = [target.removeprefix("properties.") for target in targets]
+        applies = False
+    return {re.split(r"[.\[]", target, maxsplit=1)[0] for target in targets} - ({"properties", "traits"} if applies else set())
 
 
 def _check_gate_inputs(step_type: str, inputs: list[tuple[Input, FieldPath]], findings: Findings) -> None:
@@ -265,11 +274,11 @@ def read_inputs(
 
 
 def read_outputs(
-    value: Any, at: FieldPath, findings: Findings, context: tuple[str, ...] = (), *, anything: bool = False
+    value: Any, at: FieldPath, findings: Findings, context: tuple[str, ...] = (), *, anything: bool = False, known: tuple[str, ...] = EXPORTS
 ) -> list[tuple[Output, FieldPath]]:
     """
-    A `valueFrom` must be a path into what steps export (`anything`: nobody knows what that is), or into `context`; an `exportKey` that is
-    none is `connection` (seed 001), with a warning.
+    A `valueFrom` must be a path into what the step exports (`known`; `anything`: nobody knows what that is), or into `context`; an `exportKey`
+    that is none is `connection` (seed 001), with a warning, where the step exports nothing else.
     """
     found = []
     for place, item in mappings(value, at):
@@ -280,13 +289,15 @@ def read_outputs(
             continue
         path = path.removeprefix("$.") if context else path
         first = re.split(r"[.\[]", path, maxsplit=1)[0]
-        if not anything and first not in EXPORTS and first not in context:
-            if field_name == "exportKey":
+        if not anything and first not in known and first not in context:
+            if field_name == "exportKey" and known == EXPORTS:
                 findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
                 path = "connection"
             else:
-                known = f"; or into the context{suggest(first, context)}" if context else ""
-                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(EXPORTS)}{known}")
+                close = suggest(first, known)
+                close = close if "did you mean" in close else ""
+                more = f"; or into the context{suggest(first, context)}" if context else ""
+                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(known)}{close}{more}")
                 continue
         try:
             parse_path(path)

@@ -33,8 +33,10 @@ class Packed(msgspec.Struct, frozen=True):
 
 
 def holds_secret(value: Any) -> bool:
-    """Whether a Secret stands anywhere in plain data: rendered, or written in a component's properties; or a value that was decrypted."""
-    return bool(getattr(value, "sealed", None)) or b'"kind":"Secret"' in msgspec.json.encode(value)
+    """Whether a Secret stands anywhere in plain data: rendered, or written in the properties of a component or a step; or a value that was
+    decrypted."""
+    data = msgspec.json.encode(value)
+    return bool(getattr(value, "sealed", None)) or b'"kind":"Secret"' in data or b'"type":"export2secret"' in data
 
 
 def pack(value: Any) -> Packed:

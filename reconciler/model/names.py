@@ -1,5 +1,6 @@
 """The names that people see: API groups, annotations, labels. One place, so that none is written twice."""
 
+from types import MappingProxyType
 from typing import Final
 
 GROUP: Final = "reconciler.dev"
@@ -60,6 +61,14 @@ DEPENDS_ON_APP: Final = "depends-on-app"
 
 # Step types that are gates: engine code, never replaced by a definition (rule 4g).
 GATE_STEP_TYPES: Final = frozenset({"suspend", "rollout-promotion"})
+
+# The parameter in which a component that a step makes has the step's name.
+STEP_NAME: Final = "stepName"
+
+# How KubeVela marks its configs, and the entry that holds one as JSON.
+CONFIG_CATALOG: Final = MappingProxyType({"config.oam.dev/catalog": "velacore-config"})
+CONFIG_TYPE: Final = "config.oam.dev/type"
+CONFIG_DATA: Final = "input-properties"
 
 # Keys of a SREWorks context, and how many bytes of JSON one context may be (rule 3e).
 CONTEXT_INTERNAL: Final = "_internal_"

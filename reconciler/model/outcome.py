@@ -149,8 +149,9 @@ class StepType(Protocol):
     """A step type: pure functions. `params` maps each property to its documented meaning; `required` names those that must be there.
 
     One that can look at what it made has also `sync`, with the arguments of `next`: Done, or Failed (for good where it is neither retryable
-    nor ignorable). A step that has none is never looked at again. `exports`, where it is True: its outputs may be any path into what it
-    answers. `unchecked`, where it is True: nobody here knows its properties.
+    nor ignorable). A step that has none is never looked at again. `exports`, where it is True: its outputs may be any path into what it answers;
+    a tuple: these are what such a path may begin with, beside what every step that applies exports. `unchecked`, where it is True: nobody here
+    knows its properties. `makes`, where it is True: it applies objects that are rendered of its properties, and inputs for those go there.
     """
 
     name: str

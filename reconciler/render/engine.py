@@ -6,6 +6,7 @@ from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
 from reconciler.model.text import nearest, one_line
 from reconciler.render.catalog import COMPONENT_TYPES
+from reconciler.render.made import MADE
 from reconciler.render.placement import check_objects, place
 from reconciler.render.protocol import Files, RenderContext, RenderError
 from reconciler.render.traits import apply_traits
@@ -20,7 +21,7 @@ class PythonRenderer:
 
         Raises RenderError, and nothing else for what a component or a file holds.
         """
-        render = COMPONENT_TYPES.get(component.type)
+        render = COMPONENT_TYPES.get(component.type) or MADE.get(component.type)
         if render is None:
             guess = nearest(component.type, COMPONENT_TYPES)
             hint = f"; did you mean {guess}?" if guess else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.model.identity import JsonObject
@@ -15,6 +16,15 @@ _USERINFO = re.compile(r"://[^/?#\s]*@")
 _SECRET_TEXT = re.compile(r"""kind["']?\s{0,8}:\s{0,8}["']?Secret\b""")
 _DATA_TEXT = re.compile(r"""(?:stringData|data)["']?\s{0,8}:""")
 _DEEPEST = 64
+CREDENTIALS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "http": (("headers",),),
+    "request": (("header",),),
+    "webhook": (("url", "value"),),
+    "notification": (*((channel, "url", "value") for channel in ("lark", "dingding", "slack")), ("email", "from", "password", "value")),
+    "export2secret": (("data",), ("dockerRegistry", "password")),
+    "export-data": (("data",),),
+}
+"""Places in the properties of steps, by type, whose values are credentials more often than not."""
 
 
 def mask_object(obj: JsonObject) -> JsonObject:
@@ -23,7 +33,7 @@ def mask_object(obj: JsonObject) -> JsonObject:
 
 
 def mask_manifests(value: Any, depth: int = 0) -> Any:
-    """The same for Secrets that stand anywhere in plain data, as in the properties of a component, and for the headers of `http` steps. A text
+    """The same for Secrets that stand anywhere in plain data, as in the properties of a component, and for the credentials of steps. A text
     that holds a Secret is hidden whole."""
     if depth > _DEEPEST:
         return MASK
@@ -31,7 +41,7 @@ def mask_manifests(value: Any, depth: int = 0) -> Any:
         if is_secret(value):
             return mask_object(value)
         shown = {key: mask_manifests(item, depth + 1) for key, item in value.items()}
-        return _mask_headers(shown) if shown.get("type") == "http" else shown
+        return _mask_step(shown, CREDENTIALS[shown["type"]]) if isinstance(shown.get("type"), str) and shown["type"] in CREDENTIALS else shown
     if isinstance(value, list):
         return [mask_manifests(item, depth + 1) for item in value]
     if isinstance(value, str) and _SECRET_TEXT.search(value) and _DATA_TEXT.search(value):
@@ -39,14 +49,21 @@ def mask_manifests(value: Any, depth: int = 0) -> Any:
     return _mask(value, (), secret=False)
 
 
-def _mask_headers(step: dict[str, Any]) -> dict[str, Any]:
-    """Values of headers are credentials more often than not."""
+def _mask_step(step: dict[str, Any], places: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """What a step is given that is a credential more often than not, so that nobody has to know which is."""
     for field in ("properties", "parameters"):
-        given = step.get(field)
-        if isinstance(given, dict) and given.get("headers") is not None:
-            headers = given["headers"]
-            step = {**step, field: {**given, "headers": dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK}}
+        for place in places:
+            step = _mask_below(step, (field, *place))
     return step
+
+
+def _mask_below(value: Any, place: tuple[str, ...]) -> Any:
+    """A mapping at that place keeps its keys."""
+    if not place:
+        return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
+    if not isinstance(value, dict) or value.get(place[0]) is None:
+        return value
+    return {**value, place[0]: _mask_below(value[place[0]], place[1:])}
 
 
 def mask_at(obj: JsonObject, path: tuple[Any, ...], value: Any) -> Any:

@@ -7,10 +7,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.model.outcome import Call, Done, Outcome, Query, Result
+from reconciler.model.outcome import Call, Outcome, Query, Result
 from reconciler.model.treatment import find_faults
 from reconciler.steps.compensation import NoCompensation
-from reconciler.steps.sequence import apply_component, export
+from reconciler.steps.sequence import apply_all
 from reconciler.steps.validation import Finding, check_local, check_text, check_type
 
 
@@ -30,20 +30,14 @@ class ApplyObject(NoCompensation):
         found = check_type(properties, "value", dict)
         value = properties.get("value")
         if isinstance(value, dict):
-            found += _check_object(value)
+            found += check_object(value)
         return found + check_local(properties)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        applied = Result()
-        for component in call.components:
-            answer = apply_component(call, component, results)
-            if not isinstance(answer, Result):
-                return answer
-            applied = answer
-        return Done(export(applied) if call.components else {})
+        return apply_all(call, results)
 
 
-def _check_object(value: dict[str, Any]) -> list[Finding]:
+def check_object(value: dict[str, Any]) -> list[Finding]:
     found = [(f"value.{field}", message) for field, message in check_text(value, "apiVersion", "kind")]
     found += [(f"value.{field}", "is required") for field in ("apiVersion", "kind") if value.get(field) is None]
     meta = value.get("metadata")

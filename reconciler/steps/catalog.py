@@ -10,9 +10,15 @@ from reconciler.steps.apply import Apply
 from reconciler.steps.apply_and_wait import ApplyAndWait
 from reconciler.steps.apply_component import ApplyComponent
 from reconciler.steps.apply_components import ApplyComponents
+from reconciler.steps.apply_deployment import ApplyDeployment
+from reconciler.steps.apply_job import ApplyJob
 from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.create_config import CreateConfig
 from reconciler.steps.depends_on_app import DependsOnApp
 from reconciler.steps.deploy import Deploy
+from reconciler.steps.export_config import ExportConfig
+from reconciler.steps.export_data import ExportData
+from reconciler.steps.export_secret import ExportSecret
 from reconciler.steps.fail import Fail
 from reconciler.steps.http import Http
 from reconciler.steps.print_message import PrintMessage
@@ -28,6 +34,12 @@ _ALL: tuple[StepType, ...] = (
     ApplyComponents(),
     ApplyAndWait(),
     ApplyObject(),
+    ApplyDeployment(),
+    ApplyJob(),
+    ExportConfig(),
+    ExportSecret(),
+    ExportData(),
+    CreateConfig(),
     Deploy(),
     RemoteDeploy(),
     DependsOnApp(),

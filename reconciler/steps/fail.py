@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.model.outcome import Call, Effect, Outcome, Query, Result
 from reconciler.model.text import one_line
 from reconciler.steps.compensation import NothingToUndo
-from reconciler.steps.pretence import check_choice, pretend
-from reconciler.steps.validation import Finding, check_type, refuse
+from reconciler.steps.pretence import pretend
+from reconciler.steps.validation import Finding, check_choice, check_type, refuse
 
 
 class Fail(NothingToUndo):

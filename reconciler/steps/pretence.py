@@ -34,13 +34,6 @@ def check_seconds(properties: dict[str, Any], field: str) -> list[Finding]:
     return found
 
 
-def check_choice(properties: dict[str, Any], field: str, choices: tuple[str, ...]) -> list[Finding]:
-    found = check_text(properties, field)
-    if not found and properties.get(field) is not None and properties[field] not in choices:
-        found.append((field, f"must be one of {', '.join(choices)}"))
-    return found
-
-
 def seconds_of(properties: dict[str, Any], field: str) -> int:
     """Checked before."""
     return int(properties.get(field) or 0)

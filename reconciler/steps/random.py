@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.outcome import Call, Effect, Outcome, Query, Result
-from reconciler.steps.pretence import check_choice, check_seconds, pretend, seconds_of
-from reconciler.steps.validation import Finding, refuse
+from reconciler.steps.pretence import check_seconds, pretend, seconds_of
+from reconciler.steps.validation import Finding, check_choice, refuse
 
 RESULTS = ("success", "failure", "fatal")
 

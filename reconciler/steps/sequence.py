@@ -35,6 +35,17 @@ def apply_in_order(
     return Done(export(last) if call.components else {})
 
 
+def apply_all(call: Call, results: Mapping[str, Result]) -> Outcome:
+    """The same without waiting for health."""
+    last = Result()
+    for component in call.components:
+        applied = apply_component(call, component, results)
+        if not isinstance(applied, Result):
+            return applied
+        last = applied
+    return Done(export(last) if call.components else {})
+
+
 def apply_component(call: Call, component: str, results: Mapping[str, Result], partition: int | str | None = None) -> Result | Do | Failed:
     """
     The stored result of applying that component where it succeeded, else the effect that is to do it, or the failure.

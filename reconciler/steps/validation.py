@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Failed
-from reconciler.model.text import one_line
+from reconciler.model.text import nearest, one_line
 
 Finding = tuple[str, str]
 Check = Callable[[dict[str, Any]], list[Finding]]
@@ -54,6 +54,44 @@ def check_texts(properties: dict[str, Any], field: str, least: int = 0) -> list[
     for index, item in enumerate(items):
         if not isinstance(item, str) or not item:
             found.append((f"{field}[{index}]", f"must be a text that is not empty, not {_shown(item)}"))
+    return found
+
+
+def check_fields(properties: dict[str, Any], field: str, known: Mapping[str, type], required: tuple[str, ...] = ()) -> list[Finding]:
+    """A mapping of known fields, each of its type, where given; texts are not empty."""
+    found = check_type(properties, field, dict)
+    value = properties.get(field)
+    if found or value is None:
+        return found
+    for name in value:
+        if name not in known:
+            close = nearest(name, known) if isinstance(name, str) else None
+            found.append((f"{field}.{one_line(name, 80)}", "is not known here" + (f"; did you mean {close}?" if close else "")))
+    for name, wanted in known.items():
+        more = check_text(value, name) if wanted is str else check_type(value, name, wanted)
+        found += [(f"{field}.{inner}", message) for inner, message in more]
+    return found + [(f"{field}.{name}", "is required") for name in required if value.get(name) is None]
+
+
+def check_scalars(properties: dict[str, Any], field: str) -> list[Finding]:
+    """A mapping of texts, numbers and booleans, where given."""
+    found = check_type(properties, field, dict)
+    value = properties.get(field)
+    if found or value is None:
+        return found
+    return [(f"{field}.{one_line(name, 80)}", f"must be a text, not {_shown(item)}") for name, item in value.items() if not _is_scalar(item)]
+
+
+def check_whole(properties: dict[str, Any], field: str, least: int, most: int) -> list[Finding]:
+    found = check_type(properties, field, int)
+    value = properties.get(field)
+    return found if found or value is None or least <= value <= most else [(field, f"must be from {least} to {most}")]
+
+
+def check_choice(properties: dict[str, Any], field: str, choices: tuple[str, ...]) -> list[Finding]:
+    found = check_text(properties, field)
+    if not found and properties.get(field) is not None and properties[field] not in choices:
+        found.append((field, f"must be one of {', '.join(choices)}"))
     return found
 
 
@@ -111,6 +149,10 @@ def parse_partition(value: object) -> int | str:
         if percent and int(percent[1]) <= 100:
             return f"{int(percent[1])}%"
     raise ValueError(f'must be a whole number from 0 or a percentage like "25%", not {_shown(value)}')
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | bool | int | float)
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""docs/manifests.md names every component type, trait, property, step type, parameter and annotation that there is."""
+"""docs/manifests.md and docs/steps.md name every component type, trait, property, step type, parameter and annotation that there is."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,8 @@ from reconciler.dialects.traits import TRAITS
 from reconciler.model import names
 from reconciler.steps.catalog import STEP_TYPES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "manifests.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "manifests.md").read_text() + (DOCS / "steps.md").read_text()
 WORDS = set(re.findall(r"[A-Za-z0-9./<>_-]+", PAGE))
 
 

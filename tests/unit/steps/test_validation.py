@@ -38,6 +38,20 @@ VALID = {
         "syncUrl": "HTTPS://example.org/state",
     },
     "step-group": {},
+    "apply-deployment": {"image": "nginx:1", "replicas": 2, "cluster": "local", "cmd": ["run"], "timeout": "5m"},
+    "apply-job": {"value": {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {}}, "cluster": "", "timeout": "5m"},
+    "export2config": {"configName": "c", "namespace": "n", "data": {"a": "b", "c": 1, "d": True}, "cluster": ""},
+    "export2secret": {
+        "secretName": "s",
+        "namespace": "n",
+        "type": "Opaque",
+        "data": {"a": "b"},
+        "cluster": "",
+        "kind": "docker-registry",
+        "dockerRegistry": {"username": "u", "password": "p", "server": "https://example.org"},
+    },
+    "export-data": {"name": "n", "namespace": "n", "kind": "Secret", "data": {"a": "b"}, "topology": "t"},
+    "create-config": {"name": "n", "namespace": "n", "template": "t", "config": {"a": {"b": [1]}}},
 }
 WRONG = [
     ("apply-component", {"component": 3}, "component"),
@@ -101,6 +115,15 @@ WRONG = [
     ("http", {"attribute": "a b"}, "attribute"),
     ("http", {"rollbackBody": "x"}, "rollbackBody"),
     ("http", {"syncUrl": 3}, "syncUrl"),
+    ("apply-deployment", {"replicas": -1}, "replicas"),
+    ("apply-deployment", {"cmd": "run"}, "cmd"),
+    ("apply-job", {"value": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "j"}}}, "value.kind"),
+    ("export2config", {"data": {"a": {"b": 1}}}, "data.a"),
+    ("export2secret", {"kind": "docker"}, "kind"),
+    ("export2secret", {"dockerRegistry": {"username": "u"}}, "dockerRegistry"),
+    ("export2secret", {"kind": "docker-registry", "dockerRegistry": {"user": "u"}}, "dockerRegistry.user"),
+    ("export-data", {"kind": "Pod"}, "kind"),
+    ("create-config", {"config": "a"}, "config"),
 ]
 
 
