@@ -12,6 +12,7 @@ from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.kubevela_policies import Patch, Policies
 from reconciler.dialects.objects import check_object, read_folder, serve
+from reconciler.dialects.ordering import in_order
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.step_order import describe_cycle
@@ -312,7 +313,7 @@ class Components:
             for patch in (patch for override in chosen for patch in override.patches):
                 self._patch(components, patch, selected, at)
             found = {name: component for name, component in components.items() if all(name in names for names in selected)}
-            self._variants[overrides] = _in_order(found)
+            self._variants[overrides] = in_order(found)
         return self._variants[overrides]
 
     def _patch(self, components: dict[str, Component], patch: Patch, selected: list[set[str]], at: FieldPath) -> None:
@@ -369,19 +370,6 @@ class Components:
                     (*outside, *draft.at),
                     f"the component {component.name} has inputs or outputs: apply it by a step of type apply-component, not {draft.step.type}",
                 )
-
-
-def _in_order(components: Mapping[str, Component]) -> dict[str, Component]:
-    """Each after those that it depends on, else in the order given."""
-    done: dict[str, Component] = {}
-    waiting = dict(components)
-    while waiting:
-        ready = {
-            name: component for name, component in waiting.items() if all(other in done or other not in components for other in component.depends_on)
-        }
-        done |= ready or waiting  # a cycle is an error already
-        waiting = {name: component for name, component in waiting.items() if name not in done}
-    return done
 
 
 def full_target(parameter_key: str) -> str:

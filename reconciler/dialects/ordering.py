@@ -1,8 +1,10 @@
-"""Cycles among names that wait for each other."""
+"""Names that wait for each other: cycles, and an order without one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+
+from reconciler.model.application import Component
 
 
 def find_cycle(before: Mapping[str, Iterable[str]]) -> list[str]:
@@ -33,3 +35,16 @@ def find_cycle(before: Mapping[str, Iterable[str]]) -> list[str]:
         trail[name] = len(trail)
         name = next(other for other in waits[name] if other in left)
     return [*list(trail)[trail[name] :], name]
+
+
+def in_order(components: Mapping[str, Component]) -> dict[str, Component]:
+    """Each after those that it depends on, else in the order given."""
+    done: dict[str, Component] = {}
+    waiting = dict(components)
+    while waiting:
+        ready = {
+            name: component for name, component in waiting.items() if all(other in done or other not in components for other in component.depends_on)
+        }
+        done |= ready or waiting  # a cycle is an error already
+        waiting = {name: component for name, component in waiting.items() if name not in done}
+    return done
