@@ -9,6 +9,9 @@ from typing import Final
 
 import structlog
 
+from reconciler.charts.fetching import Charts
+from reconciler.charts.protocol import ChartError, Reply
+from reconciler.charts.store import ArchiveStore
 from reconciler.cluster.protocol import Cluster
 from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.registry import dialects
@@ -25,7 +28,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
 from reconciler.model.text import nearest
-from reconciler.notify.protocol import Sender
+from reconciler.notify.protocol import NotifyError, Request, Sender
 from reconciler.render.engine import PythonRenderer
 from reconciler.sealing.command import Command
 from reconciler.sealing.opening import Place
@@ -35,6 +38,8 @@ from reconciler.steps.catalog import STEP_TYPES
 
 _log = structlog.get_logger("reconciler")
 
+CHART_SECONDS: Final = 60.0
+"""How long one answer of a chart repository or a registry is waited for, all of its body."""
 RESERVED: Final = frozenset({*STEP_TYPES, *LATER_STEP_TYPES})
 """Names that no plug-in may have: those of built-in step types, and of those that will be."""
 
@@ -108,6 +113,19 @@ def build_unsealer(settings: Settings, cluster: Cluster) -> Unsealer:
     if settings.sops_age_key_file or settings.sops_secret:
         places.append(Place("", settings.sops_age_key_file, settings.sops_secret))
     return Unsealing(cluster, places, Command(settings.sops_command, tuple(settings.sops_services), tuple(settings.allow_egress)))
+
+
+def build_charts(sender: Sender, folder: Path | None) -> Charts:
+    """Charts through that sender. `folder`: where archives are kept, None: nowhere on disk."""
+
+    async def get(url: str, headers: Mapping[str, str], limit: int) -> Reply:
+        try:
+            answer = await sender.send(Request("GET", url, headers), CHART_SECONDS, limit)
+        except NotifyError as error:
+            raise ChartError(str(error), retry=error.retry != "terminal") from None
+        return Reply(*answer)
+
+    return Charts(get, ArchiveStore(folder))
 
 
 def build_executors(clock: Clock, sender: Sender | None = None, seconds: float = 5.0) -> dict[str, Executor]:

@@ -184,13 +184,14 @@ def _open_socket(info: Any) -> socket.socket:
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> Answer:
     """What is over the limit is not read: the connection is closed then, not used again."""
     body = bytearray()
+    challenge = answer.headers.get("WWW-Authenticate", "") if answer.status == 401 else ""
     if limit:
         async for chunk in answer.content.iter_chunked(_CHUNK):
             body += chunk
             if len(body) > limit:
                 answer.close()
-                return Answer(answer.status, bytes(body[:limit]), whole=False)
-    return Answer(answer.status, bytes(body))
+                return Answer(answer.status, bytes(body[:limit]), whole=False, challenge=challenge)
+    return Answer(answer.status, bytes(body), challenge=challenge)
 
 
 def _headers(url: URL, given: Mapping[str, str]) -> dict[str, str]:

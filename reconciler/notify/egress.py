@@ -19,10 +19,14 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
 
 
 class Egress:
-    """`openings`: values of `--allow-egress`, `HOST` or `HOST:PORT`, hosts as they stand in URLs."""
+    """
+    `openings`: values of `--allow-egress`, `HOST` or `HOST:PORT`, hosts as they stand in URLs. `only`: the same, where nothing else may be asked
+    at all, whatever its address; `setting`: what the operator calls that list. Empty: every host.
+    """
 
-    def __init__(self, openings: Iterable[str] = ()) -> None:
+    def __init__(self, openings: Iterable[str] = (), only: Iterable[str] = (), setting: str = "") -> None:
         self._open = {_read_opening(opening) for opening in openings}
+        self._only, self._setting = {_read_opening(host) for host in only}, setting
 
     def read(self, text: str) -> URL:
         """
@@ -47,6 +51,9 @@ class Egress:
         if literal is not None:
             self.check(str(literal), port, literal)
             url = url.with_host(str(literal))
+        named = _plain(str(literal) if literal is not None else host)
+        if self._only and self._only.isdisjoint({(named, port), (named, 0)}):
+            raise EgressRefusedError(f"{one_line(named, 120)}:{port} is not among the hosts of {self._setting}", f"{named}:{port}")
         return url.with_fragment(None)
 
     def check(self, host: str, port: int, address: Address) -> None:

@@ -63,11 +63,12 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The final answer. `body`: at most as much as was asked for; `whole`: whether that is all."""
+    """The final answer. `body`: at most as much as was asked for; `whole`: whether that is all. `challenge`: the `WWW-Authenticate` of a 401."""
 
     status: int
     body: bytes = b""
     whole: bool = True
+    challenge: str = ""
 
 
 class Sender(Protocol):

@@ -330,3 +330,26 @@ def test_rule_13b_an_opening_is_an_address_in_any_spelling_with_or_without_a_por
     else:
         with pytest.raises(EgressRefusedError):
             egress.read(url)
+
+
+async def test_a_list_of_hosts_is_all_that_may_be_asked():
+    handle, asked = answers((200, {}))
+    async with serving(handle) as port:
+        net = Net(good_example=["127.0.0.1"], other_example=["127.0.0.1"])
+        egress = Egress(["good.example", "other.example"], [f"good.example:{port}"], "--chart-host")
+        guarded = GuardedClient(egress, lookup=net.lookup, open_socket=net.open_socket)
+        try:
+            await guarded.send(Request("GET", f"http://GOOD.example:{port}/"), SECONDS)
+            with pytest.raises(EgressRefusedError, match=r"other\.example:.* is not among the hosts of --chart-host"):
+                await guarded.send(Request("GET", f"http://other.example:{port}/"), SECONDS)
+        finally:
+            await guarded.close()
+    assert len(asked) == 1
+
+
+async def test_what_a_401_asks_for_is_answered():
+    handle, _ = answers((401, {"WWW-Authenticate": 'Bearer realm="https://example.org/token"'}), (403, {"WWW-Authenticate": "Basic"}))
+    async with serving(handle) as port, client("127.0.0.1") as guarded:
+        answer = await guarded.send(Request("GET", f"http://127.0.0.1:{port}/"), SECONDS)
+        assert answer == Answer(401, challenge='Bearer realm="https://example.org/token"')
+        assert (await guarded.send(Request("GET", f"http://127.0.0.1:{port}/"), SECONDS)).challenge == ""

@@ -1,0 +1,1 @@
+"""Helm charts from chart repositories and registries: found, fetched, checked, and kept by digest."""

@@ -1,0 +1,68 @@
+"""Helm charts: what a component asks for, and what that was resolved to when its revision was made (rule 5a)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from reconciler.model.text import one_line
+
+
+class ChartSource(msgspec.Struct, frozen=True):
+    """
+    A chart that is somewhere else. `repository`: `http(s)://` of a chart repository, or `oci://HOST/PATH` of a registry, to which `name` is
+    added where it is given. `version`: a range (`model/version.py`). `secret`: the name of the Secret that opens it, empty: nobody asks.
+    """
+
+    repository: str
+    name: str
+    version: str = ""
+    secret: str = ""
+
+    @property
+    def label(self) -> str:
+        """How an error names it."""
+        name = f"{self.name} {self.version}".strip() or self.version
+        return one_line(f"chart {name} of {show_url(self.repository)}", 400)
+
+
+class ChartPin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One archive. `digest`: `sha256:<hex>` of its bytes; `url`: where it was; `requires`: the archives that it needs beside what is in it."""
+
+    name: str
+    version: str
+    url: str
+    digest: str
+    requires: list[ChartPin] = []
+
+    @property
+    def label(self) -> str:
+        return one_line(f"chart {self.name} {self.version} of {show_url(self.url)}", 400)
+
+    @property
+    def text(self) -> str:
+        """All of it in one line, as a revision shows and digests it."""
+        return "; ".join([one_line(f"{self.name} {self.version} {self.digest} {show_url(self.url)}", 600), *(pin.text for pin in self.requires)])
+
+
+def source_of(properties: dict[str, Any]) -> ChartSource | None:
+    """What a component of type `helm` asks for, by its properties as the dialect leaves them; None where its chart is in the repository."""
+    url = properties.get("url")
+    if not isinstance(url, str) or not url:
+        return None
+    secret = properties.get("secretRef")
+    name = secret.get("name") if isinstance(secret, dict) else ""
+    return ChartSource(url, str(properties.get("chart") or ""), str(properties.get("version") or ""), str(name or ""))
+
+
+def show_url(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query."""
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a URL that can't be read"
+    return one_line(f"{parts.scheme}://{host}{port}{parts.path}", 300)
