@@ -19,6 +19,7 @@ from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
+from reconciler.notify.mail import Mailer
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
 from reconciler.places import files_of
@@ -93,6 +94,7 @@ class Daemon:
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
+            post=Mailer(Egress(settings.allow_egress)),
             recall=self.files.looks,
             lead=make_lead(settings, self.cluster, clock, told, self.source.identity),
         )

@@ -20,6 +20,7 @@ from reconciler.engine.asking import Asking, NotAsking
 from reconciler.engine.engine import Engine
 from reconciler.engine.executors import Executor
 from reconciler.engine.leadership import Lead
+from reconciler.engine.mailing import Mailing
 from reconciler.engine.options import Options
 from reconciler.engine.standins import KINDS, StandIn
 from reconciler.engine.unsealing import Unsealer, Unsealing
@@ -28,6 +29,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.outcome import StepType
 from reconciler.model.text import nearest
+from reconciler.notify.mail import Post
 from reconciler.notify.protocol import NotifyError, Request, Sender
 from reconciler.render.engine import PythonRenderer
 from reconciler.sealing.command import Command
@@ -54,13 +56,14 @@ def build_engine(
     plugins: Mapping[str, StepType] = MappingProxyType({}),
     executors: Mapping[str, Executor] = MappingProxyType({}),
     sender: Sender | None = None,
+    post: Post | None = None,
     recall: Path | None = None,
     unsealer: Unsealer | None = None,
     lead: Lead | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
-    types beside them, and `executors`: of their effects. `sender`: None where nothing leaves the machine, as in a simulation.
+    types beside them, and `executors`: of their effects. `sender`, `post`: None where nothing leaves the machine, as in a simulation.
     `unsealer`: who decrypts, None: the operator's keys.
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     `lead`: None where nobody else can work on this cluster.
@@ -79,7 +82,7 @@ def build_engine(
         clock,
         sink,
         options,
-        {**build_executors(clock, sender, options.rpc_seconds), **executors},
+        {**build_executors(clock, sender, options.rpc_seconds, post), **executors},
         sender,
         lead,
     )
@@ -128,7 +131,8 @@ def build_charts(sender: Sender, folder: Path | None) -> Charts:
     return Charts(get, ArchiveStore(folder))
 
 
-def build_executors(clock: Clock, sender: Sender | None = None, seconds: float = 5.0) -> dict[str, Executor]:
+def build_executors(clock: Clock, sender: Sender | None = None, seconds: float = 5.0, post: Post | None = None) -> dict[str, Executor]:
     """Of all kinds of effects but those that the engine itself carries out. `seconds`: how long an answer is waited for."""
     asking = Asking(sender, seconds, clock) if sender is not None else NotAsking(clock)
-    return {**dict.fromkeys(KINDS, StandIn(clock)), "http": asking}
+    mailing = Mailing(post, clock) if post is not None else NotAsking(clock)
+    return {**dict.fromkeys(KINDS, StandIn(clock)), "http": asking, "mail": mailing}

@@ -179,9 +179,7 @@ STEPFLOW_STEP_TYPES = ("random", "sleep", "fail", "apply", "http")
 LATER_STEP_TYPES = frozenset(
     {
         *("apply-terraform-config", "apply-terraform-provider", "build-push-image", "check-metrics", "clean-jobs"),
-        *("collect-service-endpoints", "delete-config", "read-config", "list-config"),
-        *("deploy-cloud-resource", "deploy2env", "export-service"),
-        *("generate-jdbc-connection", "notification", "read-object", "request", "restart-workflow", "share-cloud-resource"),
-        *("vela-cli", "webhook"),
+        *("delete-config", "deploy-cloud-resource", "deploy2env", "export-service"),
+        *("restart-workflow", "share-cloud-resource", "vela-cli"),
     }
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,10 +16,13 @@ from reconciler.engine.lanes import Lanes, receiver_of
 from reconciler.model.clock import Clock
 from reconciler.model.outcome import Result, Retry
 from reconciler.model.run import Run
+from reconciler.model.text import MASK, one_line
 from reconciler.notify.protocol import Answer, NoAnswerError, NotifyError, Request, Sender
 from reconciler.workflow.facts import Order
 
 _AT_ONCE, _EACH = 128, 16
+_BUSY: Final = frozenset({-1, 130101, 9499, 11232, 11233})  # DingTalk and Lark: too busy, or too many at once
+_SHORTEST: Final = 6  # parts of a URL that are shorter are words, no secrets
 _AGAIN: Final = frozenset({408, 425, 429})  # they say themselves that it may be asked again
 
 
@@ -42,7 +47,7 @@ class Asking:
             return _failed(NoAnswerError.reason, f"{receiver} gave no answer within {seconds:g} s", NoAnswerError.retry, self._clock.now())
         except NotifyError as error:
             return _failed(error.reason, str(error), error.retry, self._clock.now())
-        return judge(answer, params.get("expect"), limit, self._clock.now())
+        return judge(answer, params, self._clock.now())
 
 
 class NotAsking:
@@ -66,25 +71,42 @@ def build_request(order: Order) -> Request:
     return Request(params["method"], params["url"], headers, params.get("body", "").encode("utf-8", "surrogatepass"))
 
 
-def judge(answer: Answer, expect: list[int] | None, limit: int, now: datetime) -> Result:
-    """What comes of an answer. `limit`: bytes up to which a JSON object in it is kept, 0 for none."""
-    status = answer.status
-    if status in expect if expect else 200 <= status < 300:
-        value: dict[str, Any] = {"status": status}
-        found = _read_object(answer) if limit else None
-        return Result(value=value if found is None else {**value, "answer": found}, at=now)
-    wanted = f"; expected {', '.join(map(str, expect))}" if expect else ""
-    return _failed("HttpStatus", f"answered {status}{wanted}", "backoff" if status in _AGAIN or status >= 500 else "terminal", now)
+def judge(answer: Answer, params: Mapping[str, Any], now: datetime) -> Result:
+    """
+    What comes of an answer. Of the parameters: `expect`, the status codes that are success; `answer`: bytes up to which JSON in it is kept, 0 for
+    none; `zero`: the field of it that is 0 where the request was taken, `said`: the one that says why it was not.
+    """
+    status, expect, limit = answer.status, params.get("expect"), int(params.get("answer", 0))
+    if not (status in expect if expect else 200 <= status < 300):
+        wanted = f"; expected {', '.join(map(str, expect))}" if expect else ""
+        return _failed("HttpStatus", f"answered {status}{wanted}", "backoff" if status in _AGAIN or status >= 500 else "terminal", now)
+    value: dict[str, Any] = {"status": status}
+    found = _read_json(answer) if limit else msgspec.UNSET
+    if params.get("zero"):
+        code = found.get(params["zero"]) if isinstance(found, dict) else None
+        if code in (0, None):
+            return Result(value=value, at=now)
+        said = _hide(str(found.get(params.get("said")) or ""), str(params["url"])) if isinstance(found, dict) else ""
+        message = f"answered {status} with {params['zero']} {one_line(code, 40)}{f': {said}' if said else ''}"
+        return _failed("NotTaken", message, "backoff" if code in _BUSY else "terminal", now)
+    return Result(value=value if found is msgspec.UNSET else {**value, "answer": found}, at=now)
 
 
-def _read_object(answer: Answer) -> dict[str, Any] | None:
+def _read_json(answer: Answer) -> Any:
+    """UNSET for what is none, or not all of it."""
     if not answer.whole:
-        return None
+        return msgspec.UNSET
     try:
-        found = msgspec.json.decode(answer.body)
+        return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        return msgspec.UNSET
+
+
+def _hide(text: str, url: str) -> str:
+    """What the receiver said, without what of its URL may be a secret."""
+    for part in sorted(re.split(r"[/?&=#]", url), key=len, reverse=True):
+        text = text.replace(part, MASK) if len(part) >= _SHORTEST else text
+    return one_line(text, 200)
 
 
 def _failed(reason: str, message: str, retry: Retry, now: datetime) -> Result:

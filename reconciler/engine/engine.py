@@ -19,6 +19,7 @@ from reconciler.engine.apply import Applier
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
+from reconciler.engine.credentials import inform
 from reconciler.engine.declared import Declared
 from reconciler.engine.executors import Executor, Executors
 from reconciler.engine.fence import fenced
@@ -36,7 +37,7 @@ from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.requests import Requests
 from reconciler.engine.store import Store, requested_at
-from reconciler.engine.throttle import Throttle
+from reconciler.engine.throttle import Throttle, tell_by
 from reconciler.engine.unapply import Unapplier
 from reconciler.engine.unsealing import Unsealing
 from reconciler.engine.writing import Writer
@@ -49,7 +50,6 @@ from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
 from reconciler.notify.protocol import Sender
 from reconciler.render.protocol import Renderer
-from reconciler.sealing.command import Command
 from reconciler.source.protocol import Source, SourceError
 from reconciler.workflow.machine import Machine
 
@@ -97,15 +97,15 @@ class Engine:
             contents=contents,
             observations=observations,
             applier=(applier := Applier(cluster, contents, observations, reach, claims, clock, writer)),
-            executors=Executors({"apply": applier, "unapply": unapplier, **(executors or {})}),
+            executors=Executors({"apply": applier, "unapply": unapplier, **inform(executors or {}, sender, reach, contents, clock)}),
             claims=claims,
             reach=reach,
             machine=Machine(types, options.retry, options.health),
-            throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._hint, self._tell_throttled),
+            throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._hint, tell_by(sink)),
             admission=Admission(options.strategy, options.most_running, self._hint),
             apps=apps,
             compiled={},
-            unsealer=options.unsealer or Unsealing(cluster, (), Command()),
+            unsealer=options.unsealer or Unsealing(cluster),
             write_back=options.write_back,
             sender=sender,
             rpc_seconds=options.rpc_seconds,
@@ -376,9 +376,6 @@ class Engine:
         if app is None or app.stalled:  # a first conflict is none: it is tried again at once
             self._requests.end_turn(key)
         self._sink.emit(Event("reconciled", key, {"result": "error", "seconds": 0.0}))
-
-    def _tell_throttled(self, key: AppKey, kind: str, seconds: float) -> None:
-        self._sink.emit(Event("throttled", key, {"type": kind, "seconds": seconds}))
 
     def _hint(self, key: AppKey) -> None:
         """Something came about that its run waits for: before all who are only to be looked at."""

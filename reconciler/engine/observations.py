@@ -18,13 +18,14 @@ from reconciler.engine.troubles import Followed, Troubles
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID
-from reconciler.model.outcome import Health, Live, Query
+from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_APPLICATION, LABEL_NAMESPACE, LABEL_UID, label_of
+from reconciler.model.outcome import LISTED, Health, Listed, Live, Query
 
 Identity = tuple[str, str, str, str]
 _OURS: Final = {LABEL_APPLICATION: None}
 _BARE: Final = frozenset({"apiVersion", "kind", "metadata"})
 _FIRST, _LAST = 0.5, 30.0
+_NOT_THERE: Final = (NotFoundError, KindUnknownError, NotAllowedError, ForbiddenError)
 _ORDER = ("Degraded", "Missing", "Unknown", "Progressing", "Healthy")
 
 
@@ -220,7 +221,15 @@ class Observations:
             elif isinstance(query, Live):
                 try:
                     answers[query] = mask(await cluster.get(query.ref))
-                except (NotFoundError, KindUnknownError, NotAllowedError, ForbiddenError):
+                except _NOT_THERE:
+                    answers[query] = None
+                except ClusterError:
+                    continue
+            elif isinstance(query, Listed):
+                try:
+                    page = await cluster.list(query.gvk, query.namespace, dict(query.labels), limit=LISTED)
+                    answers[query] = [mask(obj) for obj in page.items]
+                except _NOT_THERE:
                     answers[query] = None
                 except ClusterError:
                     continue
@@ -298,6 +307,5 @@ def _followed(ref: ObjectRef, seen: Observed) -> Followed:
 
 
 def app_labels(key: AppKey, uid: str) -> dict[str, str]:
-    """The labels of what we manage. Names over 63 characters are cut and marked, labels take no more."""
-    name = key.name if len(key.name) <= 63 else f"{key.name[:50]}-{digest(key.name)[:12]}"
-    return {LABEL_APPLICATION: name, LABEL_NAMESPACE: key.namespace, LABEL_UID: uid}
+    """The labels of what we manage."""
+    return {LABEL_APPLICATION: label_of(key.name), LABEL_NAMESPACE: key.namespace, LABEL_UID: uid}

@@ -14,7 +14,8 @@ from reconciler.engine.executors import Planned
 from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
-from reconciler.model.outcome import Health, Live, Query, Ready, Result
+from reconciler.model.identity import ObjectRef
+from reconciler.model.outcome import Health, Listed, Live, Query, Ready, Result
 from reconciler.model.run import Phase, Run, StepState
 from reconciler.workflow.commands import ended_by_order
 from reconciler.workflow.facts import Advance, Facts, Order
@@ -86,7 +87,8 @@ class Runner:
             if not new:
                 return step
             denied = self._deny(app, new)
-            if self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster):
+            unwatched = self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster)
+            if unwatched or any(isinstance(query, Listed) for query in new):
                 self._poll(app, run)
             about_apps = [query for query in new if isinstance(query, Ready)]
             answers = await context.observations.answer(new.difference(about_apps, denied), cluster)
@@ -111,10 +113,12 @@ class Runner:
         """Answers to those about objects that the application may not look at: not there, and why (13a)."""
         denied: dict[Query, object] = {}
         for query in queries:
-            for ref in query.refs if isinstance(query, Health) else (query.ref,) if isinstance(query, Live) else ():
+            for ref in _asked(query):
                 objection = "" if ref.identity in app.items else self._context.reach.look_objection(app, ref)
                 if objection:
-                    denied[query] = None if isinstance(query, Live) else {"status": "Missing", "message": f"{ref}: {objection}", "failed": False}
+                    denied[query] = (
+                        None if isinstance(query, Live | Listed) else {"status": "Missing", "message": f"{ref}: {objection}", "failed": False}
+                    )
         return denied
 
     def _foreign(self, app: Application, queries: frozenset[Query]) -> bool:
@@ -248,6 +252,15 @@ class Runner:
                 self._context.sink.emit(Event("step", app.key, {**fields, "seconds": seconds, "message": step.message}))
             for result in _attempts(before, step):
                 self._context.sink.emit(Event("attempt", app.key, {"run": new.name, "step": step.name, "type": step.type, "result": result}))
+
+
+def _asked(query: Query) -> tuple[ObjectRef, ...]:
+    """What may have to be denied; a list stands for an object without a name."""
+    if isinstance(query, Health):
+        return query.refs
+    if isinstance(query, Listed):
+        return (ObjectRef(query.api_version, query.kind, query.namespace, ""),)
+    return (query.ref,) if isinstance(query, Live) else ()
 
 
 def _reworded(run: Run, other: Run) -> Run:

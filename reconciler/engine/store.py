@@ -25,7 +25,7 @@ _OF_METADATA = frozenset({"uid", "version", "generation", "requested"})
 _LONGEST_HINT = 256
 FINALIZER = "reconciler.dev/terminate"
 _SIDES = ({"part"}, {"secret"})
-_PRIVATE = frozenset({"outputs", "attributes"})
+_PRIVATE = frozenset({"outputs", "attributes", "answer"})
 
 
 class StateError(Exception):
@@ -240,7 +240,7 @@ class Store:
         return obj
 
     async def _spill(self, mirror: Mirror, run: Run) -> JsonObject:
-        """The run as plain data, with outputs, what plug-ins answered and large results in objects of their own (rule 3e)."""
+        """The run as plain data, with outputs, what plug-ins and others answered, and large results in objects of their own (rule 3e)."""
         state: JsonObject = msgspec.to_builtins(run)
         state.pop("version", None), state.pop("uid", None)
         state |= {"kind": run.kind, "phase": run.phase.value}  # for those who read it alone

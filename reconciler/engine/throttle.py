@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 from reconciler.model.clock import Clock
+from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey
 
 _ALMOST = 1e-9  # a token that is due is there, whatever the sum of fractions says
@@ -146,3 +147,8 @@ class Throttle:
         mine.discard(key)
         if not mine:
             self._of_app.pop(app, None)
+
+
+def tell_by(sink: Sink) -> Callable[[AppKey, str, float], None]:
+    """Each wait that is over as an event."""
+    return lambda key, kind, seconds: sink.emit(Event("throttled", key, {"type": kind, "seconds": seconds}))

@@ -39,8 +39,8 @@ class Unsealer(Protocol):
 class Unsealing:
     """By the operator's keys: those of the folder that holds the manifest. They are read each time, so that a new one counts at once."""
 
-    def __init__(self, cluster: Cluster, places: Sequence[Place], command: Command) -> None:
-        self._cluster, self._places, self._command = cluster, list(places), command
+    def __init__(self, cluster: Cluster, places: Sequence[Place] = (), command: Command | None = None) -> None:
+        self._cluster, self._places, self._command = cluster, list(places), command or Command()
 
     async def unseal(self, manifest: str, texts: Mapping[str, str]) -> dict[str, str]:
         place = place_of(manifest, self._places)

@@ -3,6 +3,8 @@
 from types import MappingProxyType
 from typing import Final
 
+from reconciler.model.canonical import digest
+
 GROUP: Final = "reconciler.dev"
 API_VERSION: Final = "reconciler.dev/v1alpha1"
 STATE_KINDS: Final = ("Application", "ApplicationRevision", "WorkflowRun")
@@ -31,6 +33,9 @@ RECONCILE: Final = "reconciler.dev/reconcile"
 STRIP_FIELDS: Final = "reconciler.dev/strip-fields"
 ADOPT_FIELDS: Final = "reconciler.dev/adopt-fields"
 
+# On a Secret, by who has it: the steps that may use its values, and for which hosts (rule 13c).
+ALLOW_STEPS: Final = "reconciler.dev/allow-steps"
+
 # The one hint that is read from a mirror (rule 3a).
 REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"
 
@@ -38,6 +43,7 @@ REQUESTED_AT: Final = "reconcile.reconciler.dev/requestedAt"
 LABEL_APPLICATION: Final = "reconciler.dev/application"
 LABEL_NAMESPACE: Final = "reconciler.dev/application-namespace"
 LABEL_UID: Final = "reconciler.dev/application-uid"
+COMPONENT_LABEL: Final = "app.oam.dev/component"
 LABEL_TRAIT: Final = "reconciler.dev/trait"
 ANNOTATION_REVISION: Final = "reconciler.dev/revision"
 ANNOTATION_RELEASED: Final = "reconciler.dev/released-from"
@@ -87,6 +93,11 @@ IGNORE_FILE: Final = ".reconcilerignore"
 SOPS_FILE: Final = ".sops.yaml"
 PRUNE_FILE: Final = ".reconciler/prune.yaml"
 HEALTH_FOLDER: Final = ".reconciler/health/"
+
+
+def label_of(name: str) -> str:
+    """An application's name as the value of its label: labels take 63 characters, longer names are cut and marked."""
+    return name if len(name) <= 63 else f"{name[:50]}-{digest(name)[:12]}"
 
 
 def is_ours(annotation: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from reconciler.model.identity import AppKey, ObjectRef
+from reconciler.model.identity import GVK, AppKey, ObjectRef
 
 Retry = Literal["now", "backoff", "wait", "terminal"]
 
@@ -57,6 +57,24 @@ class Live(msgspec.Struct, frozen=True):
     ref: ObjectRef
 
 
+LISTED = 200
+"""How many objects a list answers at most."""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Query: the objects of one kind in one namespace that have these labels. Answer: at most `LISTED` of them, as `Live` answers one; None where
+    they may not be listed."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gvk(self) -> GVK:
+        return ObjectRef(self.api_version, self.kind, self.namespace, "").gvk
+
+
 class Ready(msgspec.Struct, frozen=True):
     """Query: is that application as git declares it, with nothing newer waiting, and healthy? Answer: `{"ready": bool, "message": str}`, the
     message what follows its name where it is not."""
@@ -64,7 +82,7 @@ class Ready(msgspec.Struct, frozen=True):
     app: AppKey
 
 
-Query = Health | Live | Ready
+Query = Health | Live | Listed | Ready
 
 
 class Do(msgspec.Struct, frozen=True):

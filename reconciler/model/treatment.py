@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
+from reconciler.model.consent import find_consent_fault
 from reconciler.model.names import (
     ADOPT_FIELDS,
+    ALLOW_STEPS,
     ANNOTATION_RELEASED,
     ANNOTATION_REVISION,
     APPLY,
@@ -95,8 +97,10 @@ def find_faults(annotations: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, f"{one_line(repr(value), 60)} means nothing here; write {_listed(_WORDS[name])}{_guess(value, _WORDS[name])}"
         elif name in _FIELDS:
             yield from ((name, fault) for fault in _faults_of_fields(value))
+        elif name == ALLOW_STEPS:
+            yield from ((name, fault) for fault in [find_consent_fault(value)] if fault)
         else:
-            known = (*_WORDS, *_FIELDS)
+            known = (*_WORDS, *_FIELDS, ALLOW_STEPS)
             yield name, f"nothing reads {one_line(name, 120)} on an object{_guess(name, known) or f'; known are {_listed(known)}'}"
 
 

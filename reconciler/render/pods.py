@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reconciler.model.identity import JsonObject
+from reconciler.model.names import COMPONENT_LABEL
 from reconciler.render.fields import Fields
 
-COMPONENT_LABEL: Final = "app.oam.dev/component"
 NAME_LABEL: Final = "app.oam.dev/name"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")

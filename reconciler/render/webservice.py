@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.model.names import COMPONENT_LABEL
 from reconciler.render.fields import Fields
-from reconciler.render.pods import COMPONENT_LABEL, container_ports, pod_template
+from reconciler.render.pods import container_ports, pod_template
 from reconciler.render.protocol import Files, RenderContext
 from reconciler.render.services import SERVICE_TYPES, service
 

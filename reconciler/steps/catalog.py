@@ -13,6 +13,7 @@ from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_deployment import ApplyDeployment
 from reconciler.steps.apply_job import ApplyJob
 from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.collect_endpoints import CollectEndpoints
 from reconciler.steps.create_config import CreateConfig
 from reconciler.steps.depends_on_app import DependsOnApp
 from reconciler.steps.deploy import Deploy
@@ -21,13 +22,20 @@ from reconciler.steps.export_data import ExportData
 from reconciler.steps.export_secret import ExportSecret
 from reconciler.steps.fail import Fail
 from reconciler.steps.http import Http
+from reconciler.steps.jdbc_connection import JdbcConnection
+from reconciler.steps.list_config import ListConfig
+from reconciler.steps.notification import Notification
 from reconciler.steps.print_message import PrintMessage
 from reconciler.steps.random import Random
+from reconciler.steps.read_config import ReadConfig
+from reconciler.steps.read_object import ReadObject
 from reconciler.steps.remote_deploy import RemoteDeploy
+from reconciler.steps.request import Request
 from reconciler.steps.rollout_promotion import RolloutPromotion
 from reconciler.steps.sleep import Sleep
 from reconciler.steps.step_group import StepGroup
 from reconciler.steps.suspend import Suspend
+from reconciler.steps.webhook import Webhook
 
 _ALL: tuple[StepType, ...] = (
     ApplyComponent(),
@@ -40,6 +48,14 @@ _ALL: tuple[StepType, ...] = (
     ExportSecret(),
     ExportData(),
     CreateConfig(),
+    ReadConfig(),
+    ListConfig(),
+    ReadObject(),
+    CollectEndpoints(),
+    JdbcConnection(),
+    Request(),
+    Webhook(),
+    Notification(),
     Deploy(),
     RemoteDeploy(),
     DependsOnApp(),

@@ -71,7 +71,7 @@ class Http:
         if isinstance(properties.get("attribute"), str) and not _NAME.fullmatch(properties["attribute"]):
             found.append(("attribute", "must be a name: letters, digits, _ . -"))
         found += check_type(properties, "attribute", str)
-        return found + _check_expect(properties) + _check_headers(properties)
+        return found + _check_expect(properties) + check_headers(properties, "headers")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
         wrong = refuse(self.check, call.properties)
@@ -152,30 +152,30 @@ def _check_expect(properties: dict[str, Any]) -> list[Finding]:
     return []
 
 
-def _check_headers(properties: dict[str, Any]) -> list[Finding]:
+def check_headers(properties: dict[str, Any], field: str) -> list[Finding]:
     """The values are never shown: they may be credentials."""
-    given = properties.get("headers")
+    given = properties.get(field)
     if given is None:
         return []
     if isinstance(given, str):
         lines = [line for line in given.splitlines() if line.strip()]
         if not all(":" in line for line in lines):
-            return [("headers", "must be lines `Name: value`")]
-        given = read_headers(properties)
+            return [(field, "must be lines `Name: value`")]
+        given = read_headers({"headers": given})
     if not isinstance(given, dict):
-        return [("headers", "must be a mapping of texts, or a text with lines `Name: value`")]
+        return [(field, "must be a mapping of texts, or a text with lines `Name: value`")]
     found: list[Finding] = []
     names: set[str] = set()
     for name, value in given.items():
         if not isinstance(name, str) or not _HEADER.fullmatch(name):
-            return [*found, ("headers", "a name is none that HTTP knows")]
+            return [*found, (field, "a name is none that HTTP knows")]
         if isinstance(value, dict):
-            found.append((f"headers.{name}", _LATER))
+            found.append((f"{field}.{name}", _LATER))
         elif not isinstance(value, str) or not _VALUE.fullmatch(value):
-            found.append((f"headers.{name}", "must be a text of visible ASCII characters on one line"))
+            found.append((f"{field}.{name}", "must be a text of visible ASCII characters on one line"))
         if name.lower() in _OURS or name.lower() == _KEY or name.lower().startswith("proxy-"):
-            found.append((f"headers.{name}", "is the daemon's to set; leave it out"))
+            found.append((f"{field}.{name}", "is the daemon's to set; leave it out"))
         if name.lower() in names:
-            found.append((f"headers.{name}", "stands there twice"))
+            found.append((f"{field}.{name}", "stands there twice"))
         names.add(name.lower())
     return found

@@ -184,7 +184,7 @@ async def running(
 ) -> AsyncIterator[Daemon]:
     """
     Starts an engine on the clone's origin. A cluster that is handed in is neither started nor closed here. `sinks`: further ones. `families`,
-    `types`, `executors`: instead of what is built in, and beside it. `sender`: who leaves
+    `types`, `executors`: instead of what is built in, and beside it. `sender`, `post`: who leaves
     the machine. `namespace`: of the state. Other options are the engine's. With a state file and what is built in, it recalls what the one before it read.
     """
     loop = asyncio.get_running_loop()
@@ -201,7 +201,7 @@ async def running(
     sender, lead = options.pop("sender", None), options.pop("lead", None)
     types, executors, sinks = (
         {**STEP_TYPES, **options.pop("types", {})},
-        {**build_executors(clock, sender, options.get("rpc_seconds", 5.0)), **options.pop("executors", {})},
+        {**build_executors(clock, sender, options.get("rpc_seconds", 5.0), options.pop("post", None)), **options.pop("executors", {})},
         options.pop("sinks", ()),
     )
     families = options.pop("families", None) or dialects(types)

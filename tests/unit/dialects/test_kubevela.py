@@ -219,7 +219,7 @@ def test_two_names_of_one_key_are_an_error(compile_text):
     assert f"the gate key {key}" in said(compile_text(steps("{type: suspend, name: a/b}", f"{{type: suspend, name: {key}}}")))
 
 
-@pytest.mark.parametrize("step_type", ["notification", "webhook"])
+@pytest.mark.parametrize("step_type", ["vela-cli", "build-push-image"])
 def test_step_types_of_a_later_version_say_so(compile_text, step_type):
     assert f"step type {step_type} is not available yet" in said(compile_text(steps(f"{{type: {step_type}}}")))
 

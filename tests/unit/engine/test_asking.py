@@ -22,19 +22,19 @@ URL = "https://example.org/a"
      (301, None, "terminal"), (429, None, "backoff"), (408, None, "backoff"), (500, None, "backoff"), (503, [200], "backoff"), (503, [503], "")],
 )  # fmt: skip
 def test_research_12_400_is_an_error_and_only_what_may_pass_is_tried_again(status, expect, retry):
-    result = judge(Answer(status), expect, 0, NOW)
+    result = judge(Answer(status), {"expect": expect}, NOW)
     assert result.ok is (not retry)
     assert not retry or (result.retry == retry and result.error.startswith(f"answered {status}"))
 
 
 @pytest.mark.parametrize(
     ("body", "found"),
-    [(b'{"a": [1]}', {"a": [1]}), (b"[1]", None), (b"", None), (b"{", None), (b"\xff", None), (b'"x"', None), (b"[" * 10_000, None)],
+    [(b'{"a": [1]}', {"a": [1]}), (b"[1]", [1]), (b"", None), (b"{", None), (b"\xff", None), (b'"x"', "x"), (b"[" * 10_000, None)],
 )
-def test_only_a_json_object_is_kept_of_an_answer(body, found):
-    assert judge(Answer(200, body), None, 100, NOW).value.get("answer") == found
-    assert "answer" not in judge(Answer(200, body), None, 0, NOW).value
-    assert "answer" not in judge(Answer(200, body, whole=False), None, 100, NOW).value
+def test_only_json_is_kept_of_an_answer(body, found):
+    assert judge(Answer(200, body), {"answer": 100}, NOW).value.get("answer") == found
+    assert "answer" not in judge(Answer(200, body), {}, NOW).value
+    assert "answer" not in judge(Answer(200, body, whole=False), {"answer": 100}, NOW).value
 
 
 @pytest.mark.parametrize("path", ["request", "undo/request", "sync/3/request"])

@@ -52,6 +52,34 @@ VALID = {
     },
     "export-data": {"name": "n", "namespace": "n", "kind": "Secret", "data": {"a": "b"}, "topology": "t"},
     "create-config": {"name": "n", "namespace": "n", "template": "t", "config": {"a": {"b": [1]}}},
+    "read-config": {"name": "n", "namespace": "n"},
+    "list-config": {"template": "t", "namespace": "n"},
+    "read-object": {"apiVersion": "v1", "kind": "Service", "name": "s", "namespace": "", "cluster": ""},
+    "collect-service-endpoints": {
+        "name": "a",
+        "namespace": "n",
+        "components": ["web"],
+        "port": 80,
+        "portName": "http",
+        "outer": True,
+        "protocal": "https",
+    },
+    "generate-jdbc-connection": {"name": "s", "namespace": "n"},
+    "request": {"url": "https://example.org", "method": "PUT", "body": {"a": [1]}, "header": {"X-A": "b"}},
+    "webhook": {"url": {"secretRef": {"name": "s", "key": "k"}}, "data": {"a": 1}},
+    "notification": {
+        "lark": {"url": {"value": "https://example.org"}, "message": {"msg_type": "text", "content": '{"text":"a"}'}},
+        "dingding": {"url": {"value": "https://example.org"}, "message": {"msgtype": "markdown", "markdown": {"text": "a"}, "at": {"isAtAll": True}}},
+        "slack": {
+            "url": {"secretRef": {"name": "s", "key": "k"}},
+            "message": {"text": "a", "blocks": [], "attachments": {"color": "red"}, "thread_ts": "1", "mrkdwn": False},
+        },
+        "email": {
+            "from": {"address": "a@b.test", "alias": "A", "password": {"value": "p"}, "host": "smtp.b.test", "port": 465},
+            "to": ["c@d.test"],
+            "content": {"subject": "s", "body": "b"},
+        },
+    },
 }
 WRONG = [
     ("apply-component", {"component": 3}, "component"),
@@ -124,6 +152,48 @@ WRONG = [
     ("export2secret", {"kind": "docker-registry", "dockerRegistry": {"user": "u"}}, "dockerRegistry.user"),
     ("export-data", {"kind": "Pod"}, "kind"),
     ("create-config", {"config": "a"}, "config"),
+    ("read-object", {"cluster": "far"}, "cluster"),
+    ("collect-service-endpoints", {"port": 0}, "port"),
+    ("collect-service-endpoints", {"protocal": "ftp"}, "protocal"),
+    ("request", {"url": "ftp://example.org"}, "url"),
+    ("request", {"method": "PATCH"}, "method"),
+    ("request", {"body": "text"}, "body"),
+    ("request", {"header": {"Host": "x"}}, "header.Host"),
+    ("webhook", {"url": "https://example.org"}, "url"),
+    ("webhook", {"url": {}}, "url"),
+    ("webhook", {"url": {"value": "https://a", "secretRef": {"name": "s", "key": "k"}}}, "url"),
+    ("webhook", {"url": {"value": "example.org"}}, "url.value"),
+    ("webhook", {"url": {"secretRef": {"name": "s"}}}, "url.secretRef.key"),
+    ("webhook", {"url": {"secretRef": {"name": "s", "key": "k", "namespace": "far"}}}, "url.secretRef.namespace"),
+    ("notification", {}, ""),
+    ("notification", {"slack": "hi"}, "slack"),
+    ("notification", {"slack": {"url": {"value": "https://a"}}}, "slack.message"),
+    ("notification", {"slack": {"url": {"value": "https://a"}, "message": {}}}, "slack.message.text"),
+    ("notification", {"dingding": {"url": {"value": "https://a"}, "message": {"msgtype": "txt"}}}, "dingding.message.msgtype"),
+    ("notification", {"dingding": {"url": {"value": "https://a"}, "message": {"msgtype": "link"}}}, "dingding.message.link"),
+    ("notification", {"lark": {"url": {"value": "https://a"}, "message": {"msg_type": "text"}}}, "lark.message.content"),
+    *(
+        (
+            "notification",
+            {
+                "email": {
+                    "from": {"address": "a@b.test", "password": {"value": "p"}, "host": "h", **sender},
+                    "to": to,
+                    "content": {"subject": subject, "body": "b"},
+                }
+            },
+            field,
+        )
+        for sender, to, subject, field in (
+            ({"address": "a@b.test\r\nBcc: c"}, ["c@d.test"], "s", "email.from.address"),
+            ({"host": "a b"}, ["c@d.test"], "s", "email.from.host"),
+            ({"alias": "a\nb"}, ["c@d.test"], "s", "email.from.alias"),
+            ({"port": 0}, ["c@d.test"], "s", "email.from.port"),
+            ({"password": {}}, ["c@d.test"], "s", "email.from.password"),
+            ({}, ["c@d.test> SIZE=1"], "s", "email.to[0]"),
+            ({}, ["c@d.test"], "s\r\nBcc: x@y.test", "email.content.subject"),
+        )
+    ),
 ]
 
 
