@@ -87,9 +87,9 @@ def test_every_reason_for_which_a_decision_does_not_count_is_documented():
 
 
 def ends() -> set[str]:
-    ends = found(r'(?:finish\((?:turn, )?Phase\.\w+, |[^_]Failed\(|_failed\()"(\w+)"', "workflow/*.py", "steps/*.py", "engine/*.py")
+    ends = found(r'(?:finish\((?:turn, )?Phase\.\w+, |[^_]Failed\(|_failed\(|_refuse\()"(\w+)"', "workflow/*.py", "steps/*.py", "engine/*.py")
     ends |= found(r'(?:_Failure\(.*|reason=|reason or )"([A-Z]\w+)"', "engine/plugins/*.py")
-    refusals = found(r'reason: ClassVar\[str\] = "(\w+)"', "cluster/protocol.py", "engine/ownership.py", "notify/protocol.py")
+    refusals = found(r'reason: ClassVar\[str\] = "(\w+)"', "cluster/protocol.py", "engine/ownership.py", "notify/protocol.py", "notify/mail.py")
     refusals -= {"ClusterError", "NotifyError"}
     return ends | refusals
 
