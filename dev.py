@@ -106,7 +106,7 @@ def test(pytest_arguments: list[str]) -> int:
     """All tests with branch coverage, or those named without; random order. Ends with pytest's closing line."""
     set_up(TEST)
     if not pytest_arguments:  # tests that are named build it once they are collected, if they need it
-        run(sys.executable, TOP / "scripts" / "controlplane", "build", "--with", "helm")
+        run(sys.executable, TOP / "scripts" / "controlplane", "build", "--with", "helm,kustomize")
     coverage = () if pytest_arguments else ("--cov", "--cov-report=term")
     # Half of the time of a test goes by with waiting (for git, for a process, for a deadline): two workers for each core.
     workers = 2 * (os.cpu_count() or 1)

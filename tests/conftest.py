@@ -18,7 +18,7 @@ structlog.configure(
     [structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 )
 
-pytest_plugins = ["tests.control_plane"]
+pytest_plugins = ["tests.control_plane", "tests.rendering"]
 
 EPOCH = 1_700_000_000
 

@@ -35,7 +35,7 @@ from scripts.control_plane.layout import ADMIN, Layout, kubeconfig
 from scripts.control_plane.processes import Identity
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "controlplane"
-FIXTURES = {"control_plane": binaries.NEEDED, "own_control_plane": binaries.NEEDED, "helm": ("helm",)}
+FIXTURES = {"control_plane": binaries.NEEDED, "own_control_plane": binaries.NEEDED, "helm": ("helm",), "kustomize": ("kustomize",)}
 PATIENCE = 150.0
 
 
@@ -277,3 +277,12 @@ def helm() -> Path:
     if not found:
         pytest.fail("helm is missing: `scripts/controlplane build --with helm` says why", pytrace=False)
     return found["helm"]
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Path:
+    """The `kustomize` command."""
+    found = binaries.find(["kustomize"])
+    if not found:
+        pytest.fail("kustomize is missing: `scripts/controlplane build --with kustomize` says why", pytrace=False)
+    return found["kustomize"]

@@ -139,9 +139,10 @@ COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
         "cron-task": Record(_CRON_TASK, required=("image", "schedule")),
         "k8s-objects": Record({"objects": ListOf(Anything(), least=1)}, required=("objects",)),
         "manifests": Record({"path": Text()}, required=("path",)),
+        "kustomize": Record({"path": Text()}, required=("path",)),
     }
 )
-LATER_COMPONENT_TYPES = frozenset({"helm", "kustomize"})
+LATER_COMPONENT_TYPES = frozenset({"helm"})
 LATER_POLICY_TYPES = frozenset({"replication", "resource-update", "env-binding", "health", "debug"})
 
 # The effective spec of SREWorks' microservice: defaults, parameterValues and dataInputs are in it.

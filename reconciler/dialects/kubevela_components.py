@@ -11,6 +11,7 @@ from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPON
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.kubevela_policies import Patch, Policies
+from reconciler.dialects.kustomizations import read_kustomization
 from reconciler.dialects.objects import check_object, read_folder, serve
 from reconciler.dialects.ordering import in_order
 from reconciler.dialects.protocol import Document
@@ -27,6 +28,7 @@ MAX_COMPONENTS = 500
 MAX_WORK = 64 * 1024 * 1024  # characters: what policies make of components, each counted as if it were the whole document
 
 _AT: FieldPath = ("spec", "components")
+_FOLDERS = {"manifests": read_folder, "kustomize": read_kustomization}
 
 
 class Components:
@@ -183,13 +185,13 @@ class Components:
             if any(isinstance(value, dict) and value.get("kind") == "StatefulSet" for value in objects):
                 self._stateful.add(component)
             return {**properties, "objects": objects}
-        if type_name == "manifests" and isinstance(properties.get("path"), str) and properties["path"]:
-            folder = read_folder(properties["path"], self._path, (*place, "path"), self._files, findings)
+        if type_name in _FOLDERS and isinstance(properties.get("path"), str) and properties["path"]:
+            folder = _FOLDERS[type_name](properties["path"], self._path, (*place, "path"), self._files, findings)
             self.references += folder.references
-            self.watched.append(folder.path)
+            self.watched += folder.watched
             if "StatefulSet" in folder.kinds:
                 self._stateful.add(component)
-            return {**properties, "path": folder.path.rstrip("/")}
+            return {**properties, "path": folder.path}
         return properties
 
     def _read_traits(self, item: dict[str, Any], at: FieldPath) -> list[Trait]:

@@ -22,11 +22,12 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Folder(NamedTuple):
-    """A folder of manifests. `path` ends in `/`; `kinds` are those of the objects in it."""
+    """A folder that a component is made from; `kinds` are those of the objects in it. Each of `watched` ends in `/`."""
 
     path: str
     references: list[Reference]
     kinds: frozenset[str]
+    watched: list[str]
 
 
 def check_object(value: Any, at: FieldPath, findings: Findings) -> Any:
@@ -62,23 +63,23 @@ def read_folder(written: str, manifest: str, at: FieldPath, files: Reading, find
     path = resolve(written, manifest)
     if path is None:
         findings.error(at, "must be a folder of the repository, without .. and not its top")
-        return Folder("", [], frozenset())
+        return Folder("", [], frozenset(), [])
     try:
         found = {name: oid for name, oid in sorted(files.folder(path).items()) if is_manifest(name)}
     except ValueError as error:
         findings.error(at, one_line(error, 400))
-        return Folder(f"{path}/", [], frozenset())
+        return Folder(path, [], frozenset(), [f"{path}/"])
     if not found:
         findings.error(at, f"there is no YAML file in the folder {one_line(path, 80)}")
     if len(found) > MAX_FILES:
         findings.error(at, f"the folder {one_line(path, 80)} has more than {MAX_FILES} manifests")
-        return Folder(f"{path}/", [], frozenset())
+        return Folder(path, [], frozenset(), [f"{path}/"])
     kinds: set[str] = set()
     references = []
     for name, oid in found.items():
         references.append(Reference(f"{written.rstrip('/')}/{name[len(path) + 1 :]}", name, oid))
         findings.include(_read_file(name, files, kinds))
-    return Folder(f"{path}/", references, frozenset(kinds))
+    return Folder(path, references, frozenset(kinds), [f"{path}/"])
 
 
 def is_manifest(path: str) -> bool:

@@ -34,6 +34,12 @@ class NoFiles:
     def read(self, path: str) -> bytes:
         raise RenderError(f"{path}: a component that takes inputs can't read files of the repository")
 
+    def tree(self, path: str) -> dict[str, bytes]:
+        raise RenderError(f"{path}: a component that takes inputs can't read files of the repository")
+
+    def archive(self, component: str) -> bytes:
+        raise RenderError(f"{component}: a component that takes inputs can't be rendered from a chart")
+
 
 class Contents:
     """A bounded cache. What it holds is immutable: nobody may change an object that it answers. `hits` and `misses` are counted."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reconciler.model.text import one_line
+from reconciler.render.protocol import RenderError
 from reconciler.source.protocol import Blob, Source, SourceError, TooLargeError
 
 ORDINARY = (0o100644, 0o100755)
 FILE_LIMIT = 1024 * 1024
 FOLDER_LIMIT = 2000
+TREE_LIMIT = 16 * 1024 * 1024
 
 
 class TreeFiles:
@@ -58,3 +60,16 @@ class TreeFiles:
             except SourceError as error:
                 raise FileNotFoundError(path) from error
         return self._bytes[oid]
+
+    def tree(self, path: str) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        left = TREE_LIMIT
+        for name in self.folder(path):
+            found[name] = self.read(name)
+            left -= len(found[name])
+            if left < 0:
+                raise ValueError(f"the files below {one_line(path, 80)} are larger than {TREE_LIMIT} bytes together")
+        return found
+
+    def archive(self, component: str) -> bytes:
+        raise RenderError(f"component {one_line(component, 80)}: there is no chart for it")

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.render.kustomize import render_kustomize
 from reconciler.render.manifests import render_manifests
 from reconciler.render.microservice import render_microservice
 from reconciler.render.objects import render_objects
@@ -26,6 +27,7 @@ COMPONENT_TYPES: Mapping[str, Render] = MappingProxyType(
         "cron-task": render_cron_task,
         "k8s-objects": render_objects,
         "manifests": render_manifests,
+        "kustomize": render_kustomize,
         "K8S_MICROSERVICE": render_microservice,
     }
 )

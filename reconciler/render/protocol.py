@@ -28,6 +28,14 @@ class Files(Protocol):
     def folder(self, path: str) -> dict[str, str]: ...
     def read(self, path: str) -> bytes: ...
 
+    def tree(self, path: str) -> dict[str, bytes]:
+        """Content of all files below a folder, by full path. Raises ValueError where one is no ordinary file, or they are too large together."""
+        ...
+
+    def archive(self, component: str) -> bytes:
+        """The packed chart that was resolved for a component, by its id. Raises RenderError where there is none."""
+        ...
+
 
 class Renderer(Protocol):
     """Pure and deterministic: equal arguments give equal objects."""

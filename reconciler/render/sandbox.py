@@ -7,6 +7,7 @@ taken only within a deadline, a size, and a cap on the instance's memory. Whatev
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -134,6 +135,12 @@ class Sandbox:
             self._idle.append((name, instance))
             while len(self._idle) > self._workers:
                 self._idle.pop(0)
+
+
+@functools.cache
+def shared() -> Sandbox:
+    """The one of this process: threads, memory and compiled modules are the machine's, whoever renders."""
+    return Sandbox()
 
 
 class _Instance:

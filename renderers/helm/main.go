@@ -1,0 +1,353 @@
+// Helm's engine, over a chart that the host hands in. What it answers is what `helm template` would print, taken apart.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"path"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	chart "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
+	"helm.sh/helm/v4/pkg/engine"
+	"helm.sh/helm/v4/pkg/ignore"
+	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
+	"reconciler.dev/renderers/boundary"
+	"sigs.k8s.io/yaml"
+)
+
+// Input: the chart either packed, or as the files of its folder by their path in it. Values are those of the user.
+type Input struct {
+	Archive []byte            `json:"archive"`
+	Files   map[string][]byte `json:"files"`
+	Values  map[string]any    `json:"values"`
+	Release struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+		Revision  int    `json:"revision"`
+		IsInstall *bool  `json:"isInstall"`
+	} `json:"release"`
+	Capabilities struct {
+		KubeVersion string   `json:"kubeVersion"`
+		APIVersions []string `json:"apiVersions"`
+	} `json:"capabilities"`
+	IncludeCRDs bool `json:"include_crds"`
+	SkipHooks   bool `json:"skip_hooks"`
+}
+
+// Manifest is one document of a rendered template.
+type Manifest struct {
+	Path    string            `json:"path"`
+	Objects []json.RawMessage `json:"objects"`
+}
+
+// Hook is an object that Helm would apply at a moment of its own.
+type Hook struct {
+	Path           string          `json:"path"`
+	Events         []string        `json:"events"`
+	Weight         int             `json:"weight"`
+	DeletePolicies []string        `json:"deletePolicies"`
+	Object         json.RawMessage `json:"object"`
+}
+
+// Output: everything in Helm's order of installation.
+type Output struct {
+	Chart     Chart      `json:"chart"`
+	CRDs      []Manifest `json:"crds"`
+	Manifests []Manifest `json:"manifests"`
+	Hooks     []Hook     `json:"hooks"`
+}
+
+// Chart is which one it was.
+type Chart struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	AppVersion string `json:"appVersion"`
+}
+
+func init() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	boundary.Serve(map[string]boundary.Function{"template": render})
+}
+
+func main() {}
+
+func render(message json.RawMessage) (any, error) {
+	var input Input
+	if err := json.Unmarshal(message, &input); err != nil {
+		return nil, err
+	}
+	loaded, err := load(&input)
+	if err != nil {
+		return nil, err
+	}
+	capabilities, err := capable(&input, loaded)
+	if err != nil {
+		return nil, err
+	}
+	values := input.Values
+	if values == nil {
+		values = map[string]any{}
+	}
+	if err := chartutil.ProcessDependencies(loaded, values); err != nil {
+		return nil, fmt.Errorf("the chart's dependencies: %w", err)
+	}
+	installs := input.Release.IsInstall == nil || *input.Release.IsInstall
+	all, err := util.ToRenderValues(loaded, values, common.ReleaseOptions{
+		Name: input.Release.Name, Namespace: input.Release.Namespace, Revision: max(input.Release.Revision, 1),
+		IsInstall: installs, IsUpgrade: !installs,
+	}, capabilities)
+	if err != nil {
+		return nil, err
+	}
+	templates := engine.Engine{CustomTemplateFuncs: refused()}
+	files, err := templates.RenderWithContext(context.Background(), loaded, all)
+	if err != nil {
+		return nil, placed(err)
+	}
+	return sorted(&input, loaded, files)
+}
+
+// load reads the chart, and checks what `helm template` checks of it.
+func load(input *Input) (*chart.Chart, error) {
+	var loaded *chart.Chart
+	var err error
+	if len(input.Archive) > 0 {
+		loaded, err = loader.LoadArchive(bytes.NewReader(input.Archive))
+	} else {
+		var files []*archive.BufferedFile
+		if files, err = buffered(input.Files); err == nil {
+			loaded, err = loader.LoadFiles(files)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the chart can't be read: %w", err)
+	}
+	if kind := loaded.Metadata.Type; kind != "" && kind != "application" {
+		return nil, fmt.Errorf("a chart of type %s is not installable", kind)
+	}
+	present := map[string]bool{}
+	for _, dependency := range loaded.Dependencies() {
+		present[dependency.Name()] = true
+	}
+	var missing []string
+	for _, dependency := range loaded.Metadata.Dependencies {
+		if !present[dependency.Name] {
+			missing = append(missing, dependency.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("Chart.yaml names dependencies that are not in charts/: %s", strings.Join(missing, ", "))
+	}
+	return loaded, nil
+}
+
+// buffered hands the files on in an order that does not change, without those that .helmignore names.
+func buffered(files map[string][]byte) ([]*archive.BufferedFile, error) {
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	found := make([]*archive.BufferedFile, 0, len(names))
+	rules, err := ignored(files[".helmignore"])
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !rules(name) {
+			found = append(found, &archive.BufferedFile{Name: name, Data: bytes.TrimPrefix(files[name], []byte("\xef\xbb\xbf"))})
+		}
+	}
+	return found, nil
+}
+
+// ignored are the rules of a .helmignore; a file is left out with its folder, too.
+func ignored(text []byte) (func(string) bool, error) {
+	rules, err := ignore.Parse(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf(".helmignore: %w", err)
+	}
+	rules.AddDefaults()
+	return func(name string) bool {
+		for end, letter := range name {
+			if letter == '/' && rules.Ignore(name[:end], entry{name: path.Base(name[:end]), folder: true}) {
+				return true
+			}
+		}
+		return rules.Ignore(name, entry{name: path.Base(name)})
+	}, nil
+}
+
+// entry is what the rules ask of a file that is in no file system.
+type entry struct {
+	name   string
+	folder bool
+}
+
+func (e entry) Name() string       { return e.name }
+func (e entry) Size() int64        { return 0 }
+func (e entry) Mode() fs.FileMode  { return 0 }
+func (e entry) ModTime() time.Time { return time.Time{} }
+func (e entry) IsDir() bool        { return e.folder }
+func (e entry) Sys() any           { return nil }
+
+func capable(input *Input, loaded *chart.Chart) (*common.Capabilities, error) {
+	capabilities := common.DefaultCapabilities.Copy()
+	if input.Capabilities.KubeVersion != "" {
+		version, err := common.ParseKubeVersion(input.Capabilities.KubeVersion)
+		if err != nil {
+			return nil, fmt.Errorf("the Kubernetes version %q: %w", input.Capabilities.KubeVersion, err)
+		}
+		capabilities.KubeVersion = *version
+	}
+	capabilities.APIVersions = append(capabilities.APIVersions, input.Capabilities.APIVersions...)
+	if wanted := loaded.Metadata.KubeVersion; wanted != "" && !chartutil.IsCompatibleRange(wanted, capabilities.KubeVersion.String()) {
+		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", wanted, capabilities.KubeVersion.Version)
+	}
+	return capabilities, nil
+}
+
+// refused are the functions that would answer wrongly here. Randomness follows from the input, so a key made of it is known to all who
+// know the input; and it must be the same in every call, which the runtime's own random numbers are not.
+func refused() template.FuncMap {
+	functions := template.FuncMap{
+		"randInt": func(from, to int) (int, error) {
+			if to <= from {
+				return 0, errors.New("randInt: the second number must be larger than the first")
+			}
+			number, err := rand.Int(rand.Reader, big.NewInt(int64(to-from)))
+			if err != nil {
+				return 0, err
+			}
+			return from + int(number.Int64()), nil
+		},
+		"shuffle": func(text string) (string, error) {
+			letters := []rune(text)
+			for last := len(letters) - 1; last > 0; last-- {
+				number, err := rand.Int(rand.Reader, big.NewInt(int64(last+1)))
+				if err != nil {
+					return "", err
+				}
+				other := int(number.Int64())
+				letters[last], letters[other] = letters[other], letters[last]
+			}
+			return string(letters), nil
+		},
+	}
+	for _, name := range []string{"genPrivateKey", "genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey"} {
+		functions[name] = func(...any) (any, error) {
+			return nil, fmt.Errorf("%s is off: a key that a template makes would follow from the repository; make it outside, and name its Secret", name)
+		}
+	}
+	return functions
+}
+
+// sorted takes the rendered files apart as Helm does before it installs them.
+func sorted(input *Input, loaded *chart.Chart, files map[string]string) (*Output, error) {
+	for name := range files {
+		if strings.HasSuffix(name, "NOTES.txt") {
+			delete(files, name)
+		}
+	}
+	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	if err != nil {
+		return nil, err
+	}
+	output := &Output{
+		Chart: Chart{loaded.Metadata.Name, loaded.Metadata.Version, loaded.Metadata.AppVersion},
+		CRDs:  []Manifest{}, Manifests: []Manifest{}, Hooks: []Hook{},
+	}
+	if input.IncludeCRDs {
+		for _, crd := range loaded.CRDObjects() {
+			if err := add(&output.CRDs, crd.Filename, string(crd.File.Data)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, manifest := range manifests {
+		if err := add(&output.Manifests, manifest.Name, manifest.Content); err != nil {
+			return nil, err
+		}
+	}
+	if input.SkipHooks {
+		return output, nil
+	}
+	for _, hook := range hooks {
+		object, err := objectOf(hook.Path, hook.Manifest)
+		if err != nil {
+			return nil, err
+		}
+		made := Hook{Path: hook.Path, Events: []string{}, Weight: hook.Weight, DeletePolicies: []string{}, Object: object}
+		for _, event := range hook.Events {
+			made.Events = append(made.Events, event.String())
+		}
+		for _, policy := range hook.DeletePolicies {
+			made.DeletePolicies = append(made.DeletePolicies, policy.String())
+		}
+		output.Hooks = append(output.Hooks, made)
+	}
+	return output, nil
+}
+
+// add appends the objects of one file; documents that hold nothing are left out.
+func add(manifests *[]Manifest, file, content string) error {
+	parts := releaseutil.SplitManifests(content)
+	keys := make([]string, 0, len(parts))
+	for key := range parts {
+		keys = append(keys, key)
+	}
+	sort.Sort(releaseutil.BySplitManifestsOrder(keys))
+	made := Manifest{Path: file}
+	for _, key := range keys {
+		object, err := objectOf(file, parts[key])
+		if err != nil {
+			return err
+		}
+		if string(object) != "null" {
+			made.Objects = append(made.Objects, object)
+		}
+	}
+	if len(made.Objects) > 0 {
+		*manifests = append(*manifests, made)
+	}
+	return nil
+}
+
+func objectOf(file, text string) (json.RawMessage, error) {
+	object, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		return nil, &boundary.Error{Message: fmt.Sprintf("%s: what the template makes is no YAML: %v", file, err), File: file}
+	}
+	return object, nil
+}
+
+var place = regexp.MustCompile(`([^\s()"<>]+\.(?:ya?ml|tpl|txt|json)):(\d+)`)
+
+// placed finds file and line in what the engine says; the last place is the innermost.
+func placed(err error) error {
+	failure := &boundary.Error{Message: err.Error()}
+	if found := place.FindAllStringSubmatch(failure.Message, -1); found != nil {
+		last := found[len(found)-1]
+		failure.File = last[1]
+		failure.Line, _ = strconv.Atoi(last[2])
+	}
+	return failure
+}

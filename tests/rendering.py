@@ -1,0 +1,15 @@
+"""Fixture: the real renderers, built where they are not yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.render.sandbox import Sandbox, shared
+from scripts.renderers import build_all
+
+
+@pytest.fixture(scope="session")
+def renderers() -> Sandbox:
+    """The sandbox that everybody renders in, over the modules of this checkout."""
+    build_all()
+    return shared()
