@@ -65,7 +65,8 @@ async def prepare_cluster(settings: Settings, cluster: Cluster, sink: Sink) -> N
     foreign = await find_foreign(cluster, [*oam_crds(), *stepflow_crds()])
     for group in (OAM, STEPFLOW):
         names = [found.name for found in foreign if found.group == group]
-        sink.emit(Event("foreign", fields={"group": group, "count": len(names)}))
+        if not settings.shard:  # told once, not by each shard
+            sink.emit(Event("foreign", fields={"group": group, "count": len(names)}))
         if names:
             whose = next(found.detail for found in foreign if found.group == group)
             _log.info(
@@ -86,4 +87,4 @@ def make_lead(settings: Settings, cluster: Cluster, clock: Clock, sink: Sink, so
         return None
     seconds = parse_duration(settings.lease_duration).total_seconds()
     me = settings.identity or socket.gethostname()
-    return Leadership(cluster, lease_ref(settings.namespace), me, secrets.token_hex(4), seconds, clock, sink, source)
+    return Leadership(cluster, lease_ref(settings.namespace, settings.shard), me, secrets.token_hex(4), seconds, clock, sink, source)

@@ -37,7 +37,8 @@ def files_of(settings: Settings, branch: str, environ: Mapping[str, str] = os.en
         state = state_file(settings, branch, environ)
         beside = Files(state, state.with_name(f"{state.name}.token"), state.with_name(f"{state.name}.looks"))
     else:
-        mark = _mark(settings, branch, f"kubernetes\0{settings.kubeconfig}\0{settings.context}")
+        shard = f"\0{settings.shard}" if settings.shard else ""
+        mark = _mark(settings, branch, f"kubernetes\0{settings.kubeconfig}\0{settings.context}{shard}")
         token = _folder(environ, "XDG_STATE_HOME", ".local/state") / f"{mark}.token"
         beside = Files(None, token, _folder(environ, "XDG_CACHE_HOME", ".cache") / f"{mark}.looks")
     return beside._replace(token=Path(settings.token_file)) if settings.token_file else beside

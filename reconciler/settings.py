@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
 from reconciler.model.duration import parse_duration
-from reconciler.model.names import KUBECTL_MANAGERS
+from reconciler.model.names import KUBECTL_MANAGERS, SHARD_NAME
 from reconciler.model.text import one_line
 from reconciler.settings_parts import Backoff, ControllerConfig, SopsKeys
 from reconciler.settings_places import Place, PlaceError, check_keys, find_slashes, named_place, not_one_of, unknown
@@ -53,6 +53,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         str, Meta(description="How long a replica on Kubernetes leads without a sign of life, from 1s to 10m.", extra={"flag": "--lease-duration"})
     ] = "15s"
     identity: Annotated[str, Meta(description="This replica's name on Kubernetes; empty: the machine's or pod's.", extra={"flag": "--identity"})] = ""
+    shard: Annotated[
+        str,
+        Meta(
+            description="Act on Kubernetes for the applications alone whose label reconciler.dev/shard says this; empty: for those without it.",
+            extra={"flag": "--shard"},
+        ),
+    ] = ""
     kubeconfig: Annotated[
         str,
         Meta(description="Kubeconfig of the cluster; empty: KUBECONFIG, in a pod its own account, ~/.kube/config.", extra={"flag": "--kubeconfig"}),
@@ -236,6 +243,8 @@ def _check_cluster(settings: Settings) -> None:
     """What is said of the other cluster than the one that is named would look as if it were heeded."""
     if settings.cluster == "kubernetes" and settings.state:
         raise SettingsError("--state is the embedded cluster's file; with --cluster kubernetes the state is in the cluster")
+    if settings.cluster == "embedded" and settings.shard:
+        raise SettingsError("--shard needs --cluster kubernetes: the embedded cluster has one daemon, which acts for all applications")
     if settings.cluster == "embedded" and (settings.kubeconfig or settings.context):
         raise SettingsError(f"{'--kubeconfig' if settings.kubeconfig else '--context'} needs --cluster kubernetes")
 
@@ -272,6 +281,8 @@ def _check(setting: Setting, value: Any) -> Any:
         split_address(checked)
     if setting.field == "lease_duration" and not 1 <= parse_duration(checked).total_seconds() <= 600:
         raise ValueError(f"{one_line(checked, 40)} is not from 1s to 10m")
+    if setting.field == "shard" and checked and not SHARD_NAME.fullmatch(checked):
+        raise ValueError(f"no shard can be called {one_line(checked, 80)!r}: a-z, 0-9 and -, at most 63, beginning and ending with a letter or digit")
     if setting.field == "paths":
         _check_paths(checked)
     if setting.field == "sops_secret":

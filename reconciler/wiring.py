@@ -68,7 +68,7 @@ def build_engine(
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     `lead`: None where nobody else can work on this cluster.
     """
-    options = _read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster))
+    options = read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster))
     types = {**plugins, **STEP_TYPES}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
@@ -88,7 +88,7 @@ def build_engine(
     )
 
 
-def _read_options(settings: Settings, beat: float, recall: Path | None, unsealer: Unsealer) -> Options:
+def read_options(settings: Settings, beat: float, recall: Path | None, unsealer: Unsealer) -> Options:
     queue, retry = settings.controller_config.queue, settings.retry
     return Options(
         namespace=settings.namespace,
@@ -107,6 +107,7 @@ def _read_options(settings: Settings, beat: float, recall: Path | None, unsealer
         recall=recall,
         unsealer=unsealer,
         take_over_from=frozenset(settings.take_over_from),
+        shard=None if settings.cluster == "embedded" else settings.shard,
     )
 
 

@@ -23,6 +23,7 @@ class Code(Enum):
     BodyNotAllowed = "BodyNotAllowed", 413
     ContentTypeNotAllowed = "ContentTypeNotAllowed", 415
     HostNotAllowed = "HostNotAllowed", 421
+    OtherShard = "OtherShard", 421
     NotLeading = "NotLeading", 503
     Internal = "Internal", 500
     Unavailable = "Unavailable", 503

@@ -133,14 +133,14 @@ class Routes:
     async def reconcile_application(self, request: web.Request) -> web.Response:
         """Looks again now and answers what came of it, or that nothing did in time."""
         self._need_lead()
-        key = self._find(request).key
+        key = self._find_own(request).key
         wish = await _read_body(request, Wish, '{"timeout": 30}')
         return _answer(_present(await self._wait(self._reader.reconcile(key, wish.timeout)), key))
 
     async def order_command(self, request: web.Request, verb: CommandVerb) -> web.Response:
         """Has it done at once, and answers what came of it."""
         self._need_lead()
-        key = self._find(request).key
+        key = self._find_own(request).key
         order = await _read_body(request, Order, '{"author": "Ada <ada@example.org>", "reason": "why"}')
         if not order.author.strip() or not order.reason.strip():
             raise ApiError(Code.InvalidRequest, "author and reason say who orders it and why; neither may be blank")
@@ -223,6 +223,14 @@ class Routes:
         _parameters(request)
         key = AppKey(request.match_info["namespace"], request.match_info["name"])
         return _present(self._reader.application(key), key)
+
+    def _find_own(self, request: web.Request) -> ApplicationStatus:
+        """One that this daemon acts for: another shard's has a daemon of its own."""
+        status, own = self._find(request), self._reader.leader().shard
+        if own not in (None, status.shard):
+            theirs = f"the one that runs with --shard {status.shard}" if status.shard else "the one that runs without --shard"
+            raise ApiError(Code.OtherShard, f"another daemon acts for {status.key}: ask {theirs}")
+        return status
 
 
 async def _read_body(request: web.Request, shape: type[_Value], example: str) -> _Value:

@@ -67,6 +67,8 @@ def read_header(document: Document, files: Reading, findings: Findings) -> Heade
         first = f": {one_line(problems[0], 200)}" if problems else ""
         findings.error((), f"the environment file {place} has errors{first}")
         environment = Environment()
+    if names.SHARD in labels and not names.SHARD_NAME.fullmatch(labels[names.SHARD]):
+        findings.error(("metadata", "labels", names.SHARD), "no shard is called so: a DNS-1123 label (a-z, 0-9 and -, at most 63)")
     label = labels.get(names.ENVIRONMENT, "")
     namespace = _read_name(metadata, "namespace", findings) or environment.namespace or "default"
     if label:

@@ -46,7 +46,8 @@ class Application:
     written decisions does not count for the open run, `remarks`: that, and all else that is to be said of them.
     `polls`: looks in a row at what nobody tells of, with nothing new. `healed`: objects put back in this turn; `heal_at`: when those that still
     differ are healed, None where none does. `doubted`: components of which an object was
-    refused when they were applied last. `tolerated`: drift that rules let be, by what was seen of our fields.
+    refused when they were applied last. `tolerated`: drift that rules let be, by what was seen of our fields. `leaving`: the shard that it is
+    about to go to; `unled`: the Lease of the one that git gives it to, where nobody holds it.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -81,9 +82,14 @@ class Application:
         self.unsaved = False
         self.lost = False
         self.traces: list[str] = []
+        self.leaving = ""
+        self.unled = ""
 
     def suspended(self, entry: Entry | None) -> str:
-        """Why it is suspended: by git, or by a person's order that git does not say yet (7f); empty where it is not."""
+        """Why it is suspended: by git, by a person's order that git does not say yet (7f), or while it goes to another daemon; empty where it is
+        not."""
+        if self.leaving:
+            return f"it goes to shard {self.leaving}"
         if entry is not None and entry.declared.suspended:
             return entry.declared.suspended
         command = self.mirror.held_by

@@ -18,7 +18,7 @@ from reconciler.gates.decisions import gate_code
 from reconciler.model.command import Commanded, CommandResult, Wish
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
-from reconciler.model.names import GATE_PREFIX, RUN_GATE, SUSPEND
+from reconciler.model.names import GATE_PREFIX, RUN_GATE, SHARD, SUSPEND
 from reconciler.model.run import Command, Run, WriteBack
 from reconciler.model.text import one_line
 from reconciler.workflow.commands import Needless, NoStep, Refused, find_step, obey
@@ -114,6 +114,13 @@ class Commander:
         for asked in self._asked.pop(key, []):
             if not asked.answer.done():
                 asked.answer.set_result(Commanded(key.name, key.namespace, asked.wish.verb, "NotFound", f"{key} is removed."))
+
+    def turn_away(self, key: AppKey) -> None:
+        """Another daemon acts for it now."""
+        for asked in self._asked.pop(key, []):
+            if not asked.answer.done():
+                said = f"{key} went to another daemon, by its label {SHARD}; ask there."
+                asked.answer.set_result(Commanded(key.name, key.namespace, asked.wish.verb, "Refused", said))
 
     async def _let_go(self, app: Application, entry: Entry | None) -> None:
         """Once git says that it is suspended, or said so since the owed commit landed, git alone says it (7f)."""

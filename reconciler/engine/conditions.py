@@ -35,6 +35,7 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
         *_of_dependencies(app, status),
         *_of_commands(app, entry, status),
         *_of_objects(app, status),
+        *_of_shard(app, status),
     ]
     if app.stalled:
         found.append(_tell(status, "Stalled", "Internal", app.stalled))
@@ -173,11 +174,17 @@ def _of_commands(app: Application, entry: Entry | None, status: ApplicationStatu
     return []
 
 
+def _of_shard(app: Application, status: ApplicationStatus) -> list[Condition]:
+    return [_tell(status, "ShardUnled", "NobodyActs", app.unled)] if app.unled else []
+
+
 def _of_objects(app: Application, status: ApplicationStatus) -> list[Condition]:
     found = []
     reason, message, line = app.prune_note
     if reason == "PruneBlocked":
         found.append(_tell(status, "PruneBlocked", "ApprovalNeeded", message, line))
+    elif reason == "OwnerUnsettled":
+        found.append(_tell(status, "PruneBlocked", "OwnerUnsettled", message, message))
     elif reason == "Terminating":
         found.append(_tell(status, "PruneBlocked", "Terminating", message))
     elif reason == "PruneFailed":

@@ -20,6 +20,7 @@ from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead
 from reconciler.engine.observations import Observations
 from reconciler.engine.reach import Reach
+from reconciler.engine.shards import Shards
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unsealing import Unsealer
@@ -55,7 +56,7 @@ class Context:
     of who is asked over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
     asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
-    state read since; `informed`: git was looked at since then, too."""
+    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's."""
 
     cluster: Cluster
     cluster_id: str
@@ -83,6 +84,7 @@ class Context:
     hint_after: Callable[[AppKey, float], None]
     look: Callable[[], None]
     lead: Lead
+    shards: Shards
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     answered: dict[AppKey, str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from reconciler.model.treatment import DELETIONS, Deletion
 class Declared(NamedTuple):
     """One application as a head declares it; small, because there may be ten thousand of them. `annotations`: ours alone.
 
-    `commit`: the head in which this digest was first seen.
+    `commit`: the head in which this digest was first seen. `shard`: whose daemon is to act; empty: the one that has none.
     """
 
     key: AppKey
@@ -31,6 +31,7 @@ class Declared(NamedTuple):
     gates: tuple[str, ...]
     watched: tuple[str, ...]
     awaited: tuple[AppKey, ...] = ()
+    shard: str = ""
 
     @property
     def needs(self) -> list[AppKey]:
@@ -75,4 +76,5 @@ def declared_of(mirror: Mirror) -> Declared:
         annotations=mirror.accounts,
         gates=(),
         watched=(),
+        shard=mirror.shard,
     )

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError, WatchEvent
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
@@ -23,11 +23,13 @@ from reconciler.engine.credentials import inform
 from reconciler.engine.declared import Declared
 from reconciler.engine.executors import Executor, Executors
 from reconciler.engine.fence import fenced
+from reconciler.engine.hints import Hints
 from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead, Sole
 from reconciler.engine.look import Look
 from reconciler.engine.memory import Memory, Shadow, follow
 from reconciler.engine.namespaces import Namespaces
+from reconciler.engine.neighbours import Neighbours
 from reconciler.engine.observations import Observations
 from reconciler.engine.options import Options
 from reconciler.engine.queue import KeyQueue
@@ -36,7 +38,9 @@ from reconciler.engine.reader import EngineReader
 from reconciler.engine.recall import Recall
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.requests import Requests
-from reconciler.engine.store import Store, requested_at
+from reconciler.engine.shards import Shards
+from reconciler.engine.store import Store
+from reconciler.engine.strangers import Strangers
 from reconciler.engine.throttle import Throttle, tell_by
 from reconciler.engine.unapply import Unapplier
 from reconciler.engine.unsealing import Unsealing
@@ -44,7 +48,7 @@ from reconciler.engine.writing import Writer
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey
-from reconciler.model.names import CREATE_NAMESPACE, LABEL_UID
+from reconciler.model.names import CREATE_NAMESPACE
 from reconciler.model.outcome import StepType
 from reconciler.model.records import SourceRecord
 from reconciler.model.status import Fault
@@ -78,14 +82,16 @@ class Engine:
         self._clock, self._sink, self._source, self._lead = clock, sink, source, lead or Sole()
         cluster = fenced(cluster, self._lead)
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, options.width, options.beat), options.beat
-        self._look_wanted, self._awaiting_look, self._by_uid = asyncio.Event(), set[AppKey](), dict[str, AppKey]()
+        self._look_wanted, self._acts, self._awaiting_look, self._by_uid = asyncio.Event(), asyncio.Event(), set[AppKey](), dict[str, AppKey]()
         apps, unplanned = dict[AppKey, Application](), set[AppKey]()
+        shards = Shards(options.shard, cluster, options.namespace, clock)
         index, store = Index(dialects, Recall(options.recall, options.access.mark), options.access), Store(cluster, clock, options.namespace)
         observations, reach = Observations(cluster, clock, self._on_change), Reach(cluster, options.access, self._declared)
         contents, claims = Contents(store, renderer, index, apps.get), Claims()
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
+        strangers = Strangers(shards, store, contents, apps, self._by_uid.get)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
-        writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get, options.take_over_from)
+        writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get, strangers.settle, options.take_over_from)
         self._context = Context(
             cluster=cluster,
             cluster_id="",
@@ -113,14 +119,22 @@ class Engine:
             hint_after=self._queue.add_after,
             look=self.look,
             lead=self._lead,
+            shards=shards,
             unplanned=unplanned,
         )
-        self._reconciler = Reconciler(self._context, dialects, self._turn_now)
-        self._requests = Requests(apps, index, clock, self.look, self._turn_now)
-        self.reader = EngineReader(self._context, self._reconciler.planner, self._requests)
-        self._memory = Memory(self._context, self._reconciler, self._by_uid)
-        self._shadow, self._record = Shadow(self._memory, self._queue.add), SourceRecord(identity=source.identity)
-        self._hints, self._approved = dict[AppKey, str](), frozenset[str]()  # what those that wait for an approval have been told of
+        self._attend(self._context, dialects)
+
+    def _attend(self, context: Context, dialects: list[Dialect]) -> None:
+        """Who does what the loops find to do."""
+        self._reconciler = Reconciler(context, dialects, self._turn_now)
+        self._requests = Requests(context.apps, context.index, context.clock, self.look, self._turn_now)
+        self.reader = EngineReader(context, self._reconciler.planner, self._requests)
+        self._memory = Memory(context, self._reconciler, self._by_uid)
+        self._shadow, self._identity = Shadow(self._memory, self._queue.add), context.shards.source(self._source.identity)
+        self._neighbours = Neighbours(context, self._memory, self._queue.add, self._reconciler.arrive)
+        self._record, self.reader.unled = SourceRecord(identity=self._identity), self._neighbours.problems
+        self._hints = Hints(context, self._by_uid, self._reconciler.stale, self._queue.add, self._requests.ask)
+        self._approved = frozenset[str]()  # what those that wait for an approval have been told of
 
     @property
     def commands(self) -> Commander:
@@ -151,8 +165,10 @@ class Engine:
                 group.create_task(self._queue.run())
                 group.create_task(self._context.throttle.run())
                 group.create_task(self._beat_loop())
-                group.create_task(follow(self._context.cluster, self._clock, "WorkflowRun", self._take_run))
-                group.create_task(follow(self._context.cluster, self._clock, "Application", self._take_mirror))
+                group.create_task(follow(self._context.cluster, self._clock, "WorkflowRun", self._hints.take_run))
+                group.create_task(follow(self._context.cluster, self._clock, "Application", self._hints.take_mirror))
+                if self._context.shards.shared:
+                    group.create_task(self._neighbours.run(self._acts))
         finally:
             await self._memory.close()
             self._context.observations.close()
@@ -178,9 +194,11 @@ class Engine:
 
     async def _load(self, *, acting: bool) -> None:
         context = self._context
-        self._record = await self._memory.load(self._source.identity, acting=acting)
-        self._hints = {key: app.mirror.requested for key, app in context.apps.items() if app.mirror.requested}
+        self._record = await self._memory.load(self._identity, acting=acting)
+        self._hints.load()
         context.index.looked_at, context.acting = None, acting
+        if acting:
+            self._acts.set()
 
     async def _take_over(self) -> None:
         """What was shown so far is read anew, state first and then git: only then anything follows from it (3h)."""
@@ -205,7 +223,7 @@ class Engine:
             start, now, acting = self._clock.monotonic(), self._clock.now(), self._context.acting
             observed = self._record.observed if acting and not self._lead.alone else ""
             self._requests.begin_look()
-            hints = dict(self._hints)
+            hints = dict(self._hints.asked)
             try:
                 work = partial(self._context.index.look, now=now, seconds=self._clock.monotonic, observed=observed)
                 look = await self._context.thread.call(work)
@@ -239,7 +257,7 @@ class Engine:
     async def _read_again(self) -> None:
         """Somebody else wrote to what a look writes: the source's record, or the mirror of an application that is missing (3d)."""
         try:
-            self._record = await self._context.store.source(self._source.identity)
+            self._record = await self._context.store.source(self._identity)
         except ClusterError:
             return
         self._context.index.resume(self._record.accepted, self._record.ignore)
@@ -258,7 +276,7 @@ class Engine:
             self._sink.emit(Event("look-same", fields={"seconds": self._clock.monotonic() - start}))
             return
         first = not context.informed
-        touched = index.take(look, self._record.identity == self._source.identity)
+        touched = index.take(look, self._record.identity == self._identity)
         touched |= index.entries.keys() if first else set()  # also what it has read while it stood by
         context.compiled.update(look.compiled)
         context.approved = look.approved
@@ -280,15 +298,15 @@ class Engine:
             "seconds": self._clock.monotonic() - start,
             "fetch": look.fetch,
             "parse": look.parse,
-            "applications": len(index.entries),
-            "problems": len(index.problems()),
+            "applications": context.shards.count(index),
+            "problems": len(self.reader.problems()) if not context.shards.own else 0,  # told once, not by each shard
         }
         self._sink.emit(Event("look", fields=fields))
 
     async def _watch_git(self, look: Look | None) -> None:
         """As one that stands by: what git declares is known, and nothing follows from it."""
         if look is not None:
-            for key in self._context.index.take(look, self._record.identity == self._source.identity):
+            for key in self._context.index.take(look, self._record.identity == self._identity):
                 self._queue.add(key)
         self.reader.started, self.reader.reason = True, ""
 
@@ -297,34 +315,6 @@ class Engine:
         if self._context.approved <= self._approved:
             return []
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
-
-    def _take_run(self, event: WatchEvent) -> None:
-        """A run that somebody deletes is terminated (3g): its finalizer keeps it until that is stored."""
-        change, run = event[:2]
-        key = self._by_uid.get((run["metadata"].get("labels") or {}).get(LABEL_UID, ""))
-        if self._context.acting and change == "MODIFIED" and key is not None and run["metadata"].get("deletionTimestamp"):
-            self._reconciler.stale.add(key)
-            self._queue.add(key)
-
-    def _take_mirror(self, event: WatchEvent) -> None:
-        """The one thing that is read of a mirror that others write: a request to look again, by a value that is new (3a)."""
-        change, mirror = event[:2]
-        meta = mirror["metadata"]
-        namespace, _, name = str(meta.get("name", "")).partition(".")
-        key, told = AppKey(namespace, name), requested_at(mirror) if change != "DELETED" else ""
-        app = self._context.apps.get(key)
-        if not self._context.acting:
-            return
-        if change == "MODIFIED" and app is not None and meta["uid"] == app.mirror.uid and int(meta.get("generation", 0)) > app.mirror.generation:
-            self._reconciler.stale.add(key)  # nothing follows from its spec, but that it was seen is said
-            self._queue.add(key)
-        if self._hints.get(key, "") == told:
-            return
-        self._hints.pop(key, None)
-        if told:
-            self._hints[key] = told
-            self._reconciler.stale.add(key)  # the annotation made another version of it
-            self._requests.ask(key)
 
     async def _beat_loop(self) -> None:
         hits, misses, contents, emit = 0, 0, self._context.contents, self._sink.emit
@@ -346,6 +336,11 @@ class Engine:
             return
         start = self._clock.monotonic()
         app = self._context.apps.get(key)
+        known = app is None or key not in self._reconciler.stale
+        if known and self._context.shards.is_strange(app, self._context.index.entries.get(key)):
+            await self._neighbours.show(key)
+            self.commands.turn_away(key)
+            return
         if app is not None and self._requests.takes_turn(key):
             await self._context.observations.refresh(app.refs(), self._context.reach.of(app))
         await self._reconciler.reconcile(key)

@@ -5,6 +5,7 @@ The index is changed by one look at a time. A look works on a thread and only re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -49,7 +50,8 @@ class Index:
     """
     `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
     look found was not brought in to the end, so that the next one reads everything. `again`: the next one judges what is missing, though the
-    head may be the same. `recall`: what the daemon before this one read. `access`: what manifests may pick; None: all of it.
+    head may be the same. `by_shard`: how many entries each shard has. `recall`: what the daemon before this one read. `access`: what manifests
+    may pick; None: all of it.
     """
 
     def __init__(self, dialects: list[Dialect], recall: Recall | None = None, access: Access | None = None) -> None:
@@ -63,6 +65,7 @@ class Index:
         self._ignore = Ignore.parse("")
         self.files: dict[str, File] = {}
         self.entries: dict[AppKey, Entry] = {}
+        self.by_shard = Counter[str]()
         self._places: dict[AppKey, set[str]] = {}
         self._watchers: dict[str, set[str]] = {}
         self._unrecognised: set[str] = set()
@@ -91,6 +94,9 @@ class Index:
         old = self.entries.get(key)
         if old is not None and old.declared.path != entry.declared.path:
             self._keys_at.get(old.declared.path, set()).discard(key)
+        self.by_shard[entry.declared.shard] += 1
+        if old is not None:
+            self.by_shard[old.declared.shard] -= 1
         self.entries[key] = entry
         self._keys_at.setdefault(entry.declared.path, set()).add(key)
         (self.missing.add if entry.missing else self.missing.discard)(key)
@@ -236,6 +242,7 @@ class Index:
             gates=tuple(step.key for step in app.workflow.steps if is_gate(step)),
             watched=tuple(app.watched),
             awaited=tuple(app.awaited),
+            shard=app.shard,
         )
         return self._first_seen(declared, commit)
 
@@ -368,6 +375,7 @@ class Index:
         entry = self.entries.pop(key, None)
         if entry is not None:
             self._keys_at.get(entry.declared.path, set()).discard(key)
+            self.by_shard[entry.declared.shard] -= 1
         self.missing.discard(key)
         self._invalid.discard(key)
 

@@ -90,9 +90,9 @@ def boot_seconds() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def lease_ref(namespace: str) -> ObjectRef:
-    """The one Lease of all that work on the state in that namespace, whatever they follow."""
-    return ObjectRef(_API_VERSION, "Lease", namespace, "reconciler")
+def lease_ref(namespace: str, shard: str = "") -> ObjectRef:
+    """The one Lease of all that act for that shard of the state in that namespace, whatever they follow."""
+    return ObjectRef(_API_VERSION, "Lease", namespace, f"reconciler-{shard}" if shard else "reconciler")
 
 
 class Leadership:

@@ -15,7 +15,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.declared import declared_of
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.reconcile import Reconciler
-from reconciler.engine.store import read_mirror, read_record, shown_run
+from reconciler.engine.store import owner_of, read_mirror, read_record, shown_run
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event
 from reconciler.model.identity import GVK, AppKey, JsonObject
@@ -49,8 +49,10 @@ class Memory:
                 apps[by_uid[run.owner]].runs.append(run)
             else:
                 orphaned.add(run.owner)
-        for owner in orphaned if acting else ():
-            await store.release_runs(owner)
+        if orphaned and acting:
+            orphaned -= {mirror.uid for mirror in await store.mirrors()}  # another daemon may have made one meanwhile
+            for owner in orphaned:
+                await store.release_runs(owner)
         traces = defaultdict(list)
         for trace in await context.observations.load():
             traces[trace.namespace, trace.application].append(trace)
@@ -73,9 +75,9 @@ class Memory:
         for key, app in apps.items():
             self._restore(app)
             app.status = shown.get(key)
-            if app.status is not None:
+            if app.status is not None and context.shards.keeps(app):
                 context.sink.emit(Event("application", key, {"status": app.status}))  # nobody tells of what another one leads
-        context.admission.load(run for app in apps.values() for run in app.runs)
+        context.admission.load(run for app in apps.values() if context.shards.keeps(app) for run in app.runs)
 
     def _restore(self, app: Application) -> None:
         """An application as it was stored: open runs folded in, objects claimed, identity known to the index."""
@@ -85,7 +87,7 @@ class Memory:
         app.fold_unsettled()
         for ref in app.refs():
             context.claims.claim(ref, app.key)
-        app.lost = self._reconciler.lost(app)
+        app.lost = context.shards.keeps(app) and self._reconciler.lost(app)
         app.saved = fingerprint(mirror)
         context.index.seed(declared_of(mirror), mirror.removal.reason if mirror.removal is not None else "not looked at yet")
 
@@ -97,8 +99,7 @@ class Memory:
         before = self.context.apps.get(mirror.key)
         if change == "DELETED":
             if before is not None and before.mirror.uid == mirror.uid:
-                self.context.apps.pop(mirror.key)
-                self._by_uid.pop(mirror.uid, None)
+                self.forget(mirror.key)
             return None
         same = before is not None and before.mirror.uid == mirror.uid
         if not same:
@@ -106,9 +107,30 @@ class Memory:
         fresh = Application(mirror)
         if before is not None and same:
             fresh.records, fresh.runs, fresh.status = before.records, before.runs, before.status
-        self.context.apps[mirror.key], self._by_uid[mirror.uid] = fresh, mirror.key
-        fresh.fold_unsettled()
+        self._by_uid[mirror.uid] = mirror.key
+        self._put(fresh, before)
         return mirror.key
+
+    def forget(self, key: AppKey) -> None:
+        """Its mirror is gone."""
+        app = self.context.apps.pop(key, None)
+        if app is not None:
+            self._by_uid.pop(app.mirror.uid, None)
+            for ref in app.refs():
+                self.context.claims.release(ref, key)
+
+    def _put(self, fresh: Application, before: Application | None) -> None:
+        """What another daemon acts for is known with what it has now."""
+        self.context.apps[fresh.key] = fresh
+        fresh.fold_unsettled()
+        if not self.context.acting:
+            return  # claims are made when this daemon begins to lead
+        for ref in before.refs() if before is not None else ():
+            if ref.identity not in fresh.items:
+                self.context.claims.release(ref, fresh.key)
+        for ref in fresh.refs():
+            if self.context.claims.owner(ref) is None:
+                self.context.claims.claim(ref, fresh.key)
 
     def take_run(self, change: str, obj: JsonObject) -> AppKey | None:
         run = shown_run(obj)
@@ -128,6 +150,10 @@ class Memory:
         self._renew(app, others if change == "DELETED" else [*others, record], app.runs)
         return app.key
 
+    def app_of(self, obj: JsonObject) -> Application | None:
+        """To which a run or a revision belongs."""
+        return self._app_of(owner_of(obj))
+
     def _app_of(self, uid: str) -> Application | None:
         key = self._by_uid.get(uid)
         return self.context.apps.get(key) if key is not None else None
@@ -137,8 +163,7 @@ class Memory:
         fresh.records = sorted(records, key=lambda record: record.number)
         fresh.runs = sorted(runs, key=lambda run: (str(run.created_at), run.name))
         fresh.status = app.status
-        self.context.apps[app.key] = fresh
-        fresh.fold_unsettled()
+        self._put(fresh, app)
 
     async def close(self) -> None:
         """Nothing is started any more. What is under way may end, so that the lead can be handed on at once; else its time runs out."""

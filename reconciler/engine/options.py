@@ -23,7 +23,7 @@ class Options:
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
     are no keys. `take_over_from`: field managers whose fields
-    become ours in an object that is applied.
+    become ours in an object that is applied. `shard`: as in `Shards`.
     """
 
     namespace: str
@@ -42,3 +42,4 @@ class Options:
     recall: Path | None = None
     unsealer: Unsealer | None = None
     take_over_from: Collection[str] = KUBECTL_MANAGERS
+    shard: str | None = None

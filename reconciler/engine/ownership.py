@@ -34,6 +34,13 @@ class NotOursError(ClusterError):
     reason: ClassVar[str] = "NotOurs"
 
 
+class OwnerUnsettledError(ClusterError):
+    """An object that is to be applied is of an application of which it is not known yet what it declares."""
+
+    retry: ClassVar[Retry] = "wait"
+    reason: ClassVar[str] = "OwnerUnsettled"
+
+
 class ProtectedError(ClusterError):
     """Somebody marked the live object as one that is never deleted."""
 

@@ -15,12 +15,13 @@ from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.ownership import ProtectedError, release
 from reconciler.engine.stages import in_order_of_deletion
 from reconciler.model.event import Event
+from reconciler.model.identity import AppKey
 from reconciler.model.records import InventoryItem
 
 _SHARE, _FEWEST = 0.5, 10
 _AGAIN = 30.0
 _LOOK_AGAIN = 2.0
-_SOON = 0.2
+_SOON, _LONG = 0.2, 20.0
 
 
 def precious(items: Iterable[InventoryItem]) -> str:
@@ -43,6 +44,7 @@ def at_leaving(app: Application) -> list[InventoryItem]:
 class Pruner:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._waits: dict[AppKey, float] = {}
 
     async def prune(self, app: Application) -> None:
         """What runs doomed and nobody declares; a delete that fails stays doomed and is tried again."""
@@ -75,9 +77,15 @@ class Pruner:
 
     def _unsettled(self, app: Application) -> bool:
         """Whether it is not known yet what other applications declare; then it is asked again soon."""
-        if not self._context.unplanned - {app.key}:
+        others = self._context.unplanned - {app.key}
+        if not others:
+            self._waits.pop(app.key, None)
             return False
-        self._context.hint_after(app.key, _SOON)
+        now = self._context.clock.monotonic()
+        long = now - self._waits.setdefault(app.key, now) > _LONG  # then it is another daemon that does not look
+        if long:
+            app.prune_note = ("OwnerUnsettled", str(min(others)), "")
+        self._context.hint_after(app.key, _LOOK_AGAIN if long else _SOON)
         return True
 
     def _forget_adopted(self, app: Application, items: list[InventoryItem]) -> list[InventoryItem]:

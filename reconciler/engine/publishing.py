@@ -98,6 +98,7 @@ class Publisher:
             since=since,
             superseded=mirror.superseded,
             trouble=trouble,
+            shard=mirror.shard,
         )
         status.conditions = merge(mirror.conditions, gather_conditions(app, entry, status), now)
         return status

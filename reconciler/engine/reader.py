@@ -12,6 +12,7 @@ from reconciler.engine.history import gather_history, list_commits, read_commits
 from reconciler.engine.planning import Planner
 from reconciler.engine.requests import Requests
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.problem import Problem
 from reconciler.model.status import ApplicationStatus, Attention, Fault, History, Leader
 from reconciler.model.text import one_line
 from reconciler.model.workflow import RunLine, WorkflowView
@@ -23,11 +24,12 @@ _SILENCE = 60.0
 
 
 class EngineReader:
-    """Answers from memory where it can; `ready` and `alive` are set by the engine's loops."""
+    """Answers from memory where it can; `ready` and `alive` are set by the engine's loops. `unled`: as in `Neighbours.problems`."""
 
     def __init__(self, context: Context, planner: Planner, requests: Requests) -> None:
         self._context, self._planner, self._requests = context, planner, requests
         self.unread: Fault | None = None
+        self.unled: list[Problem] = []
         self.started = False
         self.reason = "state is being loaded"
         self.beats: dict[str, float] = {}
@@ -136,7 +138,7 @@ class EngineReader:
 
     def leader(self) -> Leader:
         lead = self._context.lead
-        return Leader(lead.leads and self._context.acting, lead.leader, lead.epoch)
+        return Leader(lead.leads and self._context.acting, lead.leader, lead.epoch, self._context.shards.own)
 
     def ready(self) -> tuple[bool, str]:
         return self.started, "" if self.started else self.reason
@@ -152,5 +154,5 @@ class EngineReader:
         return self.unread
 
     def problems(self) -> list[JsonObject]:
-        found: list[JsonObject] = [msgspec.to_builtins(problem) for problem in self._context.index.problems()]
+        found: list[JsonObject] = [msgspec.to_builtins(problem) for problem in [*self._context.index.problems(), *self.unled]]
         return [{"object": "", "field": "", "severity": "error", **problem} for problem in found]

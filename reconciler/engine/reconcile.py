@@ -14,6 +14,7 @@ from reconciler.engine.content import ContentError
 from reconciler.engine.context import Context
 from reconciler.engine.heal import Healer
 from reconciler.engine.index import Entry
+from reconciler.engine.moving import Mover
 from reconciler.engine.observations import Trace, app_labels
 from reconciler.engine.planning import Planner
 from reconciler.engine.prune import Pruner
@@ -53,7 +54,8 @@ class Reconciler:
         self.publisher = Publisher(context, dialects)
         self.traces: dict[tuple[str, str], list[Trace]] = {}
         self.stale: set[AppKey] = set()
-        self._orphaned: set[AppKey] = set()
+        self._mover = Mover(context)
+        self._orphaned, self._arrived = set[AppKey](), set[AppKey]()
 
     async def reconcile(self, key: AppKey) -> None:
         """Raises what a key may be quarantined for; state is read anew when somebody else wrote it."""
@@ -68,7 +70,8 @@ class Reconciler:
             if key in self.stale:
                 self.stale.discard(key)
                 app = await self._reload(app) or await self._adopt_again(app, entry)
-            if app is not None:
+            if app is not None and context.shards.keeps(app):
+                self._welcome(app)
                 await self._turn(app, entry)
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             self.stale.add(key)
@@ -79,7 +82,10 @@ class Reconciler:
             await self._show_stalled(key, error)
             raise
         finally:
-            context.unplanned.discard(key)
+            if context.shards.is_strange(context.apps.get(key), entry):
+                context.hint(key)  # from now on another daemon's doing
+            else:
+                context.unplanned.discard(key)
             context.dependencies.tell(key)
 
     async def _show_stalled(self, key: AppKey, error: Exception) -> None:
@@ -98,9 +104,26 @@ class Reconciler:
             self._orphaned.add(app.key)
         return fresh
 
+    def arrive(self, key: AppKey) -> None:
+        """Another daemon handed it over, or may have taken it: its next turn begins with what is stored."""
+        self._arrived.add(key)
+        self.stale.add(key)
+
+    def _welcome(self, app: Application) -> None:
+        """One that came from another daemon: what it has is ours to keep, and whether its state was lost that one has asked (3f)."""
+        if app.key not in self._arrived:
+            return
+        self._arrived.discard(app.key)
+        self._forget(app.key)
+        app.lost = self.lost(app)
+        for ref in app.refs():
+            self._context.claims.claim(ref, app.key)
+
     async def _adopt_again(self, app: Application, entry: Entry | None) -> Application | None:
         """Somebody deleted the mirror: what it held is history lost (3f)."""
-        return await self._adopt(entry) if entry is not None and entry.valid and app.key not in self._context.apps else None
+        if entry is None or not entry.valid or app.key in self._context.apps or not self._context.shards.takes(entry.declared):
+            return None
+        return await self._adopt(entry)
 
     async def _adopt(self, entry: Entry) -> Application:
         """A new application: its mirror is made. Objects with its labels and without its history make it lost (3f)."""
@@ -114,6 +137,7 @@ class Reconciler:
             environment=declared.environment,
             accounts=picked(declared.annotations),
             deletion=declared.deletion,
+            shard=self._context.shards.own or "",
         )
         try:
             await self._context.store.create_mirror(mirror)
@@ -166,6 +190,8 @@ class Reconciler:
                 await self._runner.drive(app, run)  # but what a person ends needs no git
             await self._call_back(app)
             await self.publisher.publish(app)
+            return
+        if await self._mover.take(app, entry):
             return
         if entry is not None and entry.valid:
             self._lift(app, entry.declared.digest)

@@ -33,9 +33,9 @@ class Remover:
         entries = context.index.entries
         for key in [key for key in context.index.missing if key not in context.apps]:
             context.index.drop(key)
-        missing = [context.apps[key] for key in sorted(context.index.missing)]
+        missing = [app for key in sorted(context.index.missing) if context.shards.keeps(app := context.apps[key])]
         leaving = [app for app in missing if self._surely_left(app)]
-        known = len(entries)
+        known = sum(not context.shards.is_strange(context.apps.get(key), entry) for key, entry in entries.items()) if missing else len(entries)
         batch = leaving if self._over_budget(record, len(leaving), known, emptied=len(missing) == known) else []
         if batch and _code_of(batch) not in context.approved:
             may_go = set()
@@ -47,8 +47,9 @@ class Remover:
         for app in missing:
             await self._take(app, may_go=app.key in may_go, sure=app in leaving, batch=batch)
         for key in touched - {app.key for app in missing}:
-            if key in context.apps and context.apps[key].mirror.removal is not None:
-                await self._clear(context.apps[key])
+            back = context.apps.get(key)
+            if back is not None and back.mirror.removal is not None and context.shards.keeps(back):
+                await self._clear(back)
 
     def _surely_left(self, app: Application) -> bool:
         """Surely gone and not being deleted yet. What waits for the budget left surely; later looks measure against later commits."""

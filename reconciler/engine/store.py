@@ -15,13 +15,13 @@ from reconciler.cluster.protocol import AlreadyExistsError, Cluster, ConflictErr
 from reconciler.engine.content import ContentError, Packed, part_names, part_object, part_text, unpack
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
-from reconciler.model.names import API_VERSION, GROUP, LABEL_UID, REQUESTED_AT, STATE_NAME, STATE_VERSION
+from reconciler.model.names import API_VERSION, GROUP, LABEL_UID, REQUESTED_AT, SHARD, STATE_NAME, STATE_VERSION
 from reconciler.model.records import Content, Mirror, RevisionRecord, Shown, SourceRecord
 from reconciler.model.run import Run
 
 RUN_LIMIT = 256 * 1024
 RESULT_LIMIT = 32 * 1024
-_OF_METADATA = frozenset({"uid", "version", "generation", "requested"})
+_OF_METADATA = frozenset({"uid", "version", "generation", "requested", "shard"})
 _LONGEST_HINT = 256
 FINALIZER = "reconciler.dev/terminate"
 _SIDES = ({"part"}, {"secret"})
@@ -120,8 +120,20 @@ class Store:
     async def create_mirror(self, mirror: Mirror) -> None:
         """Gives it its uid. The 409 of one that is there already is the caller's: state was read before."""
         spec = {"application": mirror.name, "namespace": mirror.namespace, "family": mirror.family}
-        obj = await self._cluster.create(self._object("Application", mirror.key.object_name, spec=spec))
-        _read_metadata(mirror, obj)
+        obj = self._object("Application", mirror.key.object_name, spec=spec)
+        if mirror.shard:
+            obj["metadata"]["labels"] = {SHARD: mirror.shard}
+        _read_metadata(mirror, await self._cluster.create(obj))
+
+    async def assign_mirror(self, mirror: Mirror, shard: str) -> None:
+        """From now on the daemon of that shard acts for it. Raises ConflictError where somebody wrote since it was read."""
+        obj = await self._cluster.get(self._ref("Application", mirror.key.object_name))
+        meta = obj["metadata"]
+        if (meta["uid"], meta["resourceVersion"]) != (mirror.uid, mirror.version):
+            raise ConflictError(f"the mirror of {mirror.key} was written by somebody else")
+        labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != SHARD}
+        changed = {**obj, "metadata": {**meta, "labels": labels | ({SHARD: shard} if shard else {})}}
+        _read_metadata(mirror, await self._cluster.replace(changed))
 
     async def save_mirror(self, mirror: Mirror, shown: Shown) -> None:
         """Its status, by compare-and-swap. `shown` is for those who read the mirror, and never read again. Raises ConflictError."""
@@ -307,10 +319,10 @@ def read_mirror(obj: JsonObject) -> Mirror:
 
 
 def _read_metadata(mirror: Mirror, obj: JsonObject) -> None:
-    """Whose it is, what of it is stored, and the one hint (3a)."""
+    """Whose it is, what of it is stored, who acts for it, and the one hint (3a)."""
     meta = obj["metadata"]
     mirror.uid, mirror.version, mirror.generation = meta["uid"], meta["resourceVersion"], int(meta.get("generation", 0))
-    mirror.requested = requested_at(obj)
+    mirror.requested, mirror.shard = requested_at(obj), str((meta.get("labels") or {}).get(SHARD, ""))
 
 
 def requested_at(mirror: JsonObject) -> str:
@@ -318,13 +330,14 @@ def requested_at(mirror: JsonObject) -> str:
     return str((mirror["metadata"].get("annotations") or {}).get(REQUESTED_AT, ""))[:_LONGEST_HINT]
 
 
-def _owner_of(obj: JsonObject) -> str:
+def owner_of(obj: JsonObject) -> str:
+    """The uid of the mirror to which a run or a revision belongs."""
     return str((obj["metadata"].get("labels") or {}).get(LABEL_UID, ""))
 
 
 def read_record(obj: JsonObject) -> tuple[str, RevisionRecord]:
     """With the uid of its mirror."""
-    return _owner_of(obj), _record(obj)
+    return owner_of(obj), _record(obj)
 
 
 def shown_run(obj: JsonObject) -> Run:

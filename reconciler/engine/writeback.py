@@ -20,7 +20,7 @@ from reconciler.engine.files import TreeFiles
 from reconciler.model.application import Application as Compiled
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey
-from reconciler.model.names import SUSPEND
+from reconciler.model.names import SHARD, SUSPEND
 from reconciler.model.run import Command, WriteBack, copy_run
 from reconciler.model.text import one_line
 from reconciler.revisions.digest import git_digest
@@ -231,7 +231,8 @@ def _edit_manifest(text: str, position: int, now: Compiled, target: Compiled) ->
     edited = set_value(text, position, now.spec, target.spec, path=() if bare else ("spec",))
     if bare:
         return edited
-    edited = set_value(edited, position, now.labels, target.labels, path=("metadata", "labels")) if now.labels != target.labels else edited
+    labels = {name: value for name, value in target.labels.items() if name != SHARD} | ({SHARD: now.shard} if now.shard else {})
+    edited = set_value(edited, position, now.labels, labels, path=("metadata", "labels")) if now.labels != labels else edited
     for name in {*now.read_annotations, *target.read_annotations}:
         old, new = now.annotations.get(name), target.annotations.get(name)
         if old != new:

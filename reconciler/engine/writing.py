@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.cluster.managers import taken_over
@@ -78,10 +78,11 @@ class Writer:
         clock: Clock,
         sink: Sink,
         owner_of: Callable[[str], AppKey | None],
+        settle: Callable[[JsonObject, ObjectRef], Awaitable[None]],
         managers: Collection[str] = (),
     ) -> None:
         self._reach, self._contents, self._observations = reach, contents, observations
-        self._namespaces, self._clock, self._sink, self._owner_of = namespaces, clock, sink, owner_of
+        self._namespaces, self._clock, self._sink, self._owner_of, self._settle = namespaces, clock, sink, owner_of, settle
         self._managers = managers
 
     async def apply(self, app: Application, ref: ObjectRef, obj: JsonObject, manner: Manner) -> dict[str, Any]:
@@ -140,6 +141,8 @@ class Writer:
             why = "" if manner.takes_over else objection(live, app.key, self._owner_of, adopts=manner.adopts)
             if why:
                 raise NotOursError(why)
+            if not manner.takes_over:
+                await self._settle(live, ref)
         sent = with_live(sent, live, kept) if live is not None else sent
         return Look(ref, mark, sent, None, live, new, uid, anew)
 

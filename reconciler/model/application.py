@@ -8,7 +8,7 @@ import msgspec
 
 from reconciler.model.dependencies import read_dependencies
 from reconciler.model.identity import AppKey
-from reconciler.model.names import DEPENDS_ON_APP
+from reconciler.model.names import DEPENDS_ON_APP, SHARD
 from reconciler.model.rules import Rules
 
 Mode = Literal["StepByStep", "DAG"]
@@ -197,6 +197,11 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def key(self) -> AppKey:
         return AppKey(self.namespace, self.name)
+
+    @property
+    def shard(self) -> str:
+        """Whose daemon is to act for it; empty: the one without `--shard`."""
+        return self.labels.get(SHARD, "")
 
     @property
     def needs(self) -> list[AppKey]:

@@ -24,6 +24,7 @@ KINDS = (
     "look-failed",  # reason
     "application",  # status: the ApplicationStatus, whenever it became another one
     "application-gone",
+    "application-moved",  # shard: whose daemon acts for it from now on
     "run",  # run, revision, kind, from, to, seconds, reason, message
     "rejected",  # run, revision: it is not applied again, and its commit is owed
     "step",  # run, step, type, from, to, seconds, message

@@ -1,5 +1,6 @@
 """The names that people see: API groups, annotations, labels. One place, so that none is written twice."""
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -20,6 +21,8 @@ ROLLBACK: Final = "context.reconciler.dev/rollback"
 SUSPEND: Final = "reconciler.dev/suspend"
 ENVIRONMENT: Final = "reconciler.dev/environment"
 DEPENDS_ON: Final = "reconciler.dev/depends-on"
+SHARD: Final = "reconciler.dev/shard"  # a label: in manifests which daemon is to act, on mirrors which one does
+SHARD_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
 SERVICE_ACCOUNT: Final = "reconciler.dev/service-account"
 SERVICE_ACCOUNT_OAM: Final = "app.oam.dev/service-account-name"

@@ -85,8 +85,8 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     that a person let pass (3f). `commands`: what persons ordered of late, but for what stands in the runs; `hold`: the last `suspend` among
     them holds, because git does not say so yet (7f). `restart`: the run that is to be run once more, as a new one. `accounts`: the
     annotations by which its manifest picks a service account (13a).
-    `generation`, `requested`: what its metadata says, the second of the one hint that is taken from it (3a); `observed_generation`,
-    `last_handled_reconcile_at`: the answers to them. `deletion`: what becomes of its
+    `generation`, `requested`, `shard`: what its metadata says, the second of the one hint that is taken from it (3a), the third of whose daemon
+    acts, which that daemon alone changes; `observed_generation`, `last_handled_reconcile_at`: the answers to them. `deletion`: what becomes of its
     objects when it leaves git, by the last manifest that was valid.
     """
 
@@ -96,6 +96,7 @@ class Mirror(msgspec.Struct, omit_defaults=True, rename="camel"):
     version: str = ""
     generation: int = 0
     requested: str = ""
+    shard: str = ""
     observed_generation: int = 0
     last_handled_reconcile_at: str = ""
     path: str = ""

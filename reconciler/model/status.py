@@ -123,7 +123,8 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
     """
     `desired` is the head's, even when rejected; `running` the last promoted; `run` the newest. `lag`: seconds that the
     desired revision waits to be the running one, 0 when synced. `path` and `line`: where the manifest stands. `retry_at`: when a turn
-    that failed is tried again. `trouble`: the object that its health is about, and what is with it; empty where it is healthy.
+    that failed is tried again. `trouble`: the object that its health is about, and what is with it; empty where it is healthy. `shard`: whose
+    daemon acts for it.
     """
 
     application: str
@@ -145,6 +146,7 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
     superseded: list[str] = []
     retry_at: datetime | None = None
     trouble: str = ""
+    shard: str = ""
 
     @property
     def key(self) -> AppKey:
@@ -240,11 +242,12 @@ class Fault(msgspec.Struct):
 
 class Leader(msgspec.Struct):
     """Who leads. `leads`: this daemon does. `leader`: by its identity; empty while nobody is known to, and where there is only one.
-    `epoch`: how often the lead went from one to another."""
+    `epoch`: how often the lead went from one to another. `shard`: of which applications, empty: of those that name none; null: of all."""
 
     leads: bool
     leader: str
     epoch: int
+    shard: str | None = None
 
 
 class Reader(Protocol):

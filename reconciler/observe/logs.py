@@ -26,6 +26,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "look": ("debug", "looked at the repository", ""),
     "look-failed": ("warning", "the repository could not be looked at", ""),
     "application-gone": ("info", "application removed", ""),
+    "application-moved": ("info", "application moved to shard", "shard"),
     "run": ("info", "run", "to"),
     "step": ("info", "step", "to"),
     "decision": ("info", "decision", "verb"),

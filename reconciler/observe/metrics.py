@@ -52,6 +52,7 @@ class Metrics:
             "look-failed": self._count_failed_look,
             "application": self._show_application,
             "application-gone": self._drop_application,
+            "application-moved": self._drop_application,
             "run": self._count_run,
             "step": self._count_step,
             "admitted": lambda event: self._queue_wait.labels(self._word("queue", event)).observe(event.fields["seconds"]),

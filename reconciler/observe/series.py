@@ -33,6 +33,7 @@ ATTENTION: Final = (
     "PruneBlocked",
     "PruneFailed",
     "DriftFought",
+    "ShardUnled",
     "CallbackOwed",
 )
 _DONE: Final = frozenset({Phase.SUCCEEDED, Phase.SKIPPED})

@@ -73,7 +73,7 @@ class Transitions:
         key, fields = event.app, event.fields
         if event.kind == "application":
             yield from self._application(key, fields["status"])
-        elif event.kind == "application-gone":
+        elif event.kind in ("application-gone", "application-moved"):
             self._known.pop(key, None)
         elif event.kind == "run":
             yield from _run(key, event)

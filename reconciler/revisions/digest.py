@@ -8,7 +8,7 @@ from typing import Final
 
 from reconciler.model.application import Application
 from reconciler.model.canonical import digest
-from reconciler.model.names import is_ours
+from reconciler.model.names import SHARD, is_ours
 
 DIGEST_VERSION: Final = 1
 
@@ -16,7 +16,7 @@ DIGEST_VERSION: Final = 1
 def git_digest(app: Application, version: int = DIGEST_VERSION) -> str:
     """
     The digest of all that git declares of the application: 64 hex digits. Decisions, comments, formatting, where the file
-    lies and the daemon's own version change nothing in it.
+    lies, which shard acts for it and the daemon's own version change nothing in it.
 
     `version` is the algorithm's: a revision is compared by the one that made it. Raises KeyError for an unknown version,
     ValueError where the spec holds what JSON cannot (NaN, infinities).
@@ -42,7 +42,7 @@ def _version_1(app: Application) -> str:
             "identity": [app.namespace, app.name],
             "family": app.family,
             "spec": app.spec,
-            "labels": app.labels,
+            "labels": {name: value for name, value in app.labels.items() if name != SHARD},
             "annotations": {name: app.annotations[name] for name in app.read_annotations if name in app.annotations and not is_ours(name)},
             "environment": {"name": environment.name, "namespace": environment.namespace, "values": environment.values},
             "references": sorted({(reference.name, reference.oid) for reference in app.references}),

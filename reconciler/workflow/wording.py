@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from reconciler.model.names import CREATE_NAMESPACE, PRUNE_FILE
+from reconciler.model.names import CREATE_NAMESPACE, PRUNE_FILE, SHARD
 from reconciler.model.status import DecisionView, RunView
 from reconciler.model.text import one_line
 
@@ -144,6 +144,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
             f"see who is to take its finalizers off; {_TRIED}",
             _LOOK,
         ),
+        ("PruneBlocked", "OwnerUnsettled"): Words(
+            "objects that it no longer declares are kept until it is known what {detail} declares, for which another daemon acts",
+            "see whether that one runs; {help} here tells",
+            "reconciler why {line}",
+        ),
         ("PruneFailed", "PruneFailed"): Words("an object that it no longer declares could not be deleted: {detail}", _TRIED, _LOOK),
         ("CallbackOwed", "NotTaken"): Words("{detail}", "it is told again by itself, for a day; mend the receiver, or the URL in {path}"),
         ("CallbackOwed", "EgressRefused"): Words(
@@ -153,6 +158,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
             "something keeps changing {detail}; it is healed ever more slowly",
             "find that writer, or suspend the application with `{help}`",
             'reconciler suspend {app} --reason "somebody changes it" --push',
+        ),
+        ("ShardUnled", "NobodyActs"): Words(
+            "git gives it to a shard for which nobody acts (Lease {detail}), so this daemon goes on with it",
+            "start the daemon of that shard, or mend the label in {path}: {help}",
+            SHARD,
         ),
         ("DriftFought", "HealFailed"): Words("an object that differs could not be put back: {detail}", _TRIED, _LOOK),
         **{("DecisionIgnored", reason): Words("{detail}", advice, "{line}") for reason, advice in _DECISIONS.items()},

@@ -217,10 +217,13 @@ async def running(
             await own.close()
 
 
-def config_map_app(name: str, value: str, *, gate: bool = False, annotations: dict[str, str] | None = None, namespace: str = "") -> str:
+def config_map_app(
+    name: str, value: str, *, gate: bool = False, annotations: dict[str, str] | None = None, namespace: str = "", shard: str = ""
+) -> str:
     """A KubeVela Application of one ConfigMap `<name>` whose data.value is `value`, behind a gate `approve` where asked."""
     lines = ["apiVersion: core.oam.dev/v1beta1", "kind: Application", "metadata:", f"  name: {name}"]
     lines += [f"  namespace: {namespace}"] if namespace else []
+    lines += ["  labels:", f"    reconciler.dev/shard: {shard}"] if shard else []
     lines += ["  annotations:", *(f'    {key}: "{text}"' for key, text in annotations.items())] if annotations else []
     lines += [
         "spec:",

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.engine.leadership import Leadership, lease_ref
-from reconciler.model.event import Event
+from reconciler.model.event import Event, Sink
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.simulation.clock import VirtualClock
 from tests.integration.harness import Clone, Daemon, running
@@ -89,20 +89,21 @@ class Replicas:
         self.cluster = cluster
         self.writes: list[tuple[str, str, str, str, float]] = []
 
-    async def start(self, *, ahead: float = 0.0, **options: Any) -> Replica:
-        """`ahead`: what its boot clock shows more than that of others."""
+    async def start(self, *, ahead: float = 0.0, sinks: tuple[Sink, ...] = (), **options: Any) -> Replica:
+        """`ahead`: what its boot clock shows more than that of others. `sinks`: further ones."""
         name, loop, told = f"r{next(self._numbers)}", asyncio.get_running_loop(), []
         line: Any = Line(self.cluster, name, self.writes)
 
-        class Sink:
+        class Told:
             def emit(self, event: Event) -> None:
                 told.append(event)
 
         seconds = options.pop("seconds", SECONDS)
-        lead = Leadership(line, LEASE, name, "x", seconds, self._clock, Sink(), str(self._clone.origin), lambda: loop.time() + ahead)
+        lease = lease_ref("reconciler-system", options.get("shard") or "")
+        lead = Leadership(line, lease, name, "x", seconds, self._clock, Told(), str(self._clone.origin), lambda: loop.time() + ahead)
         life = AsyncExitStack()
         self._stack.push_async_callback(life.aclose)
-        daemon = await life.enter_async_context(running(self._clone, cluster=line, clock=self._clock, lead=lead, sinks=(Sink(),), **options))
+        daemon = await life.enter_async_context(running(self._clone, cluster=line, clock=self._clock, lead=lead, sinks=(Told(), *sinks), **options))
         return Replica(name, line, lead, daemon, life, told)
 
     async def lease(self) -> JsonObject:

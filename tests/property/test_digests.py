@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.dialects.documents import parse
 from reconciler.model.application import Application, Component, Environment, Reference, Step, Workflow
-from reconciler.model.names import CONTINUE_ROLLOUT, CREATE_NAMESPACE, GATE_PREFIX, ROLLBACK, SUSPEND
+from reconciler.model.names import CONTINUE_ROLLOUT, CREATE_NAMESPACE, GATE_PREFIX, ROLLBACK, SHARD, SUSPEND
 from reconciler.revisions.digest import ALGORITHMS, DIGEST_VERSION, git_digest, git_digests, revision_digest
 
 WORDS = st.text("abcdefghij-", min_size=1, max_size=6)
@@ -155,3 +155,9 @@ def test_rule_5a_digests_by_every_algorithm_are_at_hand_and_an_unknown_one_is_an
     assert max(ALGORITHMS) == DIGEST_VERSION
     with pytest.raises(KeyError):
         git_digest(app, 99)
+
+
+@given(SPECS, WORDS)
+def test_rule_5a_which_shard_acts_for_it_is_no_content_and_every_other_label_is(spec, word):
+    assert git_digest(application(spec, labels={SHARD: word})) == git_digest(application(spec))
+    assert git_digest(application(spec, labels={"team": word})) != git_digest(application(spec))

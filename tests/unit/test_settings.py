@@ -267,9 +267,32 @@ def test_on_kubernetes_a_token_and_a_cache_are_all_that_is_kept_here(tmp_path):
     assert files().token.parent == tmp_path / "state" / "reconciler"
     assert files().looks.parent == tmp_path / "cache" / "reconciler"
     assert files(token_file="mine").token == Path("mine")
-    assert len({files().looks, files(context="a").looks, files(kubeconfig="k").looks}) == 3
+    assert len({files().looks, files(context="a").looks, files(kubeconfig="k").looks, files(shard="b").looks}) == 4
+    assert files(shard="b").token != files().token
 
 
 def test_the_embedded_cluster_does_not_pay_for_the_real_one():
     code = "import sys, reconciler.daemon, reconciler.clusters; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["B", "-b", "b_c", "b.c", "x" * 64])
+def test_a_shard_that_cannot_be_called_so_is_refused(name):
+    with pytest.raises(SettingsError, match="--shard: no shard can be called"):
+        load_settings({"repo": "x", "cluster": "kubernetes", "shard": name}, {})
+
+
+def test_a_shard_is_for_kubernetes_and_no_name_is_one():
+    with pytest.raises(SettingsError, match="--shard needs --cluster kubernetes"):
+        load_settings({"repo": "x", "shard": "b"}, {})
+    assert load_settings({"repo": "x", "cluster": "kubernetes"}, {"RECONCILER_SHARD": "b"}).shard == "b"
+
+
+def test_where_one_daemon_has_the_cluster_to_itself_it_acts_for_every_shard():
+    from reconciler.wiring import read_options
+
+    chosen = [read_options(Settings(repo="x", cluster=cluster, shard=shard), 5.0, None, None).shard for cluster, shard in CASES]
+    assert chosen == [None, "", "b"]
+
+
+CASES = [("embedded", ""), ("kubernetes", ""), ("kubernetes", "b")]

@@ -33,7 +33,7 @@ def _merged(first: JsonObject, second: JsonObject) -> JsonObject:
 
 
 def _application() -> JsonObject:
-    stored = without(schema_of(Mirror), "uid", "version", "generation", "requested")
+    stored = without(schema_of(Mirror), "uid", "version", "generation", "requested", "shard")
     status = described(
         _merged(stored, schema_of(Shown)),
         observedGeneration="The generation of this object that this status has seen.",

@@ -3,10 +3,12 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from reconciler.api.server import Server, create_app
 from reconciler.model.command import Commanded
+from reconciler.model.status import Leader
 from reconciler.model.workflow import RunLine, WorkflowView
 from tests.unit.api.fakes import NOW, FakeReader, waiting
 
@@ -211,3 +213,14 @@ async def test_a_run_is_shown_by_its_name_or_the_newest_and_one_that_is_not_ther
             assert (await answer.json())["run"] == run
     async with session.get(f"{url}{PLACE}?run=web-v7-1") as answer:
         assert answer.status == 404
+
+
+@pytest.mark.parametrize(("theirs", "named"), [("b", "--shard b"), ("", "without --shard")])
+async def test_a_command_or_hint_for_another_shards_application_names_who_acts_for_it(session, url, commands, reader, theirs, named):
+    reader.lead = Leader(True, "", 0, shard="mine")
+    reader.statuses = [msgspec.structs.replace(status, shard=theirs) for status in reader.statuses]
+    for place in (f"{PLACE}/suspend", f"{PLACE.removesuffix('/workflow')}/reconcile"):
+        answer, told = await post(session, f"{url}{place}", BODY if place.endswith("suspend") else {})
+        assert (answer.status, told["error"]["code"]) == (421, "OtherShard")
+        assert named in told["error"]["message"]
+    assert (commands.wishes, reader.wishes) == ([], [])

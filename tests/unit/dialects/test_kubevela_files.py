@@ -61,6 +61,15 @@ def test_the_label_names_the_environment_and_its_values_stay_the_nearest_files(c
     assert (application.environment.name, application.namespace, application.environment.values) == ("gray", "one", {"at": "top"})
 
 
+@pytest.mark.parametrize("name", ["B", "b.c", "b_c"])
+def test_a_label_that_can_name_no_shard_is_an_error_at_its_place(compile_text, name):
+    assert only(compile_text(app(WEB, "{name: shop, labels: {reconciler.dev/shard: b-2}}"))).shard == "b-2"
+    result = compile_text(app(WEB, f"{{name: shop, labels: {{reconciler.dev/shard: {name}}}}}"))
+    assert result.applications == []
+    assert "reconciler.dev/shard" in result.problems[0].field
+    assert "no shard is called so" in said(result)
+
+
 def test_the_namespace_is_the_manifests_then_the_environments_then_default(compile_text):
     files = {"environment.yaml": environment("top", "one")}
     assert only(compile_text(app(WEB, "{name: a, namespace: own}"), files)).namespace == "own"
