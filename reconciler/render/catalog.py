@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
+from reconciler.render.helm import render_helm
 from reconciler.render.kustomize import render_kustomize
 from reconciler.render.manifests import render_manifests
 from reconciler.render.microservice import render_microservice
@@ -28,6 +29,7 @@ COMPONENT_TYPES: Mapping[str, Render] = MappingProxyType(
         "k8s-objects": render_objects,
         "manifests": render_manifests,
         "kustomize": render_kustomize,
+        "helm": render_helm,
         "K8S_MICROSERVICE": render_microservice,
     }
 )

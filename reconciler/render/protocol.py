@@ -14,12 +14,17 @@ class RenderError(Exception):
 
 
 class RenderContext(NamedTuple):
-    """`namespace`: where objects without one go. `values`: the environment's globals."""
+    """
+    `namespace`: where objects without one go. `values`: the environment's globals. `kube_version` and `api_versions` are what a chart
+    may know of the cluster; "" and nothing more than a usual cluster has where it is not known.
+    """
 
     application: str
     namespace: str
     environment: str
     values: Mapping[str, Any]
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
 
 
 class Files(Protocol):

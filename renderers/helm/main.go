@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"path"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -38,7 +39,9 @@ type Input struct {
 	Archive []byte            `json:"archive"`
 	Files   map[string][]byte `json:"files"`
 	Values  map[string]any    `json:"values"`
-	Release struct {
+	// Files of the chart with values, each over those before it; all of them under Values.
+	ValuesFiles []string `json:"values_files"`
+	Release     struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 		Revision  int    `json:"revision"`
@@ -102,9 +105,9 @@ func render(message json.RawMessage) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := input.Values
-	if values == nil {
-		values = map[string]any{}
+	values, err := merged(&input, loaded)
+	if err != nil {
+		return nil, err
 	}
 	if err := chartutil.ProcessDependencies(loaded, values); err != nil {
 		return nil, fmt.Errorf("the chart's dependencies: %w", err)
@@ -157,6 +160,23 @@ func load(input *Input) (*chart.Chart, error) {
 		return nil, fmt.Errorf("Chart.yaml names dependencies that are not in charts/: %s", strings.Join(missing, ", "))
 	}
 	return loaded, nil
+}
+
+// merged are the user's values.
+func merged(input *Input, loaded *chart.Chart) (map[string]any, error) {
+	values := map[string]any{}
+	for _, name := range input.ValuesFiles {
+		at := slices.IndexFunc(loaded.Raw, func(file *common.File) bool { return file.Name == path.Clean(name) })
+		if at < 0 {
+			return nil, &boundary.Error{Message: fmt.Sprintf("the chart has no file %s", name), File: name}
+		}
+		more, err := loader.LoadValues(bytes.NewReader(loaded.Raw[at].Data))
+		if err != nil {
+			return nil, &boundary.Error{Message: fmt.Sprintf("%s: %v", name, err), File: name}
+		}
+		values = loader.MergeMaps(values, more)
+	}
+	return loader.MergeMaps(values, input.Values), nil
 }
 
 // buffered hands the files on in an order that does not change, without those that .helmignore names.

@@ -1,0 +1,79 @@
+"""`helm`: what `helm template` makes of a chart, without the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reconciler.model.application import Component
+from reconciler.model.identity import JsonObject
+from reconciler.model.text import one_line
+from reconciler.render.fields import Fields
+from reconciler.render.placement import flatten_lists
+from reconciler.render.protocol import Files, RenderContext
+from reconciler.render.sandbox import SandboxError, shared
+
+BEFORE: Final = frozenset({"pre-install", "pre-upgrade"})
+AFTER: Final = frozenset({"post-install", "post-upgrade"})
+
+
+def render_helm(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:
+    """
+    The chart's CustomResourceDefinitions, then the hooks from before, what it installs, and the hooks from after, each in Helm's order
+    and hooks by weight. Hooks keep their annotations; tests, and hooks of deletion and rollback, are left out.
+
+    `properties.path` names a folder of the repository; without it the chart is the one that was resolved for the component. Values
+    override one another in this order: the chart's own, `valuesFiles` of the chart, each of `valuesFrom`, `values`.
+    """
+    fields = Fields(component.name, component.properties)
+    folder = fields.text("path").strip("/")
+    asked = {
+        **_chart(component, folder, fields, files),
+        "values": _values(component.properties, fields),
+        "values_files": fields.raw("valuesFiles") or [],
+        "release": {"name": fields.text("releaseName", component.name), "namespace": component.namespace or context.namespace},
+        "capabilities": {"kubeVersion": context.kube_version, "apiVersions": list(context.api_versions)},
+        "include_crds": True,
+    }
+    try:
+        answer = shared().call("helm", "template", asked)
+    except SandboxError as error:
+        raise fields.error("path" if folder else "chart", one_line(error.message, 1000)) from error
+    hooks = sorted(answer["hooks"], key=lambda hook: hook["weight"])  # stable: those of one weight stay in Helm's order
+    crds, rest = ([obj for manifest in answer[kind] for obj in manifest["objects"]] for kind in ("crds", "manifests"))
+    before = [hook["object"] for hook in hooks if BEFORE.intersection(hook["events"])]
+    after = [hook["object"] for hook in hooks if AFTER.intersection(hook["events"]) and not BEFORE.intersection(hook["events"])]
+    objects = flatten_lists([*crds, *before, *rest, *after])
+    if not objects:
+        raise fields.error("path" if folder else "chart", "the chart makes no object")
+    return objects
+
+
+def _chart(component: Component, folder: str, fields: Fields, files: Files) -> dict[str, Any]:
+    if not folder:
+        return {"archive": files.archive(component.id)}
+    try:
+        found = files.tree(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise fields.error("path", one_line(error, 400)) from error
+    if not found:
+        raise fields.error("path", f"there is no file below {one_line(folder)}")
+    return {"files": {name[len(folder) + 1 :]: data for name, data in found.items()}}
+
+
+def _values(properties: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for index, source in enumerate(properties.get("valuesFrom") or ()):
+        if not isinstance(source, dict) or not isinstance(source.get("values"), dict):
+            raise fields.error(f"valuesFrom[{index}]", "its values are not at hand")
+        merged = _merge(merged, source["values"])
+    return _merge(merged, properties.get("values") or {})
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """As Helm merges values files: mappings by key, everything else replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        merged[key] = _merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
