@@ -177,10 +177,24 @@ REVISION_TYPES: Mapping[str, Record] = MappingProxyType({"K8S_MICROSERVICE": MIC
 # The kinds of steps that the step flow has, and that no other family has.
 STEPFLOW_STEP_TYPES = ("random", "sleep", "fail", "apply", "http")
 
-LATER_STEP_TYPES = frozenset(
+LATER_STEP_TYPES: Mapping[str, str] = MappingProxyType(
     {
-        *("apply-terraform-config", "apply-terraform-provider", "build-push-image", "check-metrics", "clean-jobs"),
-        *("delete-config", "deploy-cloud-resource", "deploy2env", "export-service"),
-        *("restart-workflow", "share-cloud-resource", "vela-cli"),
+        **dict.fromkeys(("check-metrics", "restart-workflow"), "not available yet"),
+        **dict.fromkeys(
+            ("apply-terraform-config", "apply-terraform-provider", "deploy-cloud-resource", "share-cloud-resource"),
+            "not available: no cloud is asked here. Apply the objects of an operator that asks one with apply-object",
+        ),
+        "build-push-image": "not available: images are built before the commit that names them. Build it in CI, and write its tag into the manifest",
+        **dict.fromkeys(
+            ("deploy2env", "deploy2runtime", "apply-application", "apply-application-in-parallel", "apply-remaining"),
+            "not available: KubeVela has given it up. Use deploy, with a topology policy where it is not to be the application's own namespace",
+        ),
+        "export-service": "not available: there are no other clusters. Apply the Service and its EndpointSlice with apply-object",
+        "vela-cli": "not available: there is no vela command here. Use apply-job with an image that has the command you need",
+        "apply-app": "not available: applications stand in git. Commit it there, and wait for it with depends-on-app",
+        "read-app": "not available: applications stand in git. Wait for one with depends-on-app, or read an object of it with read-object",
+        "addon-operation": "not available: there are no addons. Apply what it would from a folder, with a component of type manifests",
+        "chat-gpt": "not available. Use request, whose answer later steps can read",
     }
 )
+"""Step types that KubeVela has and that are no step types here: why not, and what to use instead."""

@@ -136,9 +136,7 @@ class SREWorks:
                 return components.resolve(step.type, properties, where)
 
             readable = (*context, CONTEXT_DELIVERED)
-            family = Family(
-                self._steps, frozenset(), lambda kind, indexes: f"{kind}-{indexes[-1]}", resolve, _target, context=readable, deepest=_DEEPEST
-            )
+            family = Family(self._steps, {}, lambda kind, indexes: f"{kind}-{indexes[-1]}", resolve, _target, context=readable, deepest=_DEEPEST)
             drafts = read_steps(items, place, family, findings)
             _check_targets(drafts, findings)
         else:

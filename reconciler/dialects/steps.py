@@ -31,15 +31,15 @@ OUTPUTS = ListOf(Record({"name": Text(), "valueFrom": Text(), "exportKey": Text(
 
 class Family(NamedTuple):
     """
-    What a family says about steps. `types`: the step types it has, by its own words; `later`: words known but not available
-    yet; `unnamed`: the name of a step without one, from type and index, of a group's step from both indexes; `resolve`: the ids of
+    What a family says about steps. `types`: the step types it has, by its own words; `later`: words that are known and no step types here,
+    each with why; `unnamed`: the name of a step without one, from type and index, of a group's step from both indexes; `resolve`: the ids of
     the components that a step applies, from the step, its properties and their place; `target`: an input's parameterKey as
     a full path. `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else.
     `deepest`: parts of a parameterKey. `group`: the type whose steps have steps, `group_mode`: how those run where it does not say.
     """
 
     types: Mapping[str, StepType]
-    later: frozenset[str]
+    later: Mapping[str, str]
     unnamed: Callable[[str, list[int]], str]
     resolve: Callable[[Step, dict[str, Any], FieldPath], list[str]]
     target: Callable[[str, str], str]
@@ -202,7 +202,7 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     if step_type is not None:
         components = family.resolve(step, properties, place)
     elif step.type in family.later:
-        findings.error((*at, "type"), f"step type {step.type} is not available yet{suggest('', family.types)}")
+        findings.error((*at, "type"), f"step type {step.type} is {family.later[step.type]}")
     elif step.type:
         findings.unknown((*at, "type"), "step type", step.type, family.types)
     inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings, family.deepest)

@@ -221,8 +221,16 @@ class Application:
                     self._fold(run, packed, told.get(packed), value, created=packed in intent.absent)
         for step in run.steps:  # what was undone was applied before that, by whichever step
             for path, result in step.results.items():
-                for packed in result.value.get("deleted") or () if path.startswith(UNDO) and (step.key, path) not in known else ():
-                    self.items.pop(ObjectRef.unpack(packed).identity, None)
+                if (step.key, path) not in known and (path.startswith(UNDO) or "uids" in result.value):
+                    self._forget(result.value)
+
+    def _forget(self, value: dict[str, Any]) -> None:
+        """What an effect deleted; `uids`, where they are told: not what was made since under the same name."""
+        deleted = value.get("deleted") or []
+        for packed, uid in zip(deleted, value.get("uids") or [""] * len(deleted), strict=True):
+            identity = ObjectRef.unpack(packed).identity
+            if not uid or (identity in self.items and self.items[identity].uid == uid):
+                self.items.pop(identity, None)
 
     def _fold(self, run: Run, packed: str, told: dict[str, Any] | None, value: dict[str, object], *, created: bool) -> None:
         identity = ObjectRef.unpack(packed).identity

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,11 +23,9 @@ from reconciler.model.identity import ObjectRef
 from reconciler.model.names import ALLOW_STEPS
 from reconciler.model.outcome import Result
 from reconciler.model.run import Run
-from reconciler.notify.protocol import Sender
 from reconciler.revisions.masking import mask_manifests
 from reconciler.workflow.facts import Order
 
-_SENDING: Final = frozenset({"http", "mail"})
 _FIELDS: Final = ("url", "password")
 _PORTS: Final = {"http": 80, "https": 443}
 _API: Final = {"Application": "core.oam.dev/v1beta1", "WorkflowRun": "core.oam.dev/v1alpha1"}
@@ -108,10 +105,3 @@ def _place(url: str) -> tuple[str, int]:
         return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         return "", 0
-
-
-def inform(executors: Mapping[str, Executor], sender: Sender | None, reach: Reach, contents: Contents, clock: Clock) -> dict[str, Executor]:
-    """The executors, those that send told what they need. Where nothing leaves the machine (`sender` is None), no Secret is read either."""
-    if sender is None:
-        return dict(executors)
-    return {kind: Informed(each, reach, contents, clock) if kind in _SENDING else each for kind, each in executors.items()}

@@ -19,9 +19,9 @@ from reconciler.engine.apply import Applier
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
-from reconciler.engine.credentials import inform
 from reconciler.engine.declared import Declared
-from reconciler.engine.executors import Executor, Executors
+from reconciler.engine.execution import gather_executors
+from reconciler.engine.executors import Executor
 from reconciler.engine.fence import fenced
 from reconciler.engine.hints import Hints
 from reconciler.engine.index import Index
@@ -103,7 +103,7 @@ class Engine:
             contents=contents,
             observations=observations,
             applier=(applier := Applier(cluster, contents, observations, reach, claims, clock, writer)),
-            executors=Executors({"apply": applier, "unapply": unapplier, **inform(executors or {}, sender, reach, contents, clock)}),
+            executors=gather_executors(applier, unapplier, executors or {}, sender, reach, contents, claims, clock),
             claims=claims,
             reach=reach,
             machine=Machine(types, options.retry, options.health),

@@ -81,7 +81,7 @@ class Mailer:
             raise NoAnswerError(f"{place} gave no answer within {seconds:g} s") from None
         except ssl.SSLError:
             raise UnreachableError(f"no TLS with {place}, or its certificate does not hold") from None
-        except (OSError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             raise UnreachableError(f"no connection to {place}, or it broke") from None
 
     async def _deliver(self, mail: Mail, data: bytes, place: str) -> None:

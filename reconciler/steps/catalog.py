@@ -13,6 +13,7 @@ from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_deployment import ApplyDeployment
 from reconciler.steps.apply_job import ApplyJob
 from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.cleaning import CleanJobs, DeleteConfig
 from reconciler.steps.collect_endpoints import CollectEndpoints
 from reconciler.steps.create_config import CreateConfig
 from reconciler.steps.depends_on_app import DependsOnApp
@@ -50,6 +51,8 @@ _ALL: tuple[StepType, ...] = (
     CreateConfig(),
     ReadConfig(),
     ListConfig(),
+    DeleteConfig(),
+    CleanJobs(),
     ReadObject(),
     CollectEndpoints(),
     JdbcConnection(),

@@ -2,7 +2,9 @@ import hashlib
 
 import pytest
 
+from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.model.application import Input, Output
+from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.dialects.kubevela_texts import MANY_MISTAKES, TWO, WEB, app, errors, only, said, steps
 
 # The Application of seed 001, with `helm` components.
@@ -219,9 +221,10 @@ def test_two_names_of_one_key_are_an_error(compile_text):
     assert f"the gate key {key}" in said(compile_text(steps("{type: suspend, name: a/b}", f"{{type: suspend, name: {key}}}")))
 
 
-@pytest.mark.parametrize("step_type", ["vela-cli", "build-push-image"])
-def test_step_types_of_a_later_version_say_so(compile_text, step_type):
-    assert f"step type {step_type} is not available yet" in said(compile_text(steps(f"{{type: {step_type}}}")))
+@pytest.mark.parametrize("step_type", LATER_STEP_TYPES)
+def test_a_step_type_of_kubevela_that_is_none_here_says_what_to_use_instead(compile_text, step_type):
+    assert f"step type {step_type} is not available" in said(compile_text(steps(f"{{type: {step_type}}}")))
+    assert step_type not in STEP_TYPES
 
 
 def test_a_component_in_another_namespace_takes_the_place_of_the_one_at_home(compile_text):

@@ -53,6 +53,8 @@ VALID = {
     "export-data": {"name": "n", "namespace": "n", "kind": "Secret", "data": {"a": "b"}, "topology": "t"},
     "create-config": {"name": "n", "namespace": "n", "template": "t", "config": {"a": {"b": [1]}}},
     "read-config": {"name": "n", "namespace": "n"},
+    "delete-config": {"name": "n", "namespace": "n"},
+    "clean-jobs": {"labelselector": {"a": "b"}, "namespace": "n"},
     "list-config": {"template": "t", "namespace": "n"},
     "read-object": {"apiVersion": "v1", "kind": "Service", "name": "s", "namespace": "", "cluster": ""},
     "collect-service-endpoints": {
@@ -153,6 +155,8 @@ WRONG = [
     ("export-data", {"kind": "Pod"}, "kind"),
     ("create-config", {"config": "a"}, "config"),
     ("read-object", {"cluster": "far"}, "cluster"),
+    ("clean-jobs", {"labelselector": {"a": ["b"]}}, "labelselector.a"),
+    ("delete-config", {"name": ""}, "name"),
     ("collect-service-endpoints", {"port": 0}, "port"),
     ("collect-service-endpoints", {"protocal": "ftp"}, "protocal"),
     ("request", {"url": "ftp://example.org"}, "url"),

@@ -1,0 +1,66 @@
+"""The executor of `delete` effects: objects that the application has are deleted and are not to be healed (rule 1c)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from reconciler.cluster.protocol import ClusterError, NotFoundError
+from reconciler.engine.access import Claims
+from reconciler.engine.applications import Application
+from reconciler.engine.deletion import delete_ours
+from reconciler.engine.executors import Plain
+from reconciler.engine.reach import Reach
+from reconciler.model.clock import Clock
+from reconciler.model.identity import ObjectRef
+from reconciler.model.outcome import Result
+from reconciler.model.records import InventoryItem
+from reconciler.model.run import Run
+from reconciler.workflow.facts import Order
+
+_VERSIONS: Final = {"batch": "batch/v1", "": "v1"}
+
+
+class Cleaner:
+    """Of what is in the inventory, alone: an object that others made or share is never deleted."""
+
+    def __init__(self, reach: Reach, claims: Claims, clock: Clock) -> None:
+        self._reach, self._claims, self._clock = reach, claims, clock
+
+    async def prepare(self, app: Application, run: Run, order: Order) -> Plain:  # noqa: ARG002  # the protocol's arguments
+        return Plain(run, order)
+
+    async def execute(self, app: Application, planned: Plain) -> Result:
+        """Value: `deleted` and `uids`, of the objects that go."""
+        params = planned.order.effect.params
+        deleted: list[str] = []
+        uids: list[str] = []
+        value: dict[str, Any] = {"deleted": deleted, "uids": uids}
+        ref = ObjectRef(_VERSIONS[params["group"]], params["kind"], params["namespace"], params["name"])
+        try:
+            for item in _chosen(app, ref):
+                ref = item.object
+                if await self._has(app, ref, params["labels"]):
+                    await delete_ours(self._reach.of(app), ref, item.uid, app.mirror.uid)
+                    deleted.append(item.ref)
+                    uids.append(item.uid)
+                    self._claims.release(ref, app.key)
+            if params["name"] and not deleted and await self._has(app, ref, {}):
+                return Result(value, f"{ref} is none that this application made", "NotOurs", "terminal", self._clock.now())
+        except ClusterError as error:
+            return Result(value, f"{ref}: {error}"[:1024], error.reason, error.retry, self._clock.now())
+        return Result(value, at=self._clock.now())
+
+    async def _has(self, app: Application, ref: ObjectRef, labels: dict[str, str]) -> bool:
+        """Whether it is there, with those labels."""
+        try:
+            live = await self._reach.of(app).get(ref)
+        except NotFoundError:
+            return False
+        return (live["metadata"].get("labels") or {}).items() >= labels.items()
+
+
+def _chosen(app: Application, ref: ObjectRef) -> list[InventoryItem]:
+    """What the application has of that kind and namespace, by name where there is one."""
+    *place, name = ref.identity
+    mine = [item for item in app.items.values() if item.uid and not item.shared and not item.ignored]
+    return [item for item in mine if [*item.object.identity[:3]] == place and name in ("", item.object.name)]
