@@ -30,7 +30,7 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     asked = {
         **_chart(component, folder, fields, files),
         "values": _values(component.properties, fields),
-        "values_files": fields.raw("valuesFiles") or [],
+        "values_files": _files(fields),
         "release": {"name": fields.text("releaseName", component.name), "namespace": component.namespace or context.namespace},
         "capabilities": {"kubeVersion": context.kube_version, "apiVersions": list(context.api_versions)},
         "include_crds": True,
@@ -63,11 +63,24 @@ def _chart(component: Component, folder: str, fields: Fields, files: Files) -> d
 
 def _values(properties: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for index, source in enumerate(properties.get("valuesFrom") or ()):
+    sources = properties.get("valuesFrom") or []
+    if not isinstance(sources, list):
+        raise fields.error("valuesFrom", "must be a list")
+    for index, source in enumerate(sources):
         if not isinstance(source, dict) or not isinstance(source.get("values"), dict):
             raise fields.error(f"valuesFrom[{index}]", "its values are not at hand")
         merged = _merge(merged, source["values"])
-    return _merge(merged, properties.get("values") or {})
+    values = properties.get("values") or {}
+    if not isinstance(values, dict):
+        raise fields.error("values", "must be a mapping")
+    return _merge(merged, values)
+
+
+def _files(fields: Fields) -> list[str]:
+    names = fields.raw("valuesFiles") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise fields.error("valuesFiles", "must be a list of texts")
+    return names
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

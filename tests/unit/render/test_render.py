@@ -32,6 +32,12 @@ class Folder:
             raise value
         return value.encode()
 
+    def tree(self, path):
+        return {name: self.read(name) for name in self.folder(path)}
+
+    def archive(self, component):
+        raise RenderError(f"component {component}: there is no chart for it")
+
 
 def render(kind, properties, files=None, **more):
     return PythonRenderer().render(Component("web", "web", kind, properties, **more), CONTEXT, Folder(files))
