@@ -4,8 +4,10 @@
 
 Plain: a client that does nothing but apply the same ConfigMaps, as many at once as the daemon may (the limit of what is possible here).
 Cold, push and restart as in `applications.py`. Writes: what the daemon sent that changes something, Events aside, for each application.
-Idle: requests a second, watches that are begun again included. Without `--kubeconfig` a control plane of its own is started
-(`scripts/controlplane`), the same for all N, each N in namespaces of its own and in a process of its own, its restart in another one.
+Idle: requests a second, watches that are begun again included. CPU: seconds of a core that the same cost the daemon (or the plain client)
+and the servers, for each application; a machine that is busy with other things changes them little, seconds on the clock much. Without
+`--kubeconfig` a control plane of its own is started (`scripts/controlplane`), the same for all N, each N in namespaces of its own and in a
+process of its own, its restart in another one; of another one it is not known what its servers cost.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import random
 import resource
@@ -38,11 +41,15 @@ from reconciler.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 AT_ONCE = 32
+SERVERS = ("kube-apiserver", "etcd")
 COLUMNS = {
     "applications": "{:.0f}",
     "plain": "{:.2f} s",
     "cold": "{:.2f} s",
     "times": "{:.1f}",
+    "plain, CPU": "{}",
+    "cold, CPU": "{}",
+    "times, CPU": "{:.1f}",
     "writes": "{:.2f}",
     "push, median": "{:.0f} ms",
     "worst": "{:.0f} ms",
@@ -86,6 +93,37 @@ async def prepare(cluster: KubernetesCluster, *namespaces: str) -> None:
         await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
 
 
+class Spent(NamedTuple):
+    """CPU seconds so far: of this process, and of each server by its name."""
+
+    client: float
+    servers: dict[str, float]
+
+    @classmethod
+    def now(cls, kubeconfig: str) -> Spent:
+        noted = Path(kubeconfig).with_name("processes.json")
+        known = json.loads(noted.read_text()) if noted.exists() else {}
+        return cls(time.process_time(), {name: cpu_seconds(known[name]["pid"]) for name in SERVERS if name in known})
+
+    def since(self, before: Spent) -> Spent:
+        return Spent(self.client - before.client, {name: spent - before.servers[name] for name, spent in self.servers.items()})
+
+    @property
+    def all(self) -> float:
+        return self.client + sum(self.servers.values())
+
+    def figures(self, name: str, count: int) -> dict[str, object]:
+        """Milliseconds for each application: the client's, then the servers'."""
+        parts = (self.client, *self.servers.values())
+        return {f"{name}, CPU": f"{' + '.join(f'{part * 1000 / count:.1f}' for part in parts)} ms"}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process and all its threads, by proc_pid_stat(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def measure_plain(cluster: KubernetesCluster, namespace: str, count: int) -> float:
     row = asyncio.Semaphore(AT_ONCE)
 
@@ -98,24 +136,27 @@ async def measure_plain(cluster: KubernetesCluster, namespace: str, count: int) 
     return time.perf_counter() - start
 
 
-async def measure(plan: Plan, place: Place) -> dict[str, float]:
+async def measure(plan: Plan, place: Place) -> dict[str, object]:
     """All but the restart."""
-    figures: dict[str, float] = {"applications": plan.count}
+    figures: dict[str, object] = {"applications": plan.count}
     cluster = KubernetesCluster(Origin(place.kubeconfig, "", named=True))
     await cluster.start()
     await prepare(cluster, f"plain-{place.mark}", f"apps-{place.mark}", place.settings.namespace)
-    figures["plain"] = await measure_plain(cluster, f"plain-{place.mark}", plan.count)
+    idle = Spent.now(place.kubeconfig)
+    plain = await measure_plain(cluster, f"plain-{place.mark}", plan.count)
+    limit = Spent.now(place.kubeconfig).since(idle)
+    figures |= {"plain": plain} | limit.figures("plain", plan.count)
     await cluster.close()
     repository = Repository(place.folder, gates=False)
     environment = {"apiVersion": "reconciler.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "bench"}}
     repository.put("environment.yaml", json.dumps({**environment, "spec": {"namespace": f"apps-{place.mark}"}}))
     repository.declare(dict.fromkeys(range(plan.count), 0))
     repository.move(repository.commit())
-    start = time.perf_counter()
+    idle, start = Spent.now(place.kubeconfig), time.perf_counter()
     async with running(place.settings) as (daemon, _):
         await settled(daemon, plan)
-        figures["cold"] = time.perf_counter() - start
-        figures["times"] = figures["cold"] / figures["plain"]
+        cold, spent = time.perf_counter() - start, Spent.now(place.kubeconfig).since(idle)
+        figures |= {"cold": cold, "times": cold / plain, "times, CPU": spent.all / limit.all} | spent.figures("cold", plan.count)
         figures["writes"] = written(daemon) / plan.count
         figures |= await push(plan, place, daemon, repository)
         figures |= await rest(plan, daemon)
@@ -185,9 +226,9 @@ def control_plane(given: str) -> Iterator[str]:
             subprocess.run([sys.executable, script, "down", folder], check=True, stdout=sys.stderr)
 
 
-def ask(words: list[str]) -> dict[str, float]:
+def ask(words: list[str]) -> dict[str, object]:
     """What a process of its own prints."""
-    found: dict[str, float] = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    found: dict[str, object] = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return found
 
 

@@ -233,12 +233,12 @@ class Shadow:
             self._hint(key)
 
 
-async def follow(cluster: Cluster, clock: Clock, kind: str, take: Callable[[WatchEvent], None]) -> None:
-    """What becomes of the state objects of one kind, until cancelled. What a watch loses is not told again."""
+async def follow(cluster: Cluster, clock: Clock, kind: str, take: Callable[[WatchEvent], None], *, bare: bool = False) -> None:
+    """What becomes of the state objects of one kind, until cancelled; `bare`: of their metadata. What a watch loses is not told again."""
     since = ""
     while True:
         try:
-            async for event in cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since):
+            async for event in cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since, bare=bare):
                 since = event.object["metadata"]["resourceVersion"]
                 if event.type != "BOOKMARK":
                     take(event)

@@ -24,3 +24,15 @@ def test_a_daemon_that_comes_back_writes_nothing_while_nothing_changed(place):
     with place.daemon() as daemon:
         daemon.leading().until("shop", lambda status: status["sync"] == "Synced", "synced")
     assert place.done_by_daemons("create", "update", "patch", "delete") == before
+
+
+def test_all_that_the_daemon_stores_is_one_field_or_two_to_the_server(place):
+    place.clone.push({"shop.yaml": config_map_app(place.namespace, "shop", "one")})
+    with place.daemon() as daemon:
+        daemon.ready().until("shop", lambda status: status["sync"] == "Synced", "synced")
+        daemon.wait_for(lambda: place.stored("shop"), "the status is stored, too")
+    for plural in ("applications", "applicationrevisions", "workflowruns"):
+        [stored] = place.state(plural)
+        for entry in stored["metadata"]["managedFields"]:
+            fields = entry["fieldsV1"].items()
+            assert all(name == "f:metadata" or below == {} for name, below in fields), f"{plural}: {entry}"

@@ -161,7 +161,7 @@ def test_definitions_come_by_one_command_and_what_is_anothers_stays_as_it_is(own
         assert 'reconciler_foreign_definitions{group="workflow.example.com"} 0.0' in daemon.text("/metrics")
         assert daemon.said.count("another controller's here") == 1
     live = plane.get(f"{DEFINITIONS}/applications.reconciler.dev")
-    del live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["held"]
+    del live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["family"]
     plane.api("PUT", f"{DEFINITIONS}/applications.reconciler.dev", live)
     code, said = reconciler("install", "--kubeconfig", plane.kubeconfig)
-    assert (code, "it lacks status.held; renewed" in said, said.count("as this version makes it")) == (0, True, 2), said
+    assert (code, "it lacks spec.family; renewed" in said, said.count("as this version makes it")) == (0, True, 2), said

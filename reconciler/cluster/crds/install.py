@@ -76,7 +76,7 @@ def compare(crd: JsonObject, live: JsonObject) -> Found:
     if ANNOTATION_SCHEMA in crd["metadata"]["annotations"] and (not made_for.isdecimal() or int(made_for) > STATE_VERSION):
         return Found(name, "newer", one_line(made_for, 20))
     lacks = tuple(dict.fromkeys(_lacking(crd["spec"], live["spec"])))
-    same = not lacks and _holds(live["spec"], crd["spec"]) and not any(_lacking(live["spec"], crd["spec"]))
+    same = not lacks and _holds(live["spec"], crd["spec"]) and _named(live["spec"]) == _named(crd["spec"])
     return Found(name, "same" if same else "older", lacks=lacks)
 
 
@@ -105,15 +105,29 @@ def _fields(schema: Any, path: str = "") -> Iterator[str]:
     yield from _fields(schema.get("additionalProperties"), f"{path}[]")
 
 
+def _named(definition: JsonObject) -> dict[str, set[str]]:
+    """The fields of each of a definition's versions."""
+    return {version["name"]: set(_fields(_schema(version))) for version in definition.get("versions") or []}
+
+
 def _lacking(ours: JsonObject, theirs: JsonObject) -> Iterator[str]:
-    """The fields of one definition's versions that the other has not."""
-    known = {version["name"]: set(_fields(_schema(version))) for version in theirs.get("versions") or []}
+    """The fields of one definition's versions that the other would drop."""
+    known = _named(theirs)
     for version in ours["versions"]:
         have = known.get(version["name"])
         if have is None:
             yield f"version {version['name']}"
             continue
-        yield from (path.removeprefix(".") for path in _fields(_schema(version)) if path not in have)
+        yield from (path.removeprefix(".") for path in _fields(_schema(version)) if not _keeps(have, path))
+
+
+def _keeps(have: set[str], path: str) -> bool:
+    """Whether a field is named, or stands in the nearest known place, which keeps whatever it is given."""
+    if path in have:
+        return True
+    parent = path.rpartition(".")[0]
+    name = parent.removesuffix("[]")
+    return f"{parent}.*" in have or (bool(name) and name not in have and _keeps(have, name))
 
 
 def _schema(version: JsonObject) -> Any:

@@ -1,11 +1,15 @@
-"""The definitions of the daemon's own state kinds (rule 3a), made of the shapes in which state is stored: they can't drift apart."""
+"""
+The definitions of the daemon's own state kinds (rule 3a), made of the shapes in which state is stored: they can't drift apart.
+
+They name what people read and keep everything: the daemon alone writes these objects, and a server pays for each name at each write.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any, Final
 
-from reconciler.cluster.crds.structural import described, schema_of, without
+from reconciler.cluster.crds.structural import outlined, schema_of, whole
 from reconciler.model.identity import JsonObject
 from reconciler.model.names import ANNOTATION_SCHEMA, GROUP, LABEL_CRD, STATE_VERSION
 from reconciler.model.records import Mirror, RevisionRecord, Shown
@@ -23,46 +27,64 @@ def _column(name: str, kind: str, path: str, priority: int = 0) -> JsonObject:
     return {"name": name, "type": kind, "jsonPath": path} | ({"priority": priority} if priority else {})
 
 
-def _texts(*names: str, **more: JsonObject) -> JsonObject:
-    """An object of texts that must be there, and what else it holds."""
-    return {"type": "object", "properties": {**dict.fromkeys(names, _TEXT), **more}, "required": list(names)}
-
-
-def _merged(first: JsonObject, second: JsonObject) -> JsonObject:
-    return first | {"properties": first["properties"] | second["properties"]}
+def _texts(**texts: str) -> JsonObject:
+    """An object of texts that must be there, each with what is said of it."""
+    properties = {name: _TEXT | {"description": text} for name, text in texts.items()}
+    return whole({"type": "object", "properties": properties, "required": list(texts)})
 
 
 def _application() -> JsonObject:
-    stored = without(schema_of(Mirror), "uid", "version", "generation", "requested", "shard")
-    status = described(
-        _merged(stored, schema_of(Shown)),
+    stored, shown = schema_of(Mirror), schema_of(Shown)
+    status = outlined(
+        stored | {"properties": stored["properties"] | shown["properties"]},
         observedGeneration="The generation of this object that this status has seen.",
         conditions="As docs/conditions.md lists them: Ready and Healthy always, any other while it applies.",
+        phase="Of the newest run.",
+        health="The worst of what it has.",
+        sync="Whether what git declares is what runs.",
         lastAttemptedRevision="The revision that was run last.",
         lastAppliedRevision="The revision that runs: its run succeeded.",
         lastHandledReconcileAt="The value of the annotation reconcile.reconciler.dev/requestedAt that was answered last.",
         step="The gate at which the open run waits, else the step at which it is.",
-        history="The newest runs, newest first.",
-        desired="What git declares.",
-        inventory="The objects that the application has.",
+        history="The newest runs, newest first: run, revision, kind, phase, reason, commit, startedAt, finishedAt.",
+        desired="What git declares: revision, digest, commit.",
+        running="What runs: revision, digest, commit.",
+        inventory="The objects that the application has: ref, uid, revision, component and what is known of each.",
     )
-    text = "What the daemon knows of an application that git declares. Output: nothing in it is read but the annotation requestedAt."
-    return _root(text, spec=_texts("application", "namespace", "family"), status=status)
+    spec = _texts(application="Its name.", namespace="The namespace that its manifest names.", family="Of its manifest.")
+    text = (
+        "What the daemon knows of an application that git declares. Output: nothing in it is read but the annotation requestedAt. "
+        "The status holds more than is named here: the daemon's memory."
+    )
+    return _root(text, spec=spec, status=status)
 
 
 def _revision() -> JsonObject:
-    spec = _texts("application", "namespace", "content", record=without(schema_of(RevisionRecord), "uid"), inline=_TEXT)
-    spec = described(spec, content="By which its parts are found and checked.", inline="The content itself, where it is small and holds no secret.")
+    spec = _texts(application="Whose it is.", namespace="Of the application.", content="By which its parts are found and checked.")
+    spec["properties"] |= {
+        "record": outlined(schema_of(RevisionRecord))
+        | {"description": "number, name, digest, commit, createdAt; objects: refs of all that it declares."},
+        "inline": _TEXT | {"description": "The content itself, where it is small and holds no secret."},
+    }
     return _root("One revision of an application: all that is needed to run it again without git, network or renderer.", spec=spec)
 
 
 def _run() -> JsonObject:
-    spec = _texts("application", "namespace", "revision", "digest")
-    return _root(
-        "One execution of a revision's workflow. Deleting it terminates it; the finalizer holds it until that is stored.",
-        spec=spec,
-        status=without(schema_of(Run), "uid", "version"),
+    spec = _texts(application="Whose it is.", namespace="Of the application.", revision="What it runs.", digest="Of what git declared.")
+    status = outlined(
+        schema_of(Run),
+        kind="What it is for: deploy, restore, undo.",
+        phase="Where it stands.",
+        reason="Why it ended so.",
+        message="What a person is to know.",
+        startedAt="When its first step began.",
+        finishedAt="When it ended.",
+        commit="What brought it about: id, author, message, time.",
+        steps="name, type, phase, message, startedAt, finishedAt of each, and what the daemon knows of its effects.",
+        decisions="Those that were used: gate, verb, commit, author.",
     )
+    text = "One execution of a revision's workflow. Deleting it terminates it; the finalizer holds it until that is stored."
+    return _root(text, spec=spec, status=status)
 
 
 def _root(text: str, **parts: JsonObject) -> JsonObject:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from reconciler.model.condition import Condition
 from reconciler.model.identity import JsonObject
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
@@ -40,7 +39,7 @@ def _schema(kind: inspect.Type) -> JsonObject:
     if isinstance(kind, inspect.StructType):
         return _struct(kind)
     if isinstance(kind, inspect.ListType):
-        return {"type": "array", "items": _schema(kind.item_type)} | _keyed(kind.item_type)
+        return {"type": "array", "items": _schema(kind.item_type)}
     if isinstance(kind, inspect.DictType):
         open_ = isinstance(kind.value_type, inspect.AnyType)
         return {"type": "object"} | ({PRESERVE: True} if open_ else {"additionalProperties": _schema(kind.value_type)})
@@ -62,22 +61,26 @@ def _struct(kind: inspect.StructType) -> JsonObject:
     return {"type": "object", "properties": properties} | ({"required": required} if required else {})
 
 
-def _keyed(item: inspect.Type) -> JsonObject:
-    """Conditions are a map by type, as everywhere."""
-    conditions = isinstance(item, inspect.StructType) and item.cls is Condition
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]} if conditions else {}
+def outlined(schema: JsonObject, **texts: str) -> JsonObject:
+    """
+    Of the schema of an object the properties that people read, each with what is said of it; what is in them and beside them is kept as written.
+
+    For what one writer writes by a shape of its own: an API server goes through each property that a schema names, once for every one that the
+    object has, at all of the five times that it reads the object for one write. For the same reason all of it is one field to `managedFields`.
+    """
+    properties = {name: _outline(schema["properties"][name]) | {"description": text} for name, text in texts.items()}
+    return whole({"type": "object", PRESERVE: True} | ({"properties": properties} if properties else {}))
 
 
-def described(schema: JsonObject, **texts: str) -> JsonObject:
-    """The schema of an object, with descriptions of its properties."""
-    properties = schema["properties"]
-    return schema | {"properties": properties | {name: properties[name] | {"description": text} for name, text in texts.items()}}
+def whole(schema: JsonObject) -> JsonObject:
+    """The schema of an object that is written as one: nobody shares its fields."""
+    return schema | {"x-kubernetes-map-type": "atomic"}
 
 
-def without(schema: JsonObject, *names: str) -> JsonObject:
-    """The schema of an object without these properties: they are kept in its metadata."""
-    left = {name: sub for name, sub in schema["properties"].items() if name not in names}
-    return schema | {"properties": left, "required": [name for name in schema.get("required", []) if name not in names]}
+def _outline(schema: JsonObject) -> JsonObject:
+    if schema.get("type") == "array":
+        return schema | {"items": _outline(schema["items"])}
+    return {"type": "object", PRESERVE: True} if schema.get("type") == "object" else schema
 
 
 def to_yaml(documents: list[JsonObject]) -> str:

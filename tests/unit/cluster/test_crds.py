@@ -16,7 +16,6 @@ from reconciler.cluster.crds.state import state_crds
 from reconciler.cluster.crds.structural import PRESERVE, schema_of, to_yaml
 from reconciler.cluster.embedded.schema import conform
 from reconciler.cluster.protocol import ForbiddenError
-from reconciler.model.condition import Condition
 from reconciler.model.identity import ObjectRef
 from reconciler.model.names import ANNOTATION_SCHEMA, LABEL_CRD, STATE_VERSION
 
@@ -78,9 +77,29 @@ def test_only_the_mirror_has_a_status_apart_and_all_are_kept_when_the_daemon_is_
         assert len(crd["spec"]["versions"]) == 1
 
 
-def test_content_is_open_only_where_it_is_a_users():
-    found = {path.rpartition(".")[2].removesuffix("[]") for crd in state_crds() for path, part in nodes(schema(crd)) if part.get(PRESERVE)}
-    assert found == {"value", "outputs", "values", "snapshots"}
+def test_every_field_that_a_state_kind_names_says_what_it_is():
+    for crd in state_crds():
+        for part in ("spec", "status"):
+            for name, field in schema(crd)["properties"].get(part, {"properties": {}})["properties"].items():
+                assert field.get("description"), f"{crd['metadata']['name']}: kubectl explain says nothing of {part}.{name}"
+
+
+def test_what_the_daemon_alone_writes_is_one_field_to_a_server_and_few_names():
+    for crd in state_crds():
+        for part in ("spec", "status"):
+            found = schema(crd)["properties"].get(part)
+            if found is not None:
+                assert found["x-kubernetes-map-type"] == "atomic"
+                assert len(found["properties"]) < 20, "a server goes through all of them for each that an object has"
+                assert not any("properties" in below for _, below in nodes(found) if below is not found)
+
+
+def test_all_that_is_stored_of_a_run_and_a_mirror_is_kept():
+    for crd in state_crds():
+        if "status" in schema(crd)["properties"]:
+            assert schema(crd)["properties"]["status"][PRESERVE]
+        else:
+            assert schema(crd)["properties"]["spec"]["properties"]["record"][PRESERVE]
 
 
 def test_a_shape_that_a_server_would_not_keep_is_refused():
@@ -94,7 +113,6 @@ def test_a_shape_that_a_server_would_not_keep_is_refused():
         schema_of(Bare)
     with pytest.raises(TypeError, match="no structural schema"):
         schema_of(Either)
-    assert schema_of(list[Condition])["x-kubernetes-list-map-keys"] == ["type"]
 
 
 def documents(*folders):
@@ -138,12 +156,26 @@ def test_a_definition_that_a_server_completed_is_the_same():
 
 def test_rule_3g_an_older_definition_says_which_fields_the_server_would_drop():
     found = live(state_crds()[0])
-    del schema(found)["properties"]["status"]["properties"]["held"]
-    del schema(found)["properties"]["status"]["properties"]["inventory"]["items"]["properties"]["uid"]
+    del schema(found)["properties"]["status"][PRESERVE]
+    del schema(found)["properties"]["status"]["properties"]["step"]
+    del schema(found)["properties"]["status"]["properties"]["inventory"]["items"][PRESERVE]
     told = compare(state_crds()[0], found)
     assert told.standing == "older"
-    assert set(told.lacks) == {"status.held", "status.inventory[].uid"}
-    assert told.sentence == "applications.reconciler.dev: older than this version: it lacks status.held, status.inventory[].uid"
+    assert set(told.lacks) == {"status.*", "status.step", "status.inventory[].*"}
+    assert told.sentence == "applications.reconciler.dev: older than this version: it lacks status.*, status.step, status.inventory[].*"
+
+
+def test_a_definition_that_keeps_a_field_without_naming_it_lacks_nothing():
+    found = live(state_crds()[0])
+    for name in ("step", "history"):
+        del schema(found)["properties"]["status"]["properties"][name]
+    told = compare(state_crds()[0], found)
+    assert (told.standing, told.lacks) == ("older", ())
+    del schema(found)["properties"]["spec"]["properties"]["family"]
+    assert compare(state_crds()[0], found).lacks == ("spec.family",)
+    named = live(state_crds()[0])
+    schema(named)["properties"]["status"]["properties"]["held"] = {"type": "string"}
+    assert compare(state_crds()[0], named).standing == "older", "it names what this version does not"
 
 
 def test_rule_3g_a_newer_definition_is_told_by_its_version_of_the_state():
@@ -220,9 +252,9 @@ async def test_rule_3g_a_daemon_refuses_a_newer_definition_and_one_that_would_dr
     [said] = await prepare(turned.cluster, state_crds(), bring=False)
     assert "`reconciler install` renews it" in said, "columns are no state: it may go on"
     stored = await turned.cluster.get(ref(crd))
-    del schema(stored)["properties"]["status"]["properties"]["held"]
+    del schema(stored)["properties"]["status"][PRESERVE]
     stored = await turned.cluster.replace(stored)
-    with pytest.raises(DefinitionError, match=r"lacks status\.held"):
+    with pytest.raises(DefinitionError, match=r"lacks status\.\*"):
         await prepare(turned.cluster, state_crds(), bring=False)
     stored["metadata"]["annotations"][ANNOTATION_SCHEMA] = str(STATE_VERSION + 1)
     await turned.cluster.replace(stored)
