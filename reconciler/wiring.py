@@ -27,22 +27,25 @@ from reconciler.engine.unsealing import Unsealer, Unsealing
 from reconciler.model.application import Retry
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
+from reconciler.model.names import DEFINED
 from reconciler.model.outcome import StepType
 from reconciler.model.text import nearest
 from reconciler.notify.mail import Post
 from reconciler.notify.protocol import NotifyError, Request, Sender
+from reconciler.render.definitions import shared
 from reconciler.render.engine import PythonRenderer
 from reconciler.sealing.command import Command
 from reconciler.sealing.opening import Place
 from reconciler.settings import Settings
 from reconciler.source.protocol import Source
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.defined import DefinedStep
 
 _log = structlog.get_logger("reconciler")
 
 CHART_SECONDS: Final = 60.0
 """How long one answer of a chart repository or a registry is waited for, all of its body."""
-RESERVED: Final = frozenset({*STEP_TYPES, *LATER_STEP_TYPES})
+RESERVED: Final = frozenset({*STEP_TYPES, *LATER_STEP_TYPES, DEFINED})
 """Names that no plug-in may have: those of built-in step types, and of those that will be."""
 
 
@@ -69,14 +72,14 @@ def build_engine(
     `lead`: None where nobody else can work on this cluster.
     """
     options = read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster))
-    types = {**plugins, **STEP_TYPES}
+    types = {**plugins, **STEP_TYPES, DEFINED: DefinedStep()}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
             _log.warning("controllerConfig.steps limits a step type that there is not", kind=limit.kind, nearest=nearest(limit.kind, types))
     return Engine(
         cluster,
         source,
-        dialects(STEP_TYPES, plugins),
+        dialects(STEP_TYPES, plugins, shared()),
         types,
         PythonRenderer(),
         clock,
@@ -106,6 +109,7 @@ def read_options(settings: Settings, beat: float, recall: Path | None, unsealer:
         rpc_seconds=settings.rpc_timeout_mill_seconds / 1000,
         recall=recall,
         unsealer=unsealer,
+        evaluate=shared().evaluate,
         take_over_from=frozenset(settings.take_over_from),
         shard=None if settings.cluster == "embedded" else settings.shard,
     )

@@ -30,6 +30,7 @@ from reconciler.model.identity import AppKey
 from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_FILE, RESERVED_STEPS, is_ours
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
+from reconciler.render.definitions import shared
 from reconciler.settings import SettingsError, load_settings
 from reconciler.source.ignore import Ignore
 from reconciler.steps.catalog import STEP_TYPES
@@ -76,7 +77,7 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: 
     step types that are plug-ins; no code of theirs is loaded (rule 13f). `access`: what the operator allows, where that is known.
     """
     ignore, problems = _read_ignore(files)
-    known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins})
+    known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins}, shared())
     found: dict[str, list[Problem]] = {}
     applications: list[Application] = []
     for path in files.odd:

@@ -12,6 +12,7 @@ from reconciler.dialects.documents import parse
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.model.application import Application
 from reconciler.model.status import ApplicationStatus
+from reconciler.render.definitions import shared
 from reconciler.revisions.digest import git_digest
 from reconciler.source import worktree
 from reconciler.source.edit import EditError, remove_annotation, set_annotation, set_value
@@ -77,7 +78,7 @@ def find_manifest(repo: Path, status: ApplicationStatus) -> Manifest:
 def _compile(
     files: DiskFiles, path: str, text: str, wanted: ApplicationStatus | Application, failure: type[ConflictError | RefusedError]
 ) -> Manifest:
-    result = compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin()))
+    result = compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin(), shared()))
     for app in result.applications:
         if app.key == wanted.key:
             return Manifest(files, app, text)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from reconciler.dialects import words
 from reconciler.dialects.catalog import DNS_LABEL
+from reconciler.dialects.definitions import Definition, NoChecker, check_definition, find_definitions
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
@@ -23,11 +25,13 @@ from reconciler.dialects.scope import KUBEVELA, KUBEVELA_RUN
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.step_conditions import CONTEXT, check_conditions
 from reconciler.dialects.step_order import check_order
-from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, gate_key, hashed_key, join
+from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, gate_key, hashed_key, join, type_names
 from reconciler.model.application import Application, Mode, Retry, Step, Workflow
 from reconciler.model.canonical import canonical
+from reconciler.model.definition import Checker
 from reconciler.model.names import RESERVED_STEPS
 from reconciler.model.outcome import StepType
+from reconciler.model.problem import Problem
 from reconciler.model.run import Run
 
 _CONTEXT_LIMIT: Final = 16 * 1024
@@ -73,7 +77,8 @@ _DOCUMENTS = {
 class KubeVela:
     family = "kubevela"
 
-    def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
+    def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({}), checker: Checker | None = None) -> None:
+        self._checker, self._taken = checker or NoChecker(), frozenset(steps)
         self._steps = {
             kind: join({name: steps[name] for name in names if name in steps}, plugins)
             for kind, names in ((KUBEVELA, STEP_TYPES), (KUBEVELA_RUN, RUN_STEP_TYPES))
@@ -81,6 +86,10 @@ class KubeVela:
 
     def recognises(self, document: Document) -> bool:
         return _kind_of(document) in _DOCUMENTS
+
+    def check_definition(self, document: Document, files: Files) -> list[Problem]:
+        """What is wrong with a definition by itself, and that it is found by its name."""
+        return check_definition(document, self._checker, self._taken, Reading.of(files))
 
     def compile(self, document: Document, files: Files) -> Compiled:
         kind = _kind_of(document)
@@ -95,7 +104,11 @@ class KubeVela:
         policies = Policies(spec, findings)
         components = Components(spec, document, header.namespace, policies, reading, findings, written.items if written is not None else [])
         parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
-        workflow = self._compile_workflow(written, spec, self._steps[kind], parameters, components, policies, findings)
+        built_in = self._steps[kind]
+        used = list(dict.fromkeys(name for name in type_names(written.items if written is not None else []) if name not in built_in))
+        definitions = find_definitions(used, self._taken, reading, self._checker, findings)
+        types = ChainMap({name: definition.step_type for name, definition in definitions.items()}, cast("dict[str, StepType]", built_in))
+        workflow = self._compile_workflow(written, spec, types, parameters, components, policies, findings, definitions)
         policies.check_names([*components.declared.values(), *components.compiled(workflow)])
         if written is not None and written.findings is not findings:
             findings.include(written.findings.problems())
@@ -103,6 +116,11 @@ class KubeVela:
         if findings.failed:
             return Compiled(None, problems)
         app = self._assemble(document, header, spec, components, workflow, written)
+        app = msgspec.structs.replace(
+            app,
+            references=[*app.references, *(reference for definition in definitions.values() for reference in definition.references)],
+            watched=[*app.watched, *(path for definition in definitions.values() for path in definition.watched)],
+        )
         return Compiled(msgspec.structs.replace(app, rules=policies.reader.rules), problems)
 
     def words(self, run: Run) -> dict[str, Any]:
@@ -139,6 +157,7 @@ class KubeVela:
         components: Components,
         policies: Policies,
         findings: Findings,
+        definitions: Mapping[str, Definition],
     ) -> Workflow:
         mode: Mode = "DAG"
         group_mode: Mode = "DAG"
@@ -148,7 +167,7 @@ class KubeVela:
             written = Written([], None, ("spec", "components"), findings, patience=pick_patience(beside))
         else:
             mode, group_mode = read_modes(written.modes)
-            drafts = compile_steps(written, group_mode, types, components)
+            drafts = compile_steps(written, group_mode, types, components, definitions)
         for draft in drafts:
             components.hand_data(draft, written.outside)
         modes = {draft.step.key: draft.step.mode for draft in drafts}
@@ -166,6 +185,7 @@ class KubeVela:
             health=read_health(written.patience.get("healthTimeout")),
             group_mode=group_mode,
             parameters=parameters,
+            definitions={name: definition.template for name, definition in definitions.items()},
         )
 
 

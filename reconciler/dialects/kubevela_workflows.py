@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from reconciler.dialects.catalog import LATER_STEP_TYPES
+from reconciler.dialects.definitions import Definition
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_name
@@ -22,6 +24,7 @@ from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, read_steps
 from reconciler.model.application import Mode, Reference, Step
+from reconciler.model.canonical import digest
 from reconciler.model.names import DEPENDS_ON_APP
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
@@ -118,7 +121,9 @@ def read_modes(written: Any) -> tuple[Mode, Mode]:
     return "DAG" if given.get("steps") == "DAG" else "StepByStep", "StepByStep" if given.get("subSteps") == "StepByStep" else "DAG"
 
 
-def compile_steps(written: Written, group_mode: Mode, types: Mapping[str, StepType], components: Components) -> list[Draft]:
+def compile_steps(
+    written: Written, group_mode: Mode, types: Mapping[str, StepType], components: Components, definitions: Mapping[str, Definition]
+) -> list[Draft]:
     """The steps with what they apply."""
 
     def makes(step_type: str) -> bool:
@@ -127,15 +132,21 @@ def compile_steps(written: Written, group_mode: Mode, types: Mapping[str, StepTy
     def resolve(step: Step, properties: dict[str, Any], place: FieldPath) -> list[str]:
         _check_served(properties, place, written.findings)
         place = (*written.outside, *place)
+        if step.type in definitions:
+            return _resolve_defined(step, properties, definitions[step.type], components)
         return components.make(step, properties, place) if makes(step.type) else components.resolve(step.type, step.key, properties, place)
 
     def target(step_type: str, parameter_key: str) -> str:
+        if step_type in definitions:
+            return _target_of(definitions[step_type], parameter_key)
         return full_target(parameter_key) if makes(step_type) else _target(step_type, parameter_key)
 
     family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, target, group=GROUP, group_mode=group_mode)
     drafts = read_steps(written.items, written.at, family, written.findings)
     for draft in drafts:
         draft.step = _serve(draft.step)
+        if draft.step.type in definitions:
+            draft.step = _mark_gate(draft.step, definitions[draft.step.type])
     return drafts
 
 
@@ -167,6 +178,38 @@ def _target(step_type: str, parameter_key: str) -> str:
         inside = parameter_key.removeprefix("value.")
         return f"properties.objects[0].{inside}" if inside != parameter_key else parameter_key
     return full_target(parameter_key) if step_type in _APPLYING else parameter_key
+
+
+def _resolve_defined(step: Step, properties: dict[str, Any], definition: Definition, components: Components) -> list[str]:
+    """
+    What a step of a definition may apply: the components that its properties or the template name, all where they name none, and one that
+    stands for the objects of the template's own.
+    """
+    uses, found = definition.checked.uses, list[str]()
+    if "#ApplyComponent" in uses:
+        named = set(_texts_in(properties))
+        found = [name for name in components.declared if name in named or f'"{name}"' in definition.template] or list(components.declared)
+    return [*found, components.carry(step)] if uses & {"#Apply", "#ApplyInParallel"} else found
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """All texts in plain data. Recursion is safe: the parser has bounded the depth."""
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts_in(item)
+
+
+def _target_of(definition: Definition, parameter_key: str) -> str:
+    """An input that is no parameter of the definition goes into the component that its template applies (seed 001)."""
+    first = re.split(r"[.\[]", parameter_key, maxsplit=1)[0]
+    known = any(parameter.name == first for parameter in definition.checked.parameters)
+    return parameter_key if known or "#ApplyComponent" not in definition.checked.uses else full_target(parameter_key)
+
+
+def _mark_gate(step: Step, definition: Definition) -> Step:
+    """A step whose definition suspends is a gate, and another template is another gate (rule 4g)."""
+    return msgspec.structs.replace(step, suspends=digest(definition.template)) if "#Suspend" in definition.checked.uses else step
 
 
 def _check_served(properties: dict[str, Any], at: FieldPath, findings: Findings) -> None:

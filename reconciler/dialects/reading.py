@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from reconciler.dialects.documents import MAX_BYTES, parse
@@ -18,9 +18,10 @@ _OVERHEAD = 1024  # of any file, however small
 
 
 class Reading:
-    """`Files`, and what was made of them."""
+    """`Files`, and what was made of them. `beside`: the documents of the file that is compiled."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, beside: Sequence[Document] = ()) -> None:
+        self.beside = beside
         self._files = files
         self._parsed: dict[str, tuple[list[Document], list[Problem], int]] = {}
         self._made: dict[str, Any] = {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from reconciler.dialects.definitions import NoChecker
 from reconciler.dialects.documents import MAX_BYTES, parse
 from reconciler.dialects.environment import check_environment, read_environment
 from reconciler.dialects.kubevela import KubeVela
@@ -16,6 +17,7 @@ from reconciler.dialects.scope import classify, explain_unrecognised, suspect_gr
 from reconciler.dialects.sreworks import SREWorks
 from reconciler.dialects.stepflow import StepFlow
 from reconciler.model.application import Application
+from reconciler.model.definition import Checker
 from reconciler.model.names import ENVIRONMENT_FILE
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
@@ -41,9 +43,10 @@ class FileResult(NamedTuple):
     foreign: frozenset[str] = frozenset()
 
 
-def dialects(steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> list[Dialect]:
-    """`steps`: the step types that are built in, by name; `plugins`: those that every family has beside its own (rule 13f)."""
-    return [KubeVela(steps, plugins), SREWorks(steps, plugins), StepFlow(steps, plugins)]
+def dialects(steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({}), checker: Checker | None = None) -> list[Dialect]:
+    """`steps`: the step types that are built in, by name; `plugins`: those that every family has beside its own (rule 13f). `checker`: who
+    reads the templates of definitions; None: nobody does, and each is an error."""
+    return [KubeVela(steps, plugins, checker or NoChecker()), SREWorks(steps, plugins), StepFlow(steps, plugins)]
 
 
 def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[Dialect], limit: int = MAX_BYTES) -> FileResult:
@@ -57,7 +60,7 @@ def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[
             problem = Problem(path, 1, "a Git LFS pointer, and what it points to is not read: keep manifests in git itself")
             return FileResult([], [problem], recognised=False)
         return FileResult([], [], recognised=True, foreign=frozenset({""}))
-    reading = Reading(files)
+    reading = Reading(files, documents)
     applications: list[Application] = []
     foreign: set[str] = set()
     for document in documents:
@@ -85,6 +88,8 @@ def _compile(document: Document, files: Files, dialects: Sequence[Dialect], fore
         return None, check_environment(document)[1]
     if kind == "workflow":
         return None, check_workflow(document)
+    if kind == "definition":
+        return None, [problem for dialect in dialects if isinstance(dialect, KubeVela) for problem in dialect.check_definition(document, files)]
     if kind == "foreign":
         foreign.add(_name(content))
         group = suspect_group(content)

@@ -24,6 +24,7 @@ from reconciler.model.text import one_line
 
 MAX_STEPS = 200
 EXPORTS = ("component", "objects", "connection")
+EXPRESSIONS = "expressions"
 
 INPUTS = ListOf(Record({"from": Text(), "parameterKey": Text()}, required=("from", "parameterKey")))
 OUTPUTS = ListOf(Record({"name": Text(), "valueFrom": Text(), "exportKey": Text()}, required=("name",), one_of=("valueFrom", "exportKey")))
@@ -74,6 +75,7 @@ class Draft:
             condition=step.condition,
             timeout=step.timeout,
             retry=step.retry,
+            suspends=step.suspends,
             group=step.group,
             mode=step.mode,
         )
@@ -131,6 +133,16 @@ def mappings(value: Any, at: FieldPath) -> Iterator[tuple[FieldPath, dict[str, A
 
 def texts(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def type_names(items: list[Any]) -> Iterator[str]:
+    """The step types that are named, those of groups' steps too, as they are written."""
+    for _, item in mappings(items, ()):
+        yield from (each["type"] for _, each in mappings([item, *_list(item.get("subSteps"))], ()) if isinstance(each.get("type"), str))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def read_steps(items: list[Any], at: FieldPath, family: Family, findings: Findings) -> list[Draft]:
@@ -208,7 +220,7 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings, family.deepest)
     exports = getattr(step_type, "exports", False)
     known = (*(() if exports and not components else EXPORTS), *(exports if isinstance(exports, tuple) else ()))
-    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports is True, known=known)
+    outputs = read_outputs(item.get("outputs"), (*at, "outputs"), findings, family.context or (), anything=exports, known=known)
     if step_type is not None:
         supplied = _supplied([entry.target for entry, _ in inputs], step_type, bool(components))
         check_properties(step_type, properties, supplied, place, findings)
@@ -274,11 +286,11 @@ def read_inputs(
 
 
 def read_outputs(
-    value: Any, at: FieldPath, findings: Findings, context: tuple[str, ...] = (), *, anything: bool = False, known: tuple[str, ...] = EXPORTS
+    value: Any, at: FieldPath, findings: Findings, context: tuple[str, ...] = (), *, anything: object = False, known: tuple[str, ...] = EXPORTS
 ) -> list[tuple[Output, FieldPath]]:
     """
-    A `valueFrom` must be a path into what the step exports (`known`; `anything`: nobody knows what that is), or into `context`; an `exportKey`
-    that is none is `connection` (seed 001), with a warning, where the step exports nothing else.
+    A `valueFrom` must be a path into what the step exports (`known`; `anything` True: nobody knows what that is; "expressions": nor need it be
+    a path), or into `context`; an `exportKey` that is none is `connection` (seed 001), with a warning, where the step exports nothing else.
     """
     found = []
     for place, item in mappings(value, at):
@@ -289,7 +301,7 @@ def read_outputs(
             continue
         path = path.removeprefix("$.") if context else path
         first = re.split(r"[.\[]", path, maxsplit=1)[0]
-        if not anything and first not in known and first not in context:
+        if anything not in (True, EXPRESSIONS) and first not in known and first not in context:
             if field_name == "exportKey" and known == EXPORTS:
                 findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
                 path = "connection"
@@ -300,7 +312,8 @@ def read_outputs(
                 findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(known)}{close}{more}")
                 continue
         try:
-            parse_path(path)
+            if anything != EXPRESSIONS:
+                parse_path(path)
         except ValueError as error:
             findings.error((*place, field_name), str(error))
             continue

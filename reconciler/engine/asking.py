@@ -47,6 +47,8 @@ class Asking:
             return _failed(NoAnswerError.reason, f"{receiver} gave no answer within {seconds:g} s", NoAnswerError.retry, self._clock.now())
         except NotifyError as error:
             return _failed(error.reason, str(error), error.retry, self._clock.now())
+        if params.get("verbatim"):
+            return keep(answer, self._clock.now())
         return judge(answer, params, self._clock.now())
 
 
@@ -61,6 +63,8 @@ class NotAsking:
 
     async def execute(self, app: Application, planned: Any) -> Result:  # noqa: ARG002
         expect = planned.order.effect.params.get("expect") or [200]
+        if planned.order.effect.params.get("verbatim"):
+            return Result(value={"answer": {"statusCode": expect[0], "body": "{}"}}, at=self._clock.now())
         return Result(value={"status": expect[0], "answer": {}}, at=self._clock.now())
 
 
@@ -69,6 +73,13 @@ def build_request(order: Order) -> Request:
     params = order.effect.params
     headers = {**params["headers"], "Idempotency-Key": order.key.rpartition("/")[0]}
     return Request(params["method"], params["url"], headers, params.get("body", "").encode("utf-8", "surrogatepass"))
+
+
+def keep(answer: Answer, now: datetime) -> Result:
+    """The answer itself, whatever its status: who asked judges it."""
+    if not answer.whole:
+        return _failed("AnswerTooLarge", f"answered {answer.status} with more than {len(answer.body)} bytes", "terminal", now)
+    return Result(value={"answer": {"statusCode": answer.status, "body": answer.body.decode("utf-8", "replace")}}, at=now)
 
 
 def judge(answer: Answer, params: Mapping[str, Any], now: datetime) -> Result:

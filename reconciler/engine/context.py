@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.cluster.protocol import Cluster
 from reconciler.engine.access import Claims
@@ -52,8 +52,9 @@ class SourceThread:
 @dataclass(slots=True)
 class Context:
     """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
-    key, `hint_at` later; `look` asks for a look at git. `sender`: None where nothing may leave the machine; `rpc_seconds`: how long an answer
-    of who is asked over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications
+    key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, blocking. `sender`: None where nothing may leave
+    the machine; `rpc_seconds`: how long an answer of who is asked over HTTP is waited for. `approved`: digests of the approvals in
+    `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
     asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
     state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's."""
@@ -77,6 +78,7 @@ class Context:
     apps: dict[AppKey, Application]
     compiled: dict[AppKey, Compiled]
     unsealer: Unsealer
+    evaluate: Callable[[str], dict[str, Any]]
     write_back: bool
     sender: Sender | None
     rpc_seconds: float

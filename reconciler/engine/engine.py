@@ -111,6 +111,7 @@ class Engine:
             admission=Admission(options.strategy, options.most_running, self._hint),
             apps=apps,
             compiled={},
+            evaluate=options.evaluate,
             unsealer=options.unsealer or Unsealing(cluster),
             write_back=options.write_back,
             sender=sender,

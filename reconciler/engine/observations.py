@@ -85,6 +85,7 @@ class Observations:
         self._place = ""
         self._rules: Rules = NO_RULES
         self._unjudged: set[tuple[str, str]] = set()
+        self._attended: dict[str, frozenset[Identity]] = {}
         self._troubles = Troubles(clock, on_change)
         self.heartbeat = clock.monotonic()
 
@@ -193,8 +194,16 @@ class Observations:
                 self._on_change(before.owner)
             return
         seen = self._objects[identity] = observe(obj, self._rules)
-        if before is None or before[1:] != seen[1:]:
+        if before is None or before[1:] != seen[1:] or identity in self._attended.get(seen.owner, ()):
             self._on_change(seen.owner)
+
+    def attend(self, owner: str, refs: Iterable[ObjectRef]) -> None:
+        """Of these objects of that owner (a mirror's uid) every change is told, until another call says otherwise: a step reads them whole."""
+        found = frozenset(ref.identity for ref in refs)
+        if found:
+            self._attended[owner] = found
+        else:
+            self._attended.pop(owner, None)
 
     def note(self, obj: JsonObject) -> Observed:
         """Takes in what an apply of ours answered, so that nothing older than it is believed."""

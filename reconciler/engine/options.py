@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reconciler.engine.access import Access
 from reconciler.engine.namespaces import Creation
@@ -15,6 +16,10 @@ from reconciler.model.outcome import HEALTH_SECONDS
 from reconciler.workflow.admission import Strategy
 
 
+def no_evaluator(_: str) -> dict[str, Any]:
+    return {"error": "definitions are not available here"}
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `width`: how many applications have a turn at once: a turn is
@@ -22,7 +27,7 @@ class Options:
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
-    are no keys. `take_over_from`: field managers whose fields
+    are no keys. `evaluate`: how far a definition comes; it blocks. `take_over_from`: field managers whose fields
     become ours in an object that is applied. `shard`: as in `Shards`.
     """
 
@@ -41,5 +46,6 @@ class Options:
     rpc_seconds: float = 5.0
     recall: Path | None = None
     unsealer: Unsealer | None = None
+    evaluate: Callable[[str], dict[str, Any]] = no_evaluator
     take_over_from: Collection[str] = KUBECTL_MANAGERS
     shard: str | None = None

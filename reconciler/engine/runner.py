@@ -15,7 +15,7 @@ from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
-from reconciler.model.outcome import Health, Listed, Live, Query, Ready, Result
+from reconciler.model.outcome import Evaluation, Health, Listed, Live, Query, Ready, Result
 from reconciler.model.run import Phase, Run, StepState
 from reconciler.workflow.commands import ended_by_order
 from reconciler.workflow.facts import Advance, Facts, Order
@@ -85,6 +85,7 @@ class Runner:
             step = context.machine.advance(run, workflow, msgspec.structs.replace(facts, seen=seen), context.clock.now())
             new = step.queries - seen.keys()
             if not new:
+                context.observations.attend(app.mirror.uid, [query.ref for query in seen if isinstance(query, Live)])
                 return step
             denied = self._deny(app, new)
             unwatched = self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster)
@@ -92,11 +93,16 @@ class Runner:
                 self._poll(app, run)
             about_apps = [query for query in new if isinstance(query, Ready)]
             answers = await context.observations.answer(new.difference(about_apps, denied), cluster)
-            answers |= self._judge(app, about_apps) | denied
+            answers |= self._judge(app, about_apps) | denied | await self._evaluate(new)
             seen = {**seen, **answers}
             if not new <= answers.keys():
                 self._poll(app, run)
                 return step
+
+    async def _evaluate(self, queries: frozenset[Query]) -> dict[Query, object]:
+        """How far definitions come, off the loop: a template may take its time."""
+        asked = [query for query in queries if isinstance(query, Evaluation)]
+        return {query: await asyncio.to_thread(self._context.evaluate, query.request) for query in asked}
 
     def _poll(self, app: Application, run: Run) -> None:
         """Nobody tells when that changes: it is looked at again, more rarely the longer nothing does."""

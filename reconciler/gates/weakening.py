@@ -28,8 +28,8 @@ class _Mark(NamedTuple):
 
 
 def is_gate(step: Step) -> bool:
-    """A step that waits for a decision: the gate types, and a `deploy` that is not automatic."""
-    return step.type in GATE_STEP_TYPES or (step.type == "deploy" and step.properties.get("auto") is False)
+    """A step that waits for a decision: the gate types, a `deploy` that is not automatic, and one whose definition suspends."""
+    return step.type in GATE_STEP_TYPES or (step.type == "deploy" and step.properties.get("auto") is False) or step.suspends != ""
 
 
 def weakening(promoted: Application, new: Application) -> str:
@@ -59,8 +59,8 @@ def weakening(promoted: Application, new: Application) -> str:
     return ""
 
 
-def _signature(step: Step) -> tuple[str, str, bytes]:
-    return (step.type, step.name if step.given else "", canonical([step.properties, sorted(item.target for item in step.inputs)]))
+def _signature(step: Step) -> tuple[str, str, str, bytes]:
+    return (step.type, step.suspends, step.name if step.given else "", canonical([step.properties, sorted(item.target for item in step.inputs)]))
 
 
 def _stands_for(new: Application, gate: Step, promoted: Application, old: Step) -> bool:

@@ -97,6 +97,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     for where it is not their success. `condition`: `if`, as written (`model/expression.py`); only where failures are visited.
     `timeout`: seconds from its first start, 0 without one. `group`: key of the step that it belongs to; `mode`: of the steps that belong
     to this one. `retry`, `undo_retry`: of running and of undoing it. `sync`: seconds between two looks at what it made, 0 for none.
+    `suspends`: digest of the template of the definition that makes a gate of it (rule 4g), empty where none does.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     retry: Retry = Retry()
     undo_retry: Retry = Retry()
     sync: float = 0.0
+    suspends: str = ""
 
 
 class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,6 +130,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
     `always_removed`: it goes when it is removed from git also where undoing it failed. `contexts`: each step begins with a context of its own,
     made of `parameters`, of what those before it leave and of what a person puts in, and kept from before it starts.
+    `definitions`: templates of the step types that the repository defines, by name, as they were when it was compiled.
     """
 
     mode: Mode = "StepByStep"
@@ -143,6 +146,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     always_removed: bool = False
     contexts: bool = False
     group_mode: Mode = "DAG"
+    definitions: dict[str, str] = {}
 
     @property
     def groups(self) -> frozenset[str]:

@@ -79,6 +79,10 @@ CONFIG_CATALOG: Final = MappingProxyType({"config.oam.dev/catalog": "velacore-co
 CONFIG_TYPE: Final = "config.oam.dev/type"
 CONFIG_DATA: Final = "input-properties"
 
+# The step type of steps whose type the repository defines, the component type of what they apply, and where definitions stand.
+DEFINED: Final = "definition"
+DEFINITIONS_FOLDER: Final = "definitions"
+
 # Keys of a SREWorks context, and how many bytes of JSON one context may be (rule 3e).
 CONTEXT_INTERNAL: Final = "_internal_"
 CONTEXT_OVERWRITE: Final = "_internal_overwrite_parameters"

@@ -82,7 +82,14 @@ class Ready(msgspec.Struct, frozen=True):
     app: AppKey
 
 
-Query = Health | Live | Listed | Ready
+class Evaluation(msgspec.Struct, frozen=True):
+    """Query: how far does a definition's template come with this? `request`: canonical JSON, as the evaluator reads it. Answer: what it says, or
+    `{"error": str}`. It follows from the request alone."""
+
+    request: str
+
+
+Query = Health | Live | Listed | Ready | Evaluation
 
 
 class Do(msgspec.Struct, frozen=True):
@@ -139,6 +146,7 @@ class Call(msgspec.Struct, frozen=True):
     carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
     what steps before it shared, and where its workflow has contexts all that it began with; `parameters`: the workflow's. `made`: when it
     is undone or looked at again, the results of having run it. `health`: seconds that it waits for health, unless its properties say so.
+    `template`: of the definition that its type is, and `outputs` what is to be read of that, by name.
     """
 
     app: AppKey
@@ -157,6 +165,8 @@ class Call(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] = {}
     made: dict[str, Result] = {}
     health: float = HEALTH_SECONDS
+    template: str = ""
+    outputs: dict[str, str] = {}
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""
@@ -168,8 +178,9 @@ class StepType(Protocol):
 
     One that can look at what it made has also `sync`, with the arguments of `next`: Done, or Failed (for good where it is neither retryable
     nor ignorable). A step that has none is never looked at again. `exports`, where it is True: its outputs may be any path into what it answers;
-    a tuple: these are what such a path may begin with, beside what every step that applies exports. `unchecked`, where it is True: nobody here
-    knows its properties. `makes`, where it is True: it applies objects that are rendered of its properties, and inputs for those go there.
+    a tuple: these are what such a path may begin with, beside what every step that applies exports; "expressions": nor need they be paths.
+    `unchecked`, where it is True: nobody here knows its properties. `makes`, where it is True: it applies objects that are rendered of its
+    properties, and inputs for those go there.
     """
 
     name: str

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
-from reconciler.model.names import CONFIG_CATALOG, CONFIG_DATA, CONFIG_TYPE, STEP_NAME
+from reconciler.model.names import CONFIG_CATALOG, CONFIG_DATA, CONFIG_TYPE, DEFINED, STEP_NAME
 from reconciler.render.fields import Fields
+from reconciler.render.objects import render_objects
 from reconciler.render.protocol import Files, RenderContext
 
 _DOCKER: Final = "https://index.docker.io/v1/"
@@ -85,5 +86,6 @@ MADE: Mapping[str, Callable[[Component, RenderContext, Files], list[JsonObject]]
         "export2secret": _make_secret,
         "export-data": _make_data,
         "create-config": _make_config,
+        DEFINED: render_objects,
     }
 )

@@ -46,6 +46,8 @@ def _version_1(app: Application) -> str:
             "annotations": {name: app.annotations[name] for name in app.read_annotations if name in app.annotations and not is_ours(name)},
             "environment": {"name": environment.name, "namespace": environment.namespace, "values": environment.values},
             "references": sorted({(reference.name, reference.oid) for reference in app.references}),
+            # Left out where there are none, as before there could be some: what was digested then keeps its digest.
+            **({"definitions": app.workflow.definitions} if app.workflow.definitions else {}),
         }
     )
 

@@ -14,6 +14,7 @@ from reconciler.engine.unsealing import Pretending
 from reconciler.model.identity import AppKey, JsonObject
 from reconciler.model.names import GATE_PREFIX
 from reconciler.model.status import ApplicationStatus, GateView
+from reconciler.render.definitions import shared
 from reconciler.settings import Settings
 from reconciler.simulation.answers import Answers
 from reconciler.simulation.clock import VirtualClock, VirtualLoop
@@ -164,7 +165,7 @@ def annotate(source: Source, status: ApplicationStatus, text: str | None, key: s
     """
     files = TreeFiles(source, source.head().id)
     text = files.read(status.path).decode() if text is None else text
-    for app in compile_file(status.path, text, files, dialects(STEP_TYPES, AnyPlugin())).applications:
+    for app in compile_file(status.path, text, files, dialects(STEP_TYPES, AnyPlugin(), shared())).applications:
         if app.key == status.key:
             return set_annotation(text, app.index, key, value)
     raise EditError(f"it does not declare {status.key} any more")

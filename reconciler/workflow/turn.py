@@ -12,6 +12,7 @@ import msgspec
 from reconciler.model.application import Retry, Step, Workflow
 from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
+from reconciler.model.names import DEFINED
 from reconciler.model.outcome import HEALTH_SECONDS, Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
 from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
 from reconciler.workflow.contexts import readable
@@ -75,27 +76,31 @@ class Turn:
             step.deadline = self.now + timedelta(seconds=timeout)
         self.wake_at(step.deadline)
 
+    def kind(self, step: StepState) -> StepType | None:
+        """Its type; those that the repository defines are all of one."""
+        return self.types.get(DEFINED if step.type in self.workflow.definitions else step.type)
+
     # Asking a step ----------------------------------------------------------------------------------------------------
 
     def ask(self, step: StepState, spec: Step) -> Outcome:
         """What is next for a step that runs. Raises Pending where an input is missing."""
         inputs = gather_inputs(spec, self.run.steps)
-        kind = self.types.get(step.type)
+        kind = self.kind(step)
         results = {path: result for path, result in step.results.items() if not is_aside(path)}
         return self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
 
     def ask_undo(self, step: StepState, spec: Step) -> Outcome:
         """What is next for a step that is undone."""
-        kind = self.types.get(step.type)
+        kind = self.kind(step)
         return self._call(step, None if kind is None else kind.undo, self._aside(step, spec, UNDO), _below(step, UNDO))
 
     def can_sync(self, step: StepState) -> bool:
-        return hasattr(self.types.get(step.type), "sync")
+        return hasattr(self.kind(step), "sync")
 
     def ask_sync(self, step: StepState, spec: Step) -> Outcome:
         """How what a step made is now."""
         prefix = f"{SYNC}{step.syncs}/"
-        return self._call(step, getattr(self.types.get(step.type), "sync", None), self._aside(step, spec, prefix), _below(step, prefix))
+        return self._call(step, getattr(self.kind(step), "sync", None), self._aside(step, spec, prefix), _below(step, prefix))
 
     def call(self, step: StepState, spec: Step, inputs: tuple[dict[str, Any], dict[str, Any]]) -> Call:
         """What a step is told."""
@@ -115,6 +120,8 @@ class Turn:
             attributes=self.run.told(step),
             parameters=self.workflow.parameters,
             health=self.workflow.health or self.health,
+            template=self.workflow.definitions.get(step.type, ""),
+            outputs={output.name: output.value for output in spec.outputs} if step.type in self.workflow.definitions else {},
         )
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
@@ -176,7 +183,10 @@ class Turn:
             return self.fail(step, Failed("AttributesTooLarge", f"what the steps of a run share is at most {SHARED_LIMIT} bytes"))
         step.phase, step.reason, step.finished_at = Phase.SUCCEEDED, "", self.now
         step.message, step.resource = done.message, done.resource
-        step.outputs = read_outputs(spec, {**readable(self.run, self.workflow, step), **done.outputs})
+        if step.type in self.workflow.definitions:  # read already, where they are expressions, too
+            step.outputs = {output.name: done.outputs.get(output.name) for output in spec.outputs}
+        else:
+            step.outputs = read_outputs(spec, {**readable(self.run, self.workflow, step), **done.outputs})
         return True
 
     def share(self, step: StepState, values: dict[str, Any]) -> bool:

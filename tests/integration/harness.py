@@ -23,6 +23,7 @@ from reconciler.model.event import Event
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.status import ApplicationStatus
 from reconciler.observe.metrics import Fanout
+from reconciler.render.definitions import shared
 from reconciler.render.engine import PythonRenderer
 from reconciler.simulation.clock import VirtualClock, VirtualLoop
 from reconciler.source.git import GitSource
@@ -204,7 +205,8 @@ async def running(
         {**build_executors(clock, sender, options.get("rpc_seconds", 5.0), options.pop("post", None)), **options.pop("executors", {})},
         options.pop("sinks", ()),
     )
-    families = options.pop("families", None) or dialects(types)
+    families = options.pop("families", None) or dialects(types, checker=shared())
+    options.setdefault("evaluate", shared().evaluate)
     chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)
     engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender, lead)
     task = asyncio.create_task(engine.run())

@@ -1,0 +1,50 @@
+"""What is known of a definition's template without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from reconciler.model.outcome import StepType
+
+
+class Fault(NamedTuple):
+    """Something wrong with a template, at its line there, from 1; 0 where that is not known."""
+
+    message: str
+    line: int = 0
+
+
+class Parameter(NamedTuple):
+    """A row of the table of a definition's parameters. `default` None: there is none."""
+
+    name: str
+    type: str
+    required: bool
+    default: Any = None
+    description: str = ""
+
+
+class Checked(NamedTuple):
+    """
+    `findings`: (field, message) of what is wrong with the properties that were given. `uses`: the functions that it calls, as `#Suspend`.
+    `fields`: the names at its top, which outputs may begin with.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    findings: tuple[tuple[str, str], ...] = ()
+    uses: frozenset[str] = frozenset()
+    fields: tuple[str, ...] = ()
+
+
+class Checker(Protocol):
+    """Who reads templates. Equal arguments give equal answers. `make_type`: the step type that steps of a definition are checked by."""
+
+    def make_type(
+        self, name: str, params: Mapping[str, str], required: tuple[str, ...], check: Callable[[dict[str, Any]], list[tuple[str, str]]]
+    ) -> StepType: ...
+
+    def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:
+        """Never raises for what a template or properties hold."""
+        ...

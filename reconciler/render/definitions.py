@@ -1,0 +1,106 @@
+"""Definitions in the sandbox: what a template is worth, and how far a step comes with it. Remembered by what went in (rule 10)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from reconciler.model.canonical import canonical
+from reconciler.model.definition import Checked, Fault, Parameter
+from reconciler.model.text import one_line
+from reconciler.render.sandbox import Limits, Sandbox, SandboxError
+from reconciler.steps.defined import DefinedStep
+from reconciler.steps.validation import Check
+
+LIMITS: Final = Limits(seconds=5.0, memory=256 << 20)
+_MODULE: Final = "cue"
+_KEPT: Final = 2048
+_MOST_KEPT: Final = 64 * 1024  # bytes of an answer that is remembered
+# What passes: the same may work the next time. All else follows from the template and what it was given.
+_PASSING: Final = frozenset({"missing", "crash", "deadline"})
+
+
+@functools.cache
+def shared() -> Definitions:
+    """That of this process: its module is loaded once, and what was evaluated is remembered by all."""
+    return Definitions(Sandbox(limits=LIMITS))
+
+
+class Definitions:
+    """To be used from any thread."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[bytes, Any] = OrderedDict()
+        self.evaluated = 0
+
+    def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:
+        """As the dialects' `Checker`."""
+        try:
+            asked = canonical({"template": template, "properties": properties or {}, "given": properties is not None})
+            answer = self._ask("check", asked)
+        except SandboxError as error:
+            return Checked((Fault(one_line(error, 500), error.line),))
+        except (ValueError, RecursionError) as error:
+            return Checked((Fault(f"it can't be given what it needs: {one_line(error, 200)}"),))
+        return Checked(
+            tuple(Fault(problem["message"], problem["line"]) for problem in answer["problems"]),
+            tuple(_read_parameter(row) for row in answer["parameters"]),
+            tuple((problem.get("field", ""), problem["message"]) for problem in answer["findings"]),
+            frozenset(answer["uses"]),
+            tuple(answer["fields"]),
+        )
+
+    def evaluate(self, request: str) -> dict[str, Any]:
+        """How far a step comes, as the query `Evaluation` is answered: what is wrong is an answer, too."""
+        try:
+            found: dict[str, Any] = self._ask("walk", request.encode("utf-8", "replace"))
+        except SandboxError as error:
+            return {"error": one_line(error, 1000)}
+        return found
+
+    @staticmethod
+    def make_type(name: str, params: Mapping[str, str], required: tuple[str, ...], check: Check) -> DefinedStep:
+        return DefinedStep(name, params, required, check)
+
+    def _ask(self, function: str, asked: bytes) -> Any:
+        key = hashlib.sha256(function.encode() + b"\0" + asked).digest()
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return _read(self._answers[key])
+        try:
+            answer = self._sandbox.call(_MODULE, function, msgspec.Raw(asked))
+        except SandboxError as error:
+            if error.reason not in _PASSING:
+                self._keep(key, error)
+            raise
+        self.evaluated += 1
+        self._keep(key, msgspec.json.encode(answer))
+        return answer
+
+    def _keep(self, key: bytes, answer: bytes | SandboxError) -> None:
+        if isinstance(answer, bytes) and len(answer) > _MOST_KEPT:
+            return
+        with self._lock:
+            self._answers[key] = answer
+            while len(self._answers) > _KEPT:
+                self._answers.popitem(last=False)
+
+
+def _read(kept: Any) -> Any:
+    """A copy of its own for each who asks. Raises what was raised."""
+    if isinstance(kept, SandboxError):
+        raise SandboxError(kept.message, kept.file, kept.line, kept.reason)
+    return msgspec.json.decode(kept)
+
+
+def _read_parameter(row: dict[str, Any]) -> Parameter:
+    return Parameter(row["name"], row["type"], row["required"], row.get("default"), row.get("description", ""))

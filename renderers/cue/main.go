@@ -1,0 +1,34 @@
+// Command cue is KubeVela's definitions for the sandbox: CUE's own evaluator over templates that nobody trusts.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+
+	"reconciler.dev/renderers/boundary"
+	"reconciler.dev/renderers/cue/definition"
+)
+
+func init() {
+	boundary.Serve(map[string]boundary.Function{
+		"check": function(func(asked definition.CheckRequest) (any, error) { return definition.Check(asked), nil }),
+		"walk":  function(func(asked definition.WalkRequest) (any, error) { return definition.Walk(asked) }),
+	})
+}
+
+func function[Request any](answer func(Request) (any, error)) boundary.Function {
+	return func(input json.RawMessage) (any, error) {
+		var asked Request
+		if err := json.Unmarshal(input, &asked); err != nil {
+			return nil, err
+		}
+		output, err := answer(asked)
+		var problems definition.Problems
+		if errors.As(err, &problems) {
+			return nil, &boundary.Error{Message: problems.Error(), File: "template", Line: problems.Line()}
+		}
+		return output, err
+	}
+}
+
+func main() {}
