@@ -14,11 +14,13 @@ import msgspec
 from reconciler.model.canonical import canonical
 from reconciler.model.definition import Checked, Fault, Parameter
 from reconciler.model.text import one_line
-from reconciler.render.sandbox import Limits, Sandbox, SandboxError
+from reconciler.render import sandbox
+from reconciler.render.sandbox import Sandbox, SandboxError
 from reconciler.steps.defined import DefinedStep
 from reconciler.steps.validation import Check
 
-LIMITS: Final = Limits(seconds=5.0, memory=256 << 20)
+SECONDS: Final = 5.0
+"""Of one evaluation."""
 _MODULE: Final = "cue"
 _KEPT: Final = 2048
 _MOST_KEPT: Final = 64 * 1024  # bytes of an answer that is remembered
@@ -29,14 +31,14 @@ _PASSING: Final = frozenset({"missing", "crash", "deadline"})
 @functools.cache
 def shared() -> Definitions:
     """That of this process: its module is loaded once, and what was evaluated is remembered by all."""
-    return Definitions(Sandbox(limits=LIMITS))
+    return Definitions(sandbox.shared())
 
 
 class Definitions:
     """To be used from any thread."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, engines: Sandbox) -> None:
+        self._sandbox = engines
         self._lock = threading.Lock()
         self._answers: OrderedDict[bytes, Any] = OrderedDict()
         self.evaluated = 0
@@ -77,7 +79,7 @@ class Definitions:
                 self._answers.move_to_end(key)
                 return _read(self._answers[key])
         try:
-            answer = self._sandbox.call(_MODULE, function, msgspec.Raw(asked))
+            answer = self._sandbox.call(_MODULE, function, msgspec.Raw(asked), SECONDS)
         except SandboxError as error:
             if error.reason not in _PASSING:
                 self._keep(key, error)

@@ -21,6 +21,7 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.options import Options
 from reconciler.model.event import Event
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import DEFINED
 from reconciler.model.status import ApplicationStatus
 from reconciler.observe.metrics import Fanout
 from reconciler.render.definitions import shared
@@ -28,6 +29,7 @@ from reconciler.render.engine import PythonRenderer
 from reconciler.simulation.clock import VirtualClock, VirtualLoop
 from reconciler.source.git import GitSource
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.defined import DefinedStep
 from reconciler.wiring import build_executors
 
 ENVIRONMENT = {
@@ -201,7 +203,7 @@ async def running(
         options.setdefault("recall", Path(f"{state}.looks"))
     sender, lead = options.pop("sender", None), options.pop("lead", None)
     types, executors, sinks = (
-        {**STEP_TYPES, **options.pop("types", {})},
+        {**STEP_TYPES, DEFINED: DefinedStep(), **options.pop("types", {})},
         {**build_executors(clock, sender, options.get("rpc_seconds", 5.0), options.pop("post", None)), **options.pop("executors", {})},
         options.pop("sinks", ()),
     )
