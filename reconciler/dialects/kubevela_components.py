@@ -20,7 +20,7 @@ from reconciler.dialects.step_order import describe_cycle
 from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Step, Trait, Workflow
-from reconciler.model.names import DEFINED, STEP_NAME
+from reconciler.model.names import STEP_NAME
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 
@@ -284,12 +284,6 @@ class Components:
         made = f"object/{step.key}"
         self._made[made] = Component(made, made, step.type, {**without_metadata(properties), STEP_NAME: step.name})
         return [made]
-
-    def carry(self, step: Step) -> str:
-        """The component that stands for the objects that are known when the step runs."""
-        made = f"object/{step.key}"
-        self._made[made] = Component(made, made, DEFINED, {"objects": []})
-        return made
 
     # Components by policies -------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, T
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, read_steps
 from reconciler.model.application import Mode, Reference, Step
 from reconciler.model.canonical import digest
-from reconciler.model.names import DEPENDS_ON_APP
+from reconciler.model.names import DEFINED, DEPENDS_ON_APP
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
@@ -133,7 +133,7 @@ def compile_steps(
         _check_served(properties, place, written.findings)
         place = (*written.outside, *place)
         if step.type in definitions:
-            return _resolve_defined(step, properties, definitions[step.type], components)
+            return _resolve_defined(step, properties, place, definitions[step.type], components)
         return components.make(step, properties, place) if makes(step.type) else components.resolve(step.type, step.key, properties, place)
 
     def target(step_type: str, parameter_key: str) -> str:
@@ -180,7 +180,7 @@ def _target(step_type: str, parameter_key: str) -> str:
     return full_target(parameter_key) if step_type in _APPLYING else parameter_key
 
 
-def _resolve_defined(step: Step, properties: dict[str, Any], definition: Definition, components: Components) -> list[str]:
+def _resolve_defined(step: Step, properties: dict[str, Any], at: FieldPath, definition: Definition, components: Components) -> list[str]:
     """
     What a step of a definition may apply: the components that its properties or the template name, all where they name none, and one that
     stands for the objects of the template's own.
@@ -189,7 +189,9 @@ def _resolve_defined(step: Step, properties: dict[str, Any], definition: Definit
     if "#ApplyComponent" in uses:
         named = set(_texts_in(properties))
         found = [name for name in components.declared if name in named or f'"{name}"' in definition.template] or list(components.declared)
-    return [*found, components.carry(step)] if uses & {"#Apply", "#ApplyInParallel"} else found
+    if uses & {"#Apply", "#ApplyInParallel"}:
+        found += components.make(msgspec.structs.replace(step, type=DEFINED), {"objects": []}, at)
+    return found
 
 
 def _texts_in(value: Any) -> Iterator[str]:
