@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -32,11 +32,10 @@ class KeyQueue:
         beat: float = 5.0,
     ) -> None:
         self._work, self._clock, self._on_error, self._width, self._beat = work, clock, on_error, width, beat
-        self._urgent: deque[AppKey] = deque()
-        self._ready: deque[AppKey] = deque()
-        self._queued: set[AppKey] = set()
+        self._urgent: OrderedDict[AppKey, None] = OrderedDict()
+        self._ready: OrderedDict[AppKey, None] = OrderedDict()
         self._busy: set[AppKey] = set()
-        self._again: set[AppKey] = set()
+        self._again: dict[AppKey, bool] = {}  # hints that came during a key's turn, and whether one of them was urgent
         self._timers: list[tuple[float, int, AppKey]] = []
         self._due: dict[AppKey, float] = {}
         self._failures: dict[AppKey, int] = {}
@@ -50,19 +49,21 @@ class KeyQueue:
 
     def delay(self) -> float | None:
         """Seconds until a key gets a turn; 0 while one has it, None when none will by itself."""
-        if self._queued or self._busy:
+        if self.depth or self._busy:
             return 0.0
         while self._timers and self._due.get(self._timers[0][2]) != self._timers[0][0]:
             heapq.heappop(self._timers)  # an earlier hint took its place
         return max(0.0, self._timers[0][0] - self._clock.monotonic()) if self._timers else None
 
     def add(self, key: AppKey, *, urgent: bool = False) -> None:
-        """A hint: look at this key again. `urgent`: a person waits for it."""
+        """A hint: look at this key again. `urgent`: a person or a run waits for it, also where it stands in the row already."""
         if key in self._busy:
-            self._again.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            (self._urgent if urgent else self._ready).append(key)
+            self._again[key] = urgent or self._again.get(key, False)
+            return
+        if urgent:
+            self._ready.pop(key, None)
+        if key not in self._urgent:
+            (self._urgent if urgent else self._ready)[key] = None
             self._wake.set()
 
     def add_at(self, key: AppKey, when: datetime) -> None:
@@ -95,7 +96,6 @@ class KeyQueue:
                         slots.release()
                         break
                     key = self._next()
-                    self._queued.discard(key)
                     self._busy.add(key)
                     group.create_task(self._one(key, slots))
                     self._fire_timers()
@@ -105,9 +105,9 @@ class KeyQueue:
         """Urgent keys come first, but not one after the other without end: the others have every fourth turn."""
         if self._urgent and (self._urgent_row < _URGENT_ROW or not self._ready):
             self._urgent_row += 1
-            return self._urgent.popleft()
+            return self._urgent.popitem(last=False)[0]
         self._urgent_row = 0
-        return self._ready.popleft()
+        return self._ready.popitem(last=False)[0]
 
     async def _rest(self) -> None:
         self._wake.clear()
@@ -139,6 +139,5 @@ class KeyQueue:
             self._busy.discard(key)
             slots.release()
             if key in self._again:
-                self._again.discard(key)
-                self.add(key)
+                self.add(key, urgent=self._again.pop(key))
             self._wake.set()

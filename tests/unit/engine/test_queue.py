@@ -65,6 +65,44 @@ async def test_a_hint_that_comes_during_a_turn_is_kept_and_never_runs_beside_it(
         assert beside == [0, 0]
 
 
+async def first_of(*keys, hint):
+    """The order of the turns, one at a time, where `hint` is called once all keys stand in the row."""
+    turns = []
+
+    async def work(key):
+        turns.append(key)
+
+    queue = KeyQueue(work, SystemClock(), lambda key, error, pause: None, width=1)
+    for key in keys:
+        queue.add(key)
+    hint(queue)
+    task = asyncio.create_task(queue.run())
+    await settle(60)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return turns
+
+
+async def test_what_waits_in_the_row_already_goes_before_it_once_it_is_urgent_and_only_once():
+    assert await first_of(A, B, C, hint=lambda queue: queue.add(C, urgent=True)) == [C, A, B]
+    assert await first_of(A, B, C, hint=lambda queue: (queue.add(C, urgent=True), queue.add(C))) == [C, A, B]
+
+
+async def test_an_urgent_hint_that_comes_during_a_turn_is_still_urgent_after_it():
+    turns = []
+
+    async def work(key):
+        turns.append(key)
+        if turns == [A]:
+            for hint, urgent in ((B, False), (C, False), (A, True), (A, False)):
+                queue.add(hint, urgent=urgent)
+
+    async with working(work, width=1) as queue:
+        queue.add(A)
+        await settle(60)
+    assert turns == [A, A, B, C]
+
+
 async def test_what_a_person_waits_for_comes_first():
     turns = []
 
