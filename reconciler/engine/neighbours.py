@@ -20,6 +20,7 @@ from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import GROUP, SHARD, STATE_KINDS
 from reconciler.model.problem import Problem
 
+_MIRROR = "Application"
 _SOON, _OFTEN = 2.0, 15.0
 
 
@@ -30,15 +31,19 @@ class Neighbours:
     def __init__(self, context: Context, memory: Memory, hint: Callable[[AppKey], None], arrive: Callable[[AppKey], None]) -> None:
         self._context, self._memory, self._hint, self._arrive = context, memory, hint, arrive
         self.problems: list[Problem] = []
+        self._met = asyncio.Event()
 
     async def run(self, acts: asyncio.Event) -> None:
         """From when this daemon acts (until then it shows theirs with all others) until cancelled. Whatever a watch loses is listed again: a move
         is never missed."""
         await acts.wait()
         async with asyncio.TaskGroup() as group:
-            for kind in STATE_KINDS:
-                group.create_task(self._follow(kind))
+            group.create_task(self._follow(_MIRROR))
             group.create_task(self._see_shards())
+            await self._met.wait()  # what there are no mirrors of has no runs: who is alone pays for one watch, not for all
+            for kind in STATE_KINDS:
+                if kind != _MIRROR:
+                    group.create_task(self._follow(kind))
 
     async def _see_shards(self) -> None:
         """Which shards there are in git for which nobody acts, each with the first application that names it."""
@@ -99,12 +104,12 @@ class Neighbours:
             part = await context.cluster.list(GVK(GROUP, "v1alpha1", kind), context.store.namespace, page=page)
             for obj in part.items:
                 self._take(kind, WatchEvent("MODIFIED", obj))
-                if kind == "Application":
+                if kind == _MIRROR:
                     found.add(read_mirror(obj).key)
             page = part.next
             if not page:
                 break
-        if kind == "Application":
+        if kind == _MIRROR:
             for key in [key for key, app in context.apps.items() if key not in found and not context.shards.keeps(app)]:
                 self._memory.forget(key)
         return part.version
@@ -112,7 +117,7 @@ class Neighbours:
     def _take(self, kind: str, event: WatchEvent) -> None:
         """One that cannot be read is the concern of who acts for it."""
         try:
-            key = self._take_mirror(event) if kind == "Application" else self._take_other(kind, event)
+            key = self._take_mirror(event) if kind == _MIRROR else self._take_other(kind, event)
         except (msgspec.ValidationError, KeyError, TypeError):
             return
         if key is not None:
@@ -121,6 +126,10 @@ class Neighbours:
     def _take_mirror(self, event: WatchEvent) -> AppKey | None:
         context, mirror = self._context, read_mirror(event.object)
         app, own = context.apps.get(mirror.key), context.shards.own == mirror.shard
+        if not own:
+            self._met.set()
+        if own and app is None and event.type == "ADDED" and mirror.key in context.index.entries:
+            return None  # this daemon's own doing, too: the watch tells of it before its turn has the answer
         if app is not None and context.shards.keeps(app):
             if own or event.type == "DELETED":
                 return None  # this daemon's own doing, or of whoever deleted what it will make anew

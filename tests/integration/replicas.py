@@ -24,14 +24,15 @@ _WRITES = frozenset({"create", "replace", "replace_status", "apply", "delete"})
 class Line:
     """
     The cluster as one process sees it. What is asked for while the process stands still arrives when it goes on: as late as can be, after every
-    check that was made before. `writes`: method, kind, name and time of each that arrived.
+    check that was made before. `writes`: method, kind, name and time of each that arrived. `lag`: seconds by which the answer to a write comes after
+    what watches tell of it.
     """
 
     def __init__(self, cluster: EmbeddedCluster, name: str, writes: list[tuple[str, str, str, str, float]]) -> None:
         self._cluster, self._name, self._writes = cluster, name, writes
         self._moves = asyncio.Event()
         self._moves.set()
-        self.dead = False
+        self.dead, self.lag = False, 0.0
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._cluster, name)
@@ -47,6 +48,7 @@ class Line:
             if name in _WRITES and not kwargs.get("dry_run"):
                 ref = args[0] if isinstance(args[0], ObjectRef) else ObjectRef.of(args[0])
                 self._writes.append((self._name, name, ref.kind, ref.name, asyncio.get_running_loop().time()))
+                await asyncio.sleep(self.lag)
             await self._moves.wait()
             return answer
 

@@ -37,6 +37,46 @@ async def test_two_shards_of_one_repository_act_for_their_own_applications_alone
 
 
 @virtual
+async def test_what_a_daemon_makes_is_not_read_again_where_the_watch_tells_of_it_before_the_answer_comes(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({})
+    async with replicas(clone) as found:
+        plain = await found.start(shard="")
+        await until(lambda: plain.leads, "acts")
+        await asyncio.sleep(5)
+        arrived: list[AppKey] = []
+        engine_of(plain)._neighbours._arrive = arrived.append  # type: ignore[method-assign]
+        plain.line.lag = 0.5
+        await push(clone, plain, web=config_map_app("web", "1"), api=config_map_app("api", "1"))
+        await until(lambda: runs(plain, "web-v1") and runs(plain, "api-v1", "api"), "both run")
+        assert arrived == []
+        assert engine_of(plain)._context.contents.misses == 0
+
+
+@virtual
+async def test_who_has_the_cluster_to_itself_follows_no_runs_and_revisions_until_there_is_a_neighbour(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        plain = await found.start(shard="")
+        taken: list[str] = []
+        follow = engine_of(plain)._neighbours._follow
+
+        async def noted(kind: str) -> None:
+            taken.append(kind)
+            await follow(kind)
+
+        engine_of(plain)._neighbours._follow = noted  # type: ignore[method-assign]
+        await until(lambda: runs(plain, "web-v1"), "applied")
+        await asyncio.sleep(5)
+        assert taken == ["Application"]
+        other = await found.start(shard="b")
+        await push(clone, plain, other, api=config_map_app("api", "1", shard="b"))
+        await until(lambda: runs(plain, "api-v1", "api"), "it shows what the neighbour runs")
+        assert sorted(taken) == ["Application", "ApplicationRevision", "WorkflowRun"]
+
+
+@virtual
 async def test_an_application_that_moves_is_handed_over_with_its_mirror_revisions_and_runs_and_nothing_is_deleted_or_run_again(
     tmp_path: Path,
 ) -> None:
