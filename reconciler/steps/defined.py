@@ -20,7 +20,7 @@ from reconciler.model.names import DEFINED
 from reconciler.model.outcome import Call, Do, Done, Effect, Evaluation, Failed, Gate, Listed, Live, Outcome, Query, Result, Wait
 from reconciler.model.text import one_line
 from reconciler.steps.compensation import NoCompensation
-from reconciler.steps.health import await_health, deadline_of, refs_of
+from reconciler.steps.health import await_health, refs_of
 from reconciler.steps.http import ANSWER_LIMIT, Http
 from reconciler.steps.validation import Check, Finding, refuse
 
@@ -145,7 +145,8 @@ class _Walk:
         later = any(other != path and (other not in self._results or _after(self._results[other], result)) for other in self._call.begun)
         if not later and self._call.decision != "continue":
             refs = refs_of(result)
-            waiting = await_health(f"component {result.value.get('component', '')}", refs, self._seen, deadline_of(self._call, result.at), self._now)
+            deadline = self._call.deadline(result.at, self._call.health)  # a `timeout` among the properties is the template's own
+            waiting = await_health(f"component {result.value.get('component', '')}", refs, self._seen, deadline, self._now)
             if isinstance(waiting, Wait):
                 return Wait(waiting.until, waiting.message, (*self._watch, *waiting.watch))
             if waiting is not None:

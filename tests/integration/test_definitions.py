@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from reconciler.cluster.protocol import AlreadyExistsError, NotFoundError
@@ -17,6 +18,8 @@ from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from tests.integration.harness import Clone, Daemon, running, virtual
 from tests.integration.receiver import receiving
+
+pytestmark = pytest.mark.timeout(600)  # the first of them on a machine compiles the module
 
 SEED = (Path(__file__).parent / "definitions" / "step-def.yaml").read_text()
 

@@ -55,6 +55,7 @@ type walk struct {
 	answer WalkAnswer
 	said   string
 	gates  int
+	last   bool // nothing is left but what has to be said without knowing all of it
 }
 
 // Walk goes depth-first to the first function without a result and answers it; functions that only compute are carried out here.
@@ -71,6 +72,10 @@ func Walk(asked WalkRequest) (WalkAnswer, error) {
 			return WalkAnswer{}, list(err)
 		}
 		found, is := w.next(w.value, cue.Path{}, 0)
+		if !is && !w.last {
+			w.last = true
+			found, is = w.next(w.value, cue.Path{}, 0)
+		}
 		if !is {
 			return w.finish()
 		}
@@ -126,7 +131,16 @@ func (w *walk) next(value cue.Value, above cue.Path, depth int) (function, bool)
 		return function{}, false
 	}
 	provider, err := value.LookupPath(cue.MakePath(cue.Def("#provider"))).String()
-	return function{above, name, value, err == nil && provider != "op"}, true
+	found := function{above, name, value, err == nil && provider != "op"}
+	return found, w.last || !speaks[name] || !unsaid(found.params())
+}
+
+var speaks = map[string]bool{"message": true, "fail": true, "break": true, "suspend": true}
+
+// unsaid tells whether what a function says depends on what is not known yet: it then comes after what may bring that.
+func unsaid(params cue.Value) bool {
+	said := params.LookupPath(cue.ParsePath("message"))
+	return said.Exists() && !said.IsConcrete()
 }
 
 type child struct {

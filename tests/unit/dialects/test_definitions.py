@@ -10,6 +10,8 @@ from reconciler.revisions.digest import git_digest
 from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.dialects.conftest import MemoryFiles
 
+pytestmark = pytest.mark.timeout(600)  # the first of them on a machine compiles the module
+
 TEMPLATE = """\
 import "vela/op"
 parameter: {

@@ -1,0 +1,205 @@
+"""What a definition's template comes to in the sandbox, function by function, in both of KubeVela's dialects."""
+
+import json
+import textwrap
+
+import pytest
+
+from reconciler.render.definitions import shared
+from reconciler.render.sandbox import SandboxError
+
+pytestmark = pytest.mark.timeout(600)  # the first of them on a machine compiles the module
+
+OBJECT = {"metadata": {"name": "s"}, "status": {"readyReplicas": 1}}
+
+
+def request(template, **given):
+    return {
+        "template": textwrap.dedent(template),
+        "context": {"namespace": "shop", "name": "a", "stepName": "s"},
+        "parameter": {},
+        "objects": {},
+        "results": {},
+        "outputs": {},
+        "continued": False,
+        **given,
+    }
+
+
+def walk(template, **given):
+    return shared().evaluate(json.dumps(request(template, **given)))
+
+
+def play(template, answers=None, objects=None, **given):
+    """Plays it to its end; what was done is answered by `answers`, by path, and what is asked by `objects`, None where it is not there."""
+    results, known, found = {}, {}, []
+    for _ in range(20):
+        answer = walk(template, results=results, objects=known, **given)
+        found.append(answer)
+        if answer.get("state") == "do":
+            results[answer["path"]] = {"value": {}, "objects": [], "healthy": True, **(answers or {}).get(answer["path"], {})}
+        elif answer.get("state") == "ask":
+            for asked in answer["questions"]:
+                labels = ",".join(f"{name}={value}" for name, value in sorted(asked.get("labels", {}).items()))
+                key = "|".join((asked["apiVersion"], asked["kind"], asked["namespace"], asked["name"], labels))
+                known[key] = (objects or {}).get(key)
+        else:
+            return found
+    raise AssertionError("no end")
+
+
+def states(answers):
+    return [f"{answer.get('state')} {answer.get('function', '')}".strip() for answer in answers]
+
+
+@pytest.mark.parametrize("dialect", ["old", "new"])
+def test_apply_is_done_once_and_its_object_is_looked_at_as_it_lives(dialect):
+    value = 'value: {apiVersion: "apps/v1", kind: "Deployment", metadata: name: context.stepName, spec: replicas: 1}'
+    template = {
+        "old": f'import "vela/op"\nout: op.#Apply & {{{value}}}\nw: op.#ConditionalWait & {{continue: out.value.status.readyReplicas == 1}}\n',
+        "new": f'import "vela/kube"\nimport "vela/builtin"\nout: kube.#Apply & {{$params: {value}}}\n'
+        "w: builtin.#ConditionalWait & {$params: continue: out.$returns.value.status.readyReplicas == 1}\n",
+    }[dialect]
+    answers = {"out": {"objects": [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "s"}]}}
+    key = "apps/v1|Deployment|shop|s|"
+    assert states(play(template, answers, {})) == ["do apply", "ask apply", "wait wait"]
+    assert states(play(template, answers, {key: OBJECT})) == ["do apply", "ask apply", "done"]
+
+
+def test_apply_in_parallel_gives_the_whole_list_to_do():
+    template = 'import "vela/kube"\nout: kube.#ApplyInParallel & {$params: value: [{a: 1}, {a: 2}]}\n'
+    first, last = play(template)
+    assert (first["function"], first["params"]["value"], last["state"]) == ("apply-in-parallel", [{"a": 1}, {"a": 2}], "done")
+
+
+@pytest.mark.parametrize("dialect", ["old", "new"])
+def test_read_answers_the_object_or_says_that_it_is_not_there(dialect):
+    value = 'value: {apiVersion: "v1", kind: "ConfigMap", metadata: name: "c"}'
+    template = {
+        "old": f'import "vela/op"\nr: op.#Read & {{{value}}}\nif r.err != _|_ {{f: op.#Fail & {{message: r.err}}}}\n'
+        "if r.err == _|_ {m: op.#Message & {message: r.value.data.x + r.workload.data.x}}\n",
+        "new": f'import "vela/kube"\nimport "vela/builtin"\nr: kube.#Read & {{$params: {value}}}\n'
+        "if r.$returns.err != _|_ {f: builtin.#Fail & {$params: message: r.$returns.err}}\n"
+        "if r.$returns.err == _|_ {m: builtin.#Message & {$params: message: r.$returns.value.data.x + r.$returns.value.data.x}}\n",
+    }[dialect]
+    gone = play(template)
+    assert (states(gone), gone[-1]["message"]) == (["ask read", "fail fail"], "ConfigMap shop/c is not there")
+    there = play(template, objects={"v1|ConfigMap|shop|c|": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": "y"}}})
+    assert (there[-1]["state"], there[-1]["message"]) == ("done", "yy")
+
+
+@pytest.mark.parametrize("dialect", ["old", "new"])
+def test_list_answers_items(dialect):
+    asked = '{resource: {apiVersion: "v1", kind: "Pod"}, filter: matchingLabels: app: "x"}'
+    template = {
+        "old": f'import "vela/op"\nl: op.#List & {asked}\nw: op.#ConditionalWait & {{continue: len(l.list.items) == 2}}\n',
+        "new": f'import "vela/kube"\nimport "vela/builtin"\nl: kube.#List & {{$params: {asked}}}\n'
+        "w: builtin.#ConditionalWait & {$params: continue: len(l.$returns.values.items) == 2}\n",
+    }[dialect]
+    assert states(play(template, objects={"v1|Pod|shop||app=x": {"items": [{}]}})) == ["ask list", "wait wait"]
+    assert states(play(template, objects={"v1|Pod|shop||app=x": {"items": [{}, {}]}})) == ["ask list", "done"]
+
+
+@pytest.mark.parametrize("dialect", ["old", "new"])
+def test_a_component_is_applied_then_waited_for_unless_the_template_says_not_to(dialect):
+    def template(more):
+        if dialect == "old":
+            return f'import "vela/op"\na: op.#ApplyComponent & {{component: "web"{more}}}\n'
+        return f'import "vela/oam"\na: oam.#ApplyComponent & {{$params: {{value: name: "web"{more}}}}}\n'
+
+    assert walk(template(""), results={"a": {}})["state"] == "health"
+    assert walk(template(""), results={"a": {"healthy": True}})["state"] == "done"
+    assert walk(template(", waitHealthy: false"), results={"a": {}})["state"] == "done"  # upstream ignores it (A6, 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "method"), [("#HTTPDo", "GET"), ("#HTTPGet", "GET"), ("#HTTPPost", "POST"), ("#HTTPPut", "PUT"), ("#HTTPDelete", "DELETE")]
+)
+def test_defect_a6_02_requests_have_their_functions_method_in_both_dialects(function, method):
+    new = f'import "vela/http"\nr: http.{function} & {{$params: url: "http://x"}}\nn: r.$returns.statusCode + 1\n'
+    old = f'import "vela/op"\nr: op.{function} & {{url: "http://x"}}\nn: r.response.statusCode + 1\n'
+    for template in (new, old):
+        first, last = play(template, {"r": {"value": {"statusCode": 200, "body": ""}}}, outputs={"n": "n"})
+        assert (first["params"]["method"], last["outputs"]) == (method, {"n": 201})
+
+
+@pytest.mark.parametrize("function", ["#Suspend", "#Fail", "#Break"])
+def test_what_ends_a_walk_says_its_message_in_both_dialects(function):
+    state = function.removeprefix("#").lower()
+    assert walk(f'import "vela/op"\nx: op.{function} & {{message: "why"}}\n')["message"] == "why"
+    found = walk(f'import "vela/builtin"\nx: builtin.{function} & {{$params: message: "why"}}\n')
+    assert (found["state"], found["message"]) == (state, "why")
+
+
+def test_a_suspend_has_a_duration_and_a_decision_opens_one_alone():
+    template = 'import "vela/op"\na: op.#Suspend & {duration: "3s"}\n'
+    assert walk(template)["duration"] == "3s"
+    assert walk(template, continued=True)["state"] == "done"
+    assert "at most one #Suspend" in walk(template + "b: op.#Suspend\n", continued=True)["error"]
+
+
+def test_steps_nest_and_attributes_order_them():
+    template = """
+        import "vela/op"
+        s: op.#Steps & {
+            late: op.#HTTPGet & {url: "http://late"} @step(2)
+            soon: op.#HTTPGet & {url: "http://soon"} @step(1)
+        }
+    """
+    answers = {path: {"value": {"statusCode": 200, "body": ""}} for path in ("s.late", "s.soon")}
+    assert [answer.get("path") for answer in play(template, answers)] == ["s.soon", "s.late", None]
+
+
+def test_conversions_need_nothing():
+    template = """
+        import "vela/util"
+        import "vela/time"
+        import "vela/op"
+        import "encoding/base64"
+        a: util.#ConvertString & {$params: bt: base64.Decode(null, "aGk=")}
+        b: time.#DateToTimestamp & {$params: date: "2024-01-02T03:04:05Z"}
+        c: time.#TimestampToDate & {$params: timestamp: b.$returns.timestamp}
+        d: op.#ConvertString & {bt: 'yes'}
+        l: op.#Log & {data: "nothing"}
+        m: op.#Message & {message: "\\(a.$returns.str) \\(b.$returns.timestamp) \\(c.$returns.date) \\(d.str)"}
+    """
+    assert walk(template)["message"] == "hi 1704164645 2024-01-02T03:04:05Z yes"
+
+
+def test_outputs_are_paths_or_expressions_and_null_where_there_is_nothing():
+    outputs = {"p": "out.a.b", "e": "out.a.b * 2", "i": "out.list[1]", "no": "out.zzz"}
+    found = walk("out: {a: b: 3, list: [1, 2]}\n", outputs=outputs)
+    assert found["outputs"] == {"p": 3, "e": 6, "i": 2, "no": None}
+
+
+def test_rule_10_what_was_evaluated_is_not_evaluated_again():
+    walk("a: 17\n")
+    before = shared().evaluated
+    walk("a: 17\n")
+    assert shared().evaluated == before
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        'import "strings"\na: strings.Repeat("x", 10000000000)\n',
+        "#a: {b: #a}\nc: #a\n",
+        'import "list"\nx: [for i in list.Range(0, 1000000, 1) for j in list.Range(0, 1000000, 1) {i * j}]\n',
+        'import "tool/file"\nx: file.Read & {filename: "/etc/passwd"}\n',
+        'import "tool/http"\nx: http.Get & {url: "http://127.0.0.1"}\n',
+        'import "example.org/other"\nx: other.#X\n',
+    ],
+    ids=["string", "recursion", "loop", "file", "network", "package"],
+)
+def test_rule_11_an_attack_is_an_error_and_the_next_template_works(template):
+    assert walk(template).get("error")
+    assert walk("a: 1\n")["state"] == "done"
+
+
+def test_rule_11_random_and_cut_off_requests_never_kill_the_process():
+    whole = json.dumps(request("a: 1\n"))
+    for text in ("", "null", "[]", "{", whole[:-1], whole[: len(whole) // 2], '{"template": 3}', '{"template": "\\u0000"}', "\x00\xff"):
+        answer = shared().evaluate(text)
+        assert answer.get("error") or answer.get("state") == "done"
+    with pytest.raises(SandboxError):
+        shared()._sandbox.call("cue", "none", {})
