@@ -28,7 +28,7 @@ from reconciler.source.git import GitSource
 from reconciler.source.poll import Poll
 from reconciler.source.watch import watch_refs
 from reconciler.tokens import keep_token
-from reconciler.wiring import RESERVED, build_engine
+from reconciler.wiring import RESERVED, build_charts, build_engine
 
 # Objects made less those gone, and two counts of collections, until the next older ones are gone through (Python's: 700, 10, 10).
 _COLLECT = (50_000, 10, 10)
@@ -84,6 +84,7 @@ class Daemon:
         self._events = tell_transitions(settings, self.cluster, clock, self._mirror_uid, metrics)
         told = Fanout(metrics, EventLog(), *filter(None, [self._events]), *sinks)
         self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
+        self.fetcher = GuardedClient(Egress(settings.allow_egress, settings.chart_hosts, "--chart-host"))
         plugins = load_plugins(settings.step_plugins, RESERVED)
         self.engine = build_engine(
             settings,
@@ -95,6 +96,7 @@ class Daemon:
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
             post=Mailer(Egress(settings.allow_egress)),
+            charts=build_charts(self.fetcher, self.files.charts),
             recall=self.files.looks,
             lead=make_lead(settings, self.cluster, clock, told, self.source.identity),
         )
@@ -128,6 +130,7 @@ class Daemon:
         if self._server is not None:
             await self._server.stop()
         await self.client.close()
+        await self.fetcher.close()
         await self.cluster.close()
 
     def _mirror_uid(self, key: AppKey) -> str:

@@ -13,11 +13,13 @@ from reconciler.settings import Settings
 
 
 class Files(NamedTuple):
-    """`state`: the embedded cluster's, None where the cluster is another. `looks`: a cache that may be deleted at any time."""
+    """`state`: the embedded cluster's, None where the cluster is another. `looks`: a cache that may be deleted at any time; `charts`: the folder of
+    another one, which all daemons of a user share."""
 
     state: Path | None
     token: Path
     looks: Path
+    charts: Path
 
 
 def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -33,14 +35,15 @@ def state_file(settings: Settings, branch: str, environ: Mapping[str, str] = os.
 
 def files_of(settings: Settings, branch: str, environ: Mapping[str, str] = os.environ) -> Files:
     """On Kubernetes the state is there, and only a token and a cache are here: by repository and branch, and by how the cluster is reached."""
+    charts = _folder(environ, "XDG_CACHE_HOME", ".cache") / "charts"
     if settings.cluster == "embedded":
         state = state_file(settings, branch, environ)
-        beside = Files(state, state.with_name(f"{state.name}.token"), state.with_name(f"{state.name}.looks"))
+        beside = Files(state, state.with_name(f"{state.name}.token"), state.with_name(f"{state.name}.looks"), charts)
     else:
         shard = f"\0{settings.shard}" if settings.shard else ""
         mark = _mark(settings, branch, f"kubernetes\0{settings.kubeconfig}\0{settings.context}{shard}")
         token = _folder(environ, "XDG_STATE_HOME", ".local/state") / f"{mark}.token"
-        beside = Files(None, token, _folder(environ, "XDG_CACHE_HOME", ".cache") / f"{mark}.looks")
+        beside = Files(None, token, _folder(environ, "XDG_CACHE_HOME", ".cache") / f"{mark}.looks", charts)
     return beside._replace(token=Path(settings.token_file)) if settings.token_file else beside
 
 

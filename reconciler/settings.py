@@ -98,6 +98,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         list[str],
         Meta(description="HOST[:PORT] that may be reached although its address is private or loopback.", extra={"flag": "--allow-egress"}),
     ] = []
+    chart_hosts: Annotated[
+        list[str],
+        Meta(
+            description="HOST[:PORT] from which charts may be fetched, with the hosts that those send it on to; empty: from every public one.",
+            extra={"flag": "--chart-host"},
+        ),
+    ] = []
     allow_cluster_scoped: Annotated[
         list[str], Meta(description="Cluster-scoped kinds that manifests may apply.", extra={"flag": "--allow-cluster-scoped"})
     ] = []
@@ -291,7 +298,7 @@ def _check(setting: Setting, value: Any) -> Any:
         for keys in checked:
             _check_secret(keys.secret)
             _check_paths([keys.path])
-    if setting.field == "allow_egress":
+    if setting.field in ("allow_egress", "chart_hosts"):
         _check_egress(checked)
     if setting.field == "access":
         for index, rule in enumerate(checked):

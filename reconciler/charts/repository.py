@@ -14,7 +14,7 @@ from reconciler.charts.index import MOST_BYTES, Entry, read_index
 from reconciler.charts.protocol import ChartError, Credentials, Get
 from reconciler.model.text import nearest, one_line
 
-_FRESH: Final = 30.0
+_FRESH: Final = 5.0
 _KEPT: Final = 8
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 
 class Repositories:
-    """An index that was read less than half a minute ago is not read again: many applications ask for the same one."""
+    """An index that was read a few seconds ago is not read again: many applications ask for the same one."""
 
     def __init__(self, get: Get) -> None:
         self._get = get

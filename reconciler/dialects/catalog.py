@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from reconciler.dialects.charts import HELM
 from reconciler.dialects.shapes import (
     Anything,
     Cron,
@@ -140,9 +141,9 @@ COMPONENT_TYPES: Mapping[str, Record] = MappingProxyType(
         "k8s-objects": Record({"objects": ListOf(Anything(), least=1)}, required=("objects",)),
         "manifests": Record({"path": Text()}, required=("path",)),
         "kustomize": Record({"path": Text()}, required=("path",)),
+        "helm": HELM,
     }
 )
-LATER_COMPONENT_TYPES = frozenset({"helm"})
 LATER_POLICY_TYPES = frozenset({"replication", "resource-update", "env-binding", "health", "debug"})
 
 # The effective spec of SREWorks' microservice: defaults, parameterValues and dataInputs are in it.

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL, LATER_COMPONENT_TYPES
+from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL
+from reconciler.dialects.charts import find_namespace, read_chart
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.kubevela_policies import Patch, Policies
@@ -18,6 +19,7 @@ from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.step_order import describe_cycle
 from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
+from reconciler.dialects.targets import find_step_inputs, full_target
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.model.application import Component, Input, Output, Reference, Step, Trait, Workflow
 from reconciler.model.names import STEP_NAME
@@ -67,7 +69,7 @@ class Components:
         if isinstance(items, list) and len(items) > MAX_COMPONENTS:
             findings.error(_AT, f"more than {MAX_COMPONENTS} components")
             return
-        inputs = _step_inputs(steps)
+        inputs = find_step_inputs(steps)
         for place, item in mappings(items, _AT):
             self._declare(item, place, inputs)
         self._check_dependencies()
@@ -158,6 +160,7 @@ class Components:
             depends_on=texts(item.get("dependsOn")),
             inputs=[entry for entry, _ in own],
             outputs=[entry for entry, _ in outputs],
+            namespace=find_namespace(type_name, properties),
         )
 
     def _check_properties(self, component: str, type_name: str, properties: dict[str, Any], targets: list[str], at: FieldPath) -> dict[str, Any]:
@@ -165,9 +168,7 @@ class Components:
         findings = self._findings
         shape = COMPONENT_TYPES.get(type_name)
         if shape is None:
-            if type_name in LATER_COMPONENT_TYPES:
-                findings.error((*at, "type"), f"component type {type_name} is not available yet{suggest('', COMPONENT_TYPES)}")
-            elif type_name:
+            if type_name:
                 findings.unknown((*at, "type"), "component type", type_name, COMPONENT_TYPES)
             return properties
         place = (*at, "properties")
@@ -175,7 +176,7 @@ class Components:
         for target in targets:
             path = parse_path(target)
             findings.supplied.add((*at, *path))
-            if path[0] == "properties" and len(path) > 1 and path[1] not in shape.fields:
+            if path[0] == "properties" and len(path) > 1 and path[1] not in shape.fields and type_name != "helm":
                 findings.warn(at, f"an input goes to {one_line(target, 80)}, but a {type_name} has no such field")
         shape.check(properties, place, findings)
         if type_name == "statefulset":
@@ -185,6 +186,12 @@ class Components:
             if any(isinstance(value, dict) and value.get("kind") == "StatefulSet" for value in objects):
                 self._stateful.add(component)
             return {**properties, "objects": objects}
+        if type_name == "helm":
+            chart = read_chart(properties, self._path, place, self._files, findings)
+            self.references += chart.references
+            self.watched += chart.watched
+            self._stateful.add(component)  # nobody knows before it is rendered
+            return chart.properties
         if type_name in _FOLDERS and isinstance(properties.get("path"), str) and properties["path"]:
             folder = _FOLDERS[type_name](properties["path"], self._path, (*place, "path"), self._files, findings)
             self.references += folder.references
@@ -372,26 +379,3 @@ class Components:
                     (*outside, *draft.at),
                     f"the component {component.name} has inputs or outputs: apply it by a step of type apply-component, not {draft.step.type}",
                 )
-
-
-def full_target(parameter_key: str) -> str:
-    """Where an input of a component goes, from the component's top: into its properties, unless it says otherwise."""
-    return parameter_key if parameter_key.startswith(("properties.", "traits[")) else f"properties.{parameter_key}"
-
-
-def _step_inputs(steps: list[Any]) -> dict[str, list[str]]:
-    """Targets of the inputs of all steps by component: those fields may be missing until the step runs."""
-    found: dict[str, list[str]] = {}
-    listed = [step for _, step in mappings(steps, ())]
-    for step in [*listed, *(member for group in listed for _, member in mappings(group.get("subSteps"), ()))]:
-        properties = step.get("properties")
-        component = properties.get("component") if isinstance(properties, dict) else None
-        if not isinstance(component, str):
-            continue
-        for _, entry in mappings(step.get("inputs"), ()):
-            try:
-                parse_path(entry.get("parameterKey"))
-            except ValueError:
-                continue  # said where the step is read
-            found.setdefault(component, []).append(full_target(entry["parameterKey"]))
-    return found

@@ -14,7 +14,7 @@ from reconciler.dialects.definitions import Definition
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_name
-from reconciler.dialects.kubevela_components import Components, full_target
+from reconciler.dialects.kubevela_components import Components
 from reconciler.dialects.objects import warn_served
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
@@ -23,6 +23,7 @@ from reconciler.dialects.scope import KUBEVELA_WORKFLOW
 from reconciler.dialects.served import served_version
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, Family, read_steps
+from reconciler.dialects.targets import full_target
 from reconciler.model.application import Mode, Reference, Step
 from reconciler.model.canonical import digest
 from reconciler.model.names import DEFINED, DEPENDS_ON_APP

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from reconciler.charts.protocol import ChartError
 from reconciler.cluster.protocol import Cluster, ClusterError, Kind, KindUnknownError
 from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
+from reconciler.engine.charting import CHART, Charting
 from reconciler.engine.content import ContentError, pack
 from reconciler.engine.contents import Contents
 from reconciler.engine.judging import owner_objection
@@ -20,6 +22,7 @@ from reconciler.engine.refusals import find_refusals, is_refusal, tell_refusals
 from reconciler.engine.stages import is_first, kinds_of, until_ready
 from reconciler.engine.writing import Look, Manner, Writer, decorate
 from reconciler.model.clock import Clock
+from reconciler.model.hooks import WavesError, plan_waves
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.outcome import Effect, Result
 from reconciler.model.rules import Origin, Rules
@@ -35,7 +38,8 @@ _SECONDS = 60.0
 
 class Prepared(NamedTuple):
     """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it. `origins`: of each
-    object, for `rules`. `connection`: how others reach it. `absent`: the objects that are not there, of a workflow that undoes what it created."""
+    object, for `rules`. `connection`: how others reach it. `absent`: the objects that are not there, of a workflow that undoes what it created.
+    `waves`: in how many parts the component is applied, of which this is one."""
 
     component: str
     source: dict[str, str]
@@ -45,6 +49,7 @@ class Prepared(NamedTuple):
     rules: Rules
     connection: dict[str, Any]
     absent: tuple[ObjectRef, ...] = ()
+    waves: int = 1
 
     @property
     def written(self) -> list[ObjectRef]:
@@ -61,9 +66,17 @@ class Applier:
     """`prepare` reads and checks and changes nothing; `execute` applies. Both answer a failed Result instead of raising."""
 
     def __init__(
-        self, cluster: Cluster, contents: Contents, observations: Observations, reach: Reach, claims: Claims, clock: Clock, writer: Writer
+        self,
+        cluster: Cluster,
+        contents: Contents,
+        observations: Observations,
+        reach: Reach,
+        claims: Claims,
+        clock: Clock,
+        writer: Writer,
+        charting: Charting,
     ) -> None:
-        self._cluster, self._contents, self._observations = cluster, contents, observations
+        self._cluster, self._contents, self._observations, self._charting = cluster, contents, observations, charting
         self._reach, self._claims, self._clock, self.writer = reach, claims, clock, writer
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Prepared | Result:
@@ -81,29 +94,38 @@ class Applier:
         try:
             objects = await self._contents.objects(app.key, run.revision, component)
             if values:
-                objects = await self._contents.render_with(app.key, run.revision, component, values)
+                archive = self._charting.archive(app, await self._contents.get(app.key, run.revision), component)
+                if archive is None:
+                    return self._failed("ChartAwaited", "its chart is being fetched again", retry="wait")
+                objects = await self._contents.render_with(app.key, run.revision, component, values, archive)
                 packed = pack({component: objects})
                 await self._contents.store.save_parts(app.mirror, packed)
                 source["content"] = packed.mark
             decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
+            application = (await self._contents.get(app.key, run.revision)).application
+            declared, waves = application.component(component), [decorated]
+            if declared.type == CHART:
+                waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
+                decorated = waves[int(effect.params.get("wave", 0))]
             decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))
             reached = connection(decorated)
             decorated = [obj for obj in decorated if ObjectRef.of(obj).identity in app.items or not treatment_of(obj).ignored]
             brought = kinds_of(decorated)
             refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
-        except RenderError as error:
+        except (RenderError, WavesError) as error:
             return self._failed("RenderFailed", str(error))
         except ContentError as error:
             return self._failed("ContentLost", str(error))
+        except ChartError as error:
+            return self._failed("ChartUnavailable", str(error), "backoff" if error.retry else "terminal")
         except KindUnknownError as error:
             return self._failed(error.reason, str(error), retry="wait")
         for ref, obj in zip(refs, decorated, strict=True):
             objection = owner_objection(obj) or self._reach.objection(app, ref)
             if objection:
                 return self._failed("NotAllowed", f"{ref}: {objection}")
-        application = (await self._contents.get(app.key, run.revision)).application
-        declared = application.component(component)
-        prepared = Prepared(declared.name, source, decorated, refs, [origin_of(declared, obj) for obj in decorated], application.rules, reached)
+        origins = [origin_of(declared, obj) for obj in decorated]
+        prepared = Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves))
         collision = self._collision(app.key, prepared)
         if collision is not None:
             return collision
@@ -179,6 +201,8 @@ class Applier:
             return Result(value, f"{at[0]}: no answer in {_SECONDS:.0f} s", "Timeout", "backoff", now())
         app.doubted.discard(prepared.component)
         value["connection"] = prepared.connection
+        if prepared.waves > 1:
+            value["waves"] = prepared.waves
         return Result(value=value, at=now())
 
     async def _write(self, app: Application, prepared: Prepared, looks: list[Look | None], done: list[dict[str, Any]], at: list[ObjectRef]) -> None:

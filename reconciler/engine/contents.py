@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.charts.archive import read_archive
 from reconciler.engine.applications import Application
 from reconciler.engine.content import ContentError
 from reconciler.engine.index import Index
@@ -39,6 +40,19 @@ class NoFiles:
 
     def archive(self, component: str) -> bytes:
         raise RenderError(f"{component}: a component that takes inputs can't be rendered from a chart")
+
+
+class ChartFiles(NoFiles):
+    """The one chart of a component that is rendered again, as its archive; where it lay in a folder of the repository, as that folder, too."""
+
+    def __init__(self, archive: bytes) -> None:
+        self._archive = archive
+
+    def tree(self, path: str) -> dict[str, bytes]:
+        return {f"{path}/{name}": data for name, data in read_archive(self._archive).items()}
+
+    def archive(self, component: str) -> bytes:  # noqa: ARG002 - there is one
+        return self._archive
 
 
 class Contents:
@@ -92,11 +106,12 @@ class Contents:
         found: dict[str, list[JsonObject]] = msgspec.json.decode(await self.store.read_parts(key, mark))
         return found.get(component, [])
 
-    async def render_with(self, key: AppKey, revision: str, component: str, values: Mapping[str, Any]) -> list[JsonObject]:
-        """Renders with inputs, off the loop. Raises RenderError."""
+    async def render_with(self, key: AppKey, revision: str, component: str, values: Mapping[str, Any], archive: bytes) -> list[JsonObject]:
+        """Renders with inputs, off the loop. `archive`: its chart, empty where it has none. Raises RenderError."""
         content = await self.get(key, revision)
         app, declared = content.application, content.application.component(component)
-        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, NoFiles())
+        files = ChartFiles(archive) if archive else NoFiles()
+        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files)
         return put_values(declared.name, objects, content.sealed, content.salt)
 
     def render_all(self, app: Compiled, files: Files) -> dict[str, list[JsonObject]]:
@@ -105,7 +120,7 @@ class Contents:
         One that takes inputs is rendered without them, so that one knows its objects; it is rendered again when they are there,
         and left out where it makes no sense before.
         """
-        with_inputs = {component for step in app.workflow.steps if step.inputs for component in step.components}
+        with_inputs = take_inputs(app)
         rendered: dict[str, list[JsonObject]] = {}
         for component in app.components:
             try:
@@ -151,3 +166,8 @@ class Contents:
         """Whether an application's head declares that object; None as above."""
         declared = self.declared_now(key)
         return None if declared is None else any(ObjectRef.unpack(packed).identity == ref.identity for packed in declared)
+
+
+def take_inputs(app: Compiled) -> set[str]:
+    """Ids of the components that are rendered when what their steps take in is there."""
+    return {component for step in app.workflow.steps if step.inputs for component in step.components}

@@ -13,6 +13,7 @@ from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
+from reconciler.engine.charting import Charting
 from reconciler.engine.contents import Contents
 from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
@@ -60,7 +61,6 @@ class Context:
     state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's."""
 
     cluster: Cluster
-    cluster_id: str
     store: Store
     clock: Clock
     sink: Sink
@@ -79,6 +79,7 @@ class Context:
     compiled: dict[AppKey, Compiled]
     unsealer: Unsealer
     evaluate: Callable[[str], dict[str, Any]]
+    charting: Charting
     write_back: bool
     sender: Sender | None
     rpc_seconds: float
@@ -87,6 +88,7 @@ class Context:
     look: Callable[[], None]
     lead: Lead
     shards: Shards
+    cluster_id: str = ""
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     answered: dict[AppKey, str] = field(default_factory=dict)

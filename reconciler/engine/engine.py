@@ -16,6 +16,7 @@ from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
+from reconciler.engine.charting import Charting
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
@@ -87,14 +88,13 @@ class Engine:
         shards = Shards(options.shard, cluster, options.namespace, clock)
         index, store = Index(dialects, Recall(options.recall, options.access.mark), options.access), Store(cluster, clock, options.namespace)
         observations, reach = Observations(cluster, clock, self._on_change), Reach(cluster, options.access, self._declared)
-        contents, claims = Contents(store, renderer, index, apps.get), Claims()
+        contents, claims, charting = Contents(store, renderer, index, apps.get), Claims(), Charting(options.charts, reach, self._hint)
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
         strangers = Strangers(shards, store, contents, apps, self._by_uid.get)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)
         writer = Writer(reach, contents, observations, creating, clock, sink, self._by_uid.get, strangers.settle, options.take_over_from)
         self._context = Context(
             cluster=cluster,
-            cluster_id="",
             store=store,
             clock=clock,
             sink=sink,
@@ -102,7 +102,7 @@ class Engine:
             thread=SourceThread(source),
             contents=contents,
             observations=observations,
-            applier=(applier := Applier(cluster, contents, observations, reach, claims, clock, writer)),
+            applier=(applier := Applier(cluster, contents, observations, reach, claims, clock, writer, charting)),
             executors=gather_executors(applier, unapplier, executors or {}, sender, reach, contents, claims, clock),
             claims=claims,
             reach=reach,
@@ -112,6 +112,7 @@ class Engine:
             apps=apps,
             compiled={},
             evaluate=options.evaluate,
+            charting=charting,
             unsealer=options.unsealer or Unsealing(cluster),
             write_back=options.write_back,
             sender=sender,

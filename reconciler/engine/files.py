@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from reconciler.model.text import one_line
 from reconciler.render.protocol import RenderError
 from reconciler.source.protocol import Blob, Source, SourceError, TooLargeError
@@ -13,10 +16,10 @@ TREE_LIMIT = 16 * 1024 * 1024
 
 
 class TreeFiles:
-    """`Files` over a source at a commit. Looks each path up once: many manifests ask for the same few."""
+    """`Files` over a source at a commit. Looks each path up once: many manifests ask for the same few. `archives`: charts by component id."""
 
-    def __init__(self, source: Source, commit: str) -> None:
-        self._source, self.commit = source, commit
+    def __init__(self, source: Source, commit: str, archives: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        self._source, self.commit, self._archives = source, commit, archives
         self._blobs: dict[str, Blob | None] = {}
         self._folders: dict[str, tuple[dict[str, str], str]] = {}
         self._bytes: dict[str, bytes] = {}
@@ -72,4 +75,6 @@ class TreeFiles:
         return found
 
     def archive(self, component: str) -> bytes:
+        if component in self._archives:
+            return self._archives[component]
         raise RenderError(f"component {one_line(component, 80)}: there is no chart for it")

@@ -14,6 +14,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.ownership import origin_of_item
 from reconciler.engine.writing import Manner, content_digest, decorate
 from reconciler.model.event import Event
+from reconciler.model.hooks import hook_of
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
 from reconciler.model.records import InventoryItem
@@ -81,6 +82,8 @@ class Healer:
         """The same of what the object itself says. One that is only made where it is absent comes back, and is changed by nobody here."""
         obj = await self._stored(app, item)
         treatment = treatment_of(obj) if obj is not None else Treatment()
+        if obj is not None and hook_of(obj) is not None:
+            return ["*"]  # it has run: to put it back would be to run it again
         if treatment.if_absent:
             return ["*"] if self._context.observations.get(item.object) is not None else []
         return [*treatment.adopt]

@@ -168,6 +168,7 @@ class Memory:
     async def close(self) -> None:
         """Nothing is started any more. What is under way may end, so that the lead can be handed on at once; else its time runs out."""
         lead = self.context.lead
+        self.context.charting.close()
         tasks = [task for app in self.context.apps.values() for task in [*app.tasks.values(), *app.calls.values()]]
         if tasks and lead.leads and not lead.alone:
             await asyncio.wait(tasks, timeout=_DRAIN)

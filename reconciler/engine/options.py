@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.charts.fetching import Charts
 from reconciler.engine.access import Access
 from reconciler.engine.namespaces import Creation
 from reconciler.engine.unsealing import Unsealer
@@ -27,8 +28,8 @@ class Options:
     runs in queues goes on. `throttle_qps`: effects of steps that are started in a second, 0: all; `kind_qps`: the same by step type.
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
-    are no keys. `evaluate`: how far a definition comes; it blocks. `take_over_from`: field managers whose fields
-    become ours in an object that is applied. `shard`: as in `Shards`.
+    are no keys. `charts`: who fetches them; None where no connection is made. `evaluate`: how far a definition comes; it blocks.
+    `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`.
     """
 
     namespace: str
@@ -47,5 +48,6 @@ class Options:
     recall: Path | None = None
     unsealer: Unsealer | None = None
     evaluate: Callable[[str], dict[str, Any]] = no_evaluator
+    charts: Charts | None = None
     take_over_from: Collection[str] = KUBECTL_MANAGERS
     shard: str | None = None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from reconciler.charts.archive import pack_archive, unpack_charts
+from reconciler.charts.protocol import ChartError
 from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application, ended_badly
 from reconciler.engine.callbacks import next_owed
+from reconciler.engine.charting import CHART, Supply
 from reconciler.engine.content import pack
+from reconciler.engine.contents import take_inputs
 from reconciler.engine.context import Context
 from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles
@@ -172,12 +176,15 @@ class Planner:
             return None
         app.render_again = False
         try:
-            content = await self._render(app, declared, compiled)
-        except (RenderError, SealError) as error:
+            content, pins = await self._render(app, declared, compiled)
+        except (RenderError, SealError, ChartError) as error:
             app.render_problem = declared.digest, _problem(app, declared, error)
-            if isinstance(error, SealError) and error.retry:
+            if isinstance(error, SealError | ChartError) and error.retry:
                 app.render_again = True
                 context.hint_after(app.key, AGAIN)
+            return None
+        if content is None:  # its charts are being fetched; it gets another turn when they are there
+            app.render_again = app.render_problem[0] == declared.digest
             return None
         app.render_problem = "", None
         number = max((record.number for record in app.records), default=0) + 1
@@ -186,12 +193,13 @@ class Planner:
             name=f"{app.key.name}-v{number}",
             digest=declared.digest,
             commit=declared.commit,
-            revision_digest=revision_digest(declared.digest, {}),
+            revision_digest=revision_digest(declared.digest, pins),
             digest_version=DIGEST_VERSION,
             created_at=context.clock.now(),
             objects=[ref.pack() for ref in managed(content)[0]],
             undone=content.application.workflow.on_failure == "undo",
             shared=[ref.pack() for ref in shared(content)],
+            pins=pins,
         )
         record = await context.store.create_revision(app.mirror, record, pack(content))
         app.records.append(record)
@@ -199,16 +207,23 @@ class Planner:
         context.compiled.pop(app.key, None)
         return record
 
-    async def _render(self, app: Application, declared: Declared, compiled: Compiled | None) -> Content:
-        """What the manifest renders to, decrypted. Raises RenderError, SealError, SourceError."""
+    async def _render(
+        self, app: Application, declared: Declared, compiled: Compiled | None, *, wait: bool = False
+    ) -> tuple[Content | None, dict[str, str]]:
+        """What the manifest renders to, decrypted, and what was pinned for it; None where charts are under way, unless it is to `wait`. Raises
+        RenderError, SealError, ChartError, SourceError."""
         context = self._context
-        content = await context.thread.call(lambda source: self._content(source, declared, compiled))
+        compiled = await context.thread.call(lambda source: self._compile(source, declared, compiled))
+        supply = await context.charting.supply(app, declared.digest, compiled, wait=wait)
+        if supply is None:
+            return None, {}
+        content = await context.thread.call(lambda source: self._content(source, declared, supply))
         if not is_sealed(content):
-            return content
+            return content, supply.pins
         paths = files_of(content.application)
         texts = await context.thread.call(lambda source: read_texts(TreeFiles(source, declared.commit), paths))
         values = await context.unsealer.unseal(declared.path, texts)
-        return opened(content, values, await self._salt(app))
+        return opened(content, values, await self._salt(app)), supply.pins
 
     async def _salt(self, app: Application) -> str:
         """That of the newest revision that has one, so that what stays the same is not applied again."""
@@ -218,11 +233,14 @@ class Planner:
                 return salt
         return ""
 
-    def _content(self, source: Source, declared: Declared, compiled: Compiled | None) -> Content:
-        files = TreeFiles(source, declared.commit)
-        if compiled is None or compiled.key != declared.key or compiled.path != declared.path or compiled.index != declared.position:
-            compiled = _compile_declared(self._context.index.dialects, files, declared)
-        content = Content(compiled, self._context.contents.render_all(compiled, files))
+    def _compile(self, source: Source, declared: Declared, compiled: Compiled | None) -> Compiled:
+        if compiled is not None and compiled.key == declared.key and compiled.path == declared.path and compiled.index == declared.position:
+            return compiled
+        return _compile_declared(self._context.index.dialects, TreeFiles(source, declared.commit), declared)
+
+    def _content(self, source: Source, declared: Declared, supply: Supply) -> Content:
+        compiled, files = supply.application, TreeFiles(source, declared.commit, supply.archives)
+        content = Content(compiled, self._context.contents.render_all(compiled, files), charts=supply.charts, folders=_folders(compiled, files))
         check_encrypted(content, files)
         return content
 
@@ -230,8 +248,10 @@ class Planner:
         """What the head's manifest renders to, for a diff; nothing is stored. Empty where it does not render."""
         entry = self._context.index.entries[app.key]
         try:
-            content = await self._render(app, entry.declared, None)
-        except (RenderError, SealError, SourceError):
+            content, _ = await self._render(app, entry.declared, None, wait=True)
+        except (RenderError, SealError, ChartError, SourceError):
+            return []
+        if content is None:
             return []
         return [obj for objects in content.rendered.values() for obj in objects]
 
@@ -308,7 +328,7 @@ def holds(run: Run) -> bool:
     return not run.restores and run.kind != "undo" and ended_badly(run)
 
 
-def _problem(app: Application, declared: Declared, error: RenderError | SealError) -> Problem:
+def _problem(app: Application, declared: Declared, error: RenderError | SealError | ChartError) -> Problem:
     """Where it is wrong: the file and field that could not be decrypted, else the components of the manifest."""
     if isinstance(error, SealError) and error.path:
         return Problem(error.path, error.line, str(error), f"Application {app.key.name}", error.field)
@@ -325,3 +345,18 @@ def _compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Decla
         if app.key == declared.key and git_digest(app) == declared.digest:
             return app
     raise SourceError(f"{declared.path} at {files.commit[:12]} does not declare {declared.key} any more")
+
+
+def _folders(compiled: Compiled, files: TreeFiles) -> dict[str, bytes]:
+    """The charts that lie in the repository, of components that are rendered again when their inputs are there: then it is not at hand. Raises
+    RenderError."""
+    found: dict[str, bytes] = {}
+    for name in sorted(take_inputs(compiled)):
+        component = compiled.component(name)
+        path = str(component.properties.get("path") or "")
+        if component.type == CHART and path:
+            try:
+                found[name] = pack_archive("chart", unpack_charts({at.removeprefix(f"{path}/"): data for at, data in files.tree(path).items()}))
+            except (ValueError, FileNotFoundError, ChartError) as error:
+                raise RenderError(f"component {component.name}: path: {error}") from error
+    return found

@@ -52,9 +52,7 @@ def source_of(properties: dict[str, Any]) -> ChartSource | None:
     url = properties.get("url")
     if not isinstance(url, str) or not url:
         return None
-    secret = properties.get("secretRef")
-    name = secret.get("name") if isinstance(secret, dict) else ""
-    return ChartSource(url, str(properties.get("chart") or ""), str(properties.get("version") or ""), str(name or ""))
+    return ChartSource(url.rstrip("/"), *(str(properties.get(name) or "") for name in ("chart", "version", "secretRef")))
 
 
 def show_url(url: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.model.application import Application
+from reconciler.model.chart import ChartPin
 from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.rules import Collect
@@ -49,7 +50,7 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares;
     `shared`: those of them that other applications may have as well. `undone`: where its run fails or the application goes, its steps are
-    undone; there is no restore."""
+    undone; there is no restore. `pins`: what was resolved when it was made, charts and values from the cluster, by `KIND/COMPONENT` (rule 5a)."""
 
     number: int
     name: str
@@ -63,6 +64,7 @@ class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     objects: list[str] = []
     shared: list[str] = []
     undone: bool = False
+    pins: dict[str, str] = {}
 
 
 class Removal(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -167,12 +169,15 @@ class Shown(msgspec.Struct, omit_defaults=True, rename="camel"):
 class Content(msgspec.Struct, omit_defaults=True):
     """What a revision needs to be run again without git, network, renderer or key (3b): the compiled application and the rendered
     objects of each component that needs no inputs. `sealed`: its encrypted values to their clear text, for components that are rendered
-    later; `salt`: what was put into its Secrets with them. Where there are any, all of it is stored in Secrets."""
+    later; `salt`: what was put into its Secrets with them. Where there are any, all of it is stored in Secrets. `charts`: what the charts of
+    components were resolved to; `folders`: the chart itself, packed, of each that lay in the repository and is rendered later."""
 
     application: Application
     rendered: dict[str, list[JsonObject]]
     sealed: dict[str, str] = {}
     salt: str = ""
+    charts: dict[str, ChartPin] = {}
+    folders: dict[str, bytes] = {}
 
 
 class SourceRecord(msgspec.Struct, omit_defaults=True, rename="camel"):

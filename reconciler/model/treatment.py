@@ -37,6 +37,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         DELETION_POLICY: DELETIONS,
     }
 )
+_HELM_POLICY: Final = "helm.sh/resource-policy"  # what charts call it
 _FIELDS: Final = (STRIP_FIELDS, ADOPT_FIELDS)
 _MINE: Final = frozenset({ANNOTATION_REVISION, ANNOTATION_RELEASED})  # in objects that were read back from a cluster
 _KEPT: Final = (
@@ -72,12 +73,12 @@ class Treatment(NamedTuple):
 def treatment_of(obj: Mapping[str, Any]) -> Treatment:
     """Total: a value that means nothing is as if it was not there. `find_faults` refuses it before it comes here."""
     annotations = obj["metadata"].get("annotations") or {}
-    if not any(name in annotations for name in (*_WORDS, *_FIELDS)):
+    if not any(name in annotations for name in (*_WORDS, *_FIELDS, _HELM_POLICY)):
         return Treatment()
     said = {name: annotations[name] for name, known in _WORDS.items() if annotations.get(name) in known}
     force, deletion = said.get(FORCE, ""), said.get(DELETION_POLICY, "")
     return Treatment(
-        prune=said.get(PRUNE) != "disabled",
+        prune=said.get(PRUNE, annotations.get(_HELM_POLICY)) not in ("disabled", "keep"),
         force="" if force == "disabled" else force,
         if_absent=said.get(APPLY) == "if-absent",
         ignored=said.get(RECONCILE) == "ignore",

@@ -12,6 +12,7 @@ from reconciler.render.fields import Fields
 from reconciler.render.placement import flatten_lists
 from reconciler.render.protocol import Files, RenderContext
 from reconciler.render.sandbox import SandboxError, shared
+from reconciler.render.sealed import unwrap_tokens
 
 BEFORE: Final = frozenset({"pre-install", "pre-upgrade"})
 AFTER: Final = frozenset({"post-install", "post-upgrade"})
@@ -46,7 +47,7 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     objects = flatten_lists([*crds, *before, *rest, *after])
     if not objects:
         raise fields.error("path" if folder else "chart", "the chart makes no object")
-    return objects
+    return unwrap_tokens(component.name, objects)
 
 
 def _chart(component: Component, folder: str, fields: Fields, files: Files) -> dict[str, Any]:

@@ -60,6 +60,30 @@ def put_values(component: str, objects: list[JsonObject], values: Mapping[str, s
     return made
 
 
+def unwrap_tokens(component: str, objects: list[JsonObject]) -> list[JsonObject]:
+    """What a template made base64 of in a Secret's data is put into `stringData` where it is an encrypted value: what is to be base64 is what
+    it decrypts to. Raises RenderError where it is only a part."""
+    made = []
+    for obj in objects:
+        data = obj.get("data") if isinstance(obj, dict) and obj.get("kind") == "Secret" else None
+        inside = {key: text for key, value in data.items() if MARK in (text := _decoded(value))} if isinstance(data, dict) else {}
+        for key, text in inside.items():
+            if not is_token(text):
+                raise _error(component, f"Secret: data.{one_line(key, 80)}: an encrypted value can't be a part of a text")
+        if inside:
+            left = {key: value for key, value in (data or {}).items() if key not in inside}
+            obj = {**obj, "data": left, "stringData": {**(obj.get("stringData") or {}), **inside}}  # noqa: PLW2901 - the copy takes its place
+        made.append(obj)
+    return made
+
+
+def _decoded(value: Any) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode() if isinstance(value, str) else ""
+    except (binascii.Error, ValueError):
+        return ""
+
+
 def _fill(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> None:
     for field in ("data", "stringData"):
         entries = obj.get(field)

@@ -40,7 +40,7 @@ class ApplyAndWait(NoCompensation):
             return wrong
         applied = Result()
         for component in call.components:
-            answer = apply_component(call, component, results)
+            answer = apply_component(call, component, results, seen, now)
             if not isinstance(answer, Result):
                 return answer
             applied = answer

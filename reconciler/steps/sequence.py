@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from reconciler.model.identity import ObjectRef
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result
 from reconciler.steps.health import await_health, deadline_of, refs_of
@@ -22,7 +24,7 @@ def apply_in_order(
     """
     last = Result()
     for component, following in zip(call.components, (*call.components, "")[1:], strict=True):
-        applied = apply_component(call, component, results, partition)
+        applied = apply_component(call, component, results, seen, now, partition)
         if not isinstance(applied, Result):
             return applied
         last = applied
@@ -39,27 +41,65 @@ def apply_all(call: Call, results: Mapping[str, Result]) -> Outcome:
     """The same without waiting for health."""
     last = Result()
     for component in call.components:
-        applied = apply_component(call, component, results)
+        applied = _apply_wave(call, component, results, 0)
         if not isinstance(applied, Result):
             return applied
         last = applied
     return Done(export(last) if call.components else {})
 
 
-def apply_component(call: Call, component: str, results: Mapping[str, Result], partition: int | str | None = None) -> Result | Do | Failed:
+def apply_component(
+    call: Call,
+    component: str,
+    results: Mapping[str, Result],
+    seen: Mapping[Query, Any],
+    now: datetime,
+    partition: int | str | None = None,
+) -> Result | Outcome:
     """
     The stored result of applying that component where it succeeded, else the effect that is to do it, or the failure.
 
-    A failure that the cluster calls temporary (`now`, `backoff`, `wait`) is retryable: the machine tries the step again
-    with back-off and within its limit; a step counts no attempts.
+    A chart with hooks is applied in waves, each healthy before the next; their results are one. A failure that the cluster calls temporary
+    (`now`, `backoff`, `wait`) is retryable: the machine tries the step again with back-off and within its limit; a step counts no attempts.
     """
-    path = f"apply/{component}"
+    waves: list[Result] = []
+    while True:
+        applied = _apply_wave(call, component, results, len(waves), partition)
+        if not isinstance(applied, Result):
+            return applied
+        waves.append(applied)
+        if len(waves) >= int(applied.value.get("waves", 1)):
+            return _as_one(waves)
+        following = _path(component, len(waves))
+        if following in call.begun or following in results:
+            continue
+        refs = refs_of(applied)
+        waiting = await_health(_subject(f"{component}, wave {len(waves)}", refs), refs, seen, deadline_of(call, applied.at), now)
+        if waiting is not None:
+            return waiting
+
+
+def _apply_wave(call: Call, component: str, results: Mapping[str, Result], wave: int, partition: int | str | None = None) -> Result | Do | Failed:
+    path = _path(component, wave)
     result = results.get(path)
     if result is None:
-        return Do({path: Effect("apply", _params(call, component, partition))})
+        return Do({path: Effect("apply", _params(call, component, partition) | ({"wave": wave} if wave else {}))})
     if result.ok:
         return result
     return Failed(result.reason or "EffectFailed", result.error, retryable=result.retry != "terminal")
+
+
+def _path(component: str, wave: int) -> str:
+    return f"apply/{component}/{wave}" if wave else f"apply/{component}"
+
+
+def _as_one(waves: list[Result]) -> Result:
+    """What all waves applied, at the time of the last; how others reach it is told by the wave that has a Service."""
+    if len(waves) == 1:
+        return waves[0]
+    objects = [item for wave in waves for item in wave.value.get("objects") or []]
+    reached: dict[str, Any] = next((wave.value["connection"] for wave in waves if (wave.value.get("connection") or {}).get("host")), {})
+    return msgspec.structs.replace(waves[-1], value={**waves[-1].value, "objects": objects, "connection": reached})
 
 
 def export(applied: Result) -> dict[str, Any]:

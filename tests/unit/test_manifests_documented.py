@@ -13,7 +13,7 @@ from reconciler.model import names
 from reconciler.steps.catalog import STEP_TYPES
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "manifests.md").read_text() + (DOCS / "steps.md").read_text()
+PAGE = "".join((DOCS / page).read_text() for page in ("manifests.md", "steps.md", "helm.md"))
 WORDS = set(re.findall(r"[A-Za-z0-9./<>_-]+", PAGE))
 
 

@@ -63,7 +63,7 @@ def _revision() -> JsonObject:
     spec = _texts(application="Whose it is.", namespace="Of the application.", content="By which its parts are found and checked.")
     spec["properties"] |= {
         "record": outlined(schema_of(RevisionRecord))
-        | {"description": "number, name, digest, commit, createdAt; objects: refs of all that it declares."},
+        | {"description": "number, name, digest, commit, createdAt; objects: refs of all that it declares; pins: its charts."},
         "inline": _TEXT | {"description": "The content itself, where it is small and holds no secret."},
     }
     return _root("One revision of an application: all that is needed to run it again without git, network or renderer.", spec=spec)

@@ -50,28 +50,25 @@ spec:
 """
 
 
-def test_the_seeds_application_has_only_the_errors_of_its_component_type(compile_text):
+def test_the_seeds_application_has_only_the_errors_of_the_url_that_it_leaves_open(compile_text):
     result = compile_text(SEED)
     assert [(problem.severity, problem.line, problem.field) for problem in result.problems] == [
         ("warning", 1, "metadata"),
-        ("error", 6, "spec.components[0].type"),
-        ("error", 11, "spec.components[1].type"),
+        ("warning", 7, "spec.components[0].properties"),
+        ("error", 8, "spec.components[0].properties.repoUrl"),
+        ("warning", 12, "spec.components[1].properties"),
+        ("error", 13, "spec.components[1].properties.repoUrl"),
         ("warning", 21, "spec.workflow.steps[0].outputs[0].exportKey"),
         ("warning", 25, "spec.workflow.steps[0].properties.resourceAPIVersion"),
     ]
-    assert "component type helm is not available yet" in said(result)
+    assert "a chart's URL begins with https://" in said(result)
     assert result.applications == []
     assert not result.recognised
 
 
-def test_the_seeds_application_compiles_once_its_components_are_of_a_known_type(compile_text):
-    text = (
-        SEED.replace("helm", "webservice")
-        .replace("repoUrl: chart-repo-url", "image: nginx")
-        .replace("chart: mysql", "port: 1")
-        .replace("chart: my-web", "port: 2")
-    )
-    application = only(compile_text(text))
+def test_the_seeds_application_compiles_with_the_url_of_a_repository(compile_text):
+    application = only(compile_text(SEED.replace("chart-repo-url", "https://charts.example.org")))
+    assert application.component("database").properties == {"url": "https://charts.example.org", "chart": "mysql"}
     first, second = application.workflow.steps
     assert application.name == "shop"
     assert application.workflow.mode == "StepByStep"

@@ -23,7 +23,7 @@ from reconciler.steps.catalog import STEP_TYPES
 EXAMPLES = Path(__file__).parents[3] / "examples" / "builtins"
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
-OLDER = {"webservice", "worker", "statefulset", "k8s-objects", "manifests", "kustomize", "scaler", "env", "labels", "annotations"}
+OLDER = {"webservice", "worker", "statefulset", "k8s-objects", "manifests", "kustomize", "helm", "scaler", "env", "labels", "annotations"}
 CONTEXT = RenderContext("shop", "shop-dev", "dev", {})
 
 

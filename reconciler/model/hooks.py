@@ -1,0 +1,77 @@
+"""Helm's hooks: objects of a chart that are applied before or after the others, by weight, each wave complete before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from reconciler.model.identity import JsonObject
+from reconciler.model.names import ANNOTATION_REVISION
+
+HOOK: Final = "helm.sh/hook"
+WEIGHT: Final = "helm.sh/hook-weight"
+MOST_WAVES: Final = 20
+
+
+class WavesError(ValueError):
+    """More weights than a run can keep the results of."""
+
+
+class Hook(NamedTuple):
+    """`events`: as Helm names them; `weight`: lighter ones go first."""
+
+    events: frozenset[str]
+    weight: int
+
+
+def hook_of(obj: JsonObject) -> Hook | None:
+    """None for an object that is no hook. Total: a weight that is no number is 0, as for Helm."""
+    annotations = obj["metadata"].get("annotations") or {}
+    events = frozenset(event.strip() for event in str(annotations.get(HOOK) or "").split(",") if event.strip())
+    try:
+        weight = int(str(annotations.get(WEIGHT, "0")))
+    except ValueError:
+        weight = 0
+    return Hook(events, weight) if events else None
+
+
+def plan_waves(objects: Iterable[JsonObject], revision: str, *, first: bool, restore: bool) -> list[list[JsonObject]]:
+    """
+    The objects of a chart in the order they are applied. `first`: nothing of the application runs yet, so that hooks of an installation go,
+    else those of an upgrade; with `restore` none does, as nothing is upgraded. Jobs of an upgrade are another one for each revision.
+
+    Raises WavesError for more than 20 waves.
+    """
+    plain: list[JsonObject] = []
+    hooks: list[tuple[Hook, JsonObject]] = []
+    for obj in objects:
+        hook = hook_of(obj)
+        if hook is None:
+            plain.append(obj)
+        elif not restore:
+            hooks.append((hook, _renewed(obj, revision) if hook.events & {"pre-upgrade", "post-upgrade"} else obj))
+    when = "install" if first else "upgrade"
+    before, after = (_by_weight(hooks, f"{side}-{when}") for side in ("pre", "post"))
+    definitions = [obj for obj in plain if obj["kind"] == "CustomResourceDefinition"] if before else []
+    rest = [obj for obj in plain if not definitions or obj["kind"] != "CustomResourceDefinition"]
+    waves = [wave for wave in (definitions, *before, rest, *after) if wave]
+    if len(waves) > MOST_WAVES:
+        raise WavesError(f"its hooks have more than {MOST_WAVES - 1} weights")
+    return waves or [[]]
+
+
+def _by_weight(hooks: list[tuple[Hook, JsonObject]], event: str) -> list[list[JsonObject]]:
+    chosen = sorted(((hook, obj) for hook, obj in hooks if event in hook.events), key=lambda item: item[0].weight)
+    return [[obj for _, obj in group] for _, group in groupby(chosen, key=lambda item: item[0].weight)]
+
+
+def _renewed(obj: JsonObject, revision: str) -> JsonObject:
+    """A Job that is run again: its pods name the revision, and a Job whose pods are others is made anew."""
+    spec = obj.get("spec")
+    template: Any = spec.get("template") if isinstance(spec, dict) else None
+    if obj["kind"] != "Job" or not isinstance(spec, dict) or not isinstance(template, dict):
+        return obj
+    told = dict(template.get("metadata") or {})
+    told["annotations"] = {**(told.get("annotations") or {}), ANNOTATION_REVISION: revision}
+    return {**obj, "spec": {**spec, "template": {**template, "metadata": told}}}

@@ -1,0 +1,91 @@
+"""Helm's hooks on the embedded cluster: in waves, each complete before the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cluster.protocol import NotFoundError
+from reconciler.model.identity import ObjectRef
+from tests.charts import Repository, serving
+from tests.integration.harness import Clone
+from tests.integration.helming import app, deploying
+
+HOOKED: dict[str, bytes | str] = {
+    "templates/main.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: main}\ndata: {v: {{ .Values.v | quote }}}\n",
+    "templates/before.yaml": """\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: migrate
+  annotations: {helm.sh/hook: "pre-install,pre-upgrade", helm.sh/hook-weight: "2"}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: migrate}]}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  annotations: {helm.sh/hook: "pre-install,pre-upgrade", helm.sh/hook-weight: "1"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: told, annotations: {helm.sh/hook: post-install}}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: tell}]}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: tested, annotations: {helm.sh/hook: test}}
+spec: {containers: [{name: a, image: test}]}
+""",
+    "templates/kept.yaml": "{{ if .Values.kept }}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}\n{{ end }}",
+    "values.yaml": "v: 1\nkept: true\n",
+}
+
+
+def time_of(obj: dict[str, Any]) -> str:
+    return str(obj["metadata"]["creationTimestamp"])
+
+
+async def test_hooks_run_before_and_after_the_rest_each_complete_before_what_follows_and_again_with_each_revision(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with serving(Repository()) as repository:
+        repository.add("web", "1.0.0", HOOKED)
+        clone.push({"web.yaml": app(repository.url)})
+        async with deploying(clone) as daemon:
+            status = await daemon.synced("web")
+            assert status.run is not None
+            migrate = await daemon.get("Job", "migrate", api_version="batch/v1")
+            told = await daemon.get("Job", "told", api_version="batch/v1")
+            settings, main = await daemon.get("ConfigMap", "settings"), await daemon.get("ConfigMap", "main")
+            assert time_of(settings) <= time_of(migrate) <= migrate["status"]["completionTime"] <= time_of(main) <= time_of(told)
+            assert told["status"]["succeeded"] == 1
+            with pytest.raises(NotFoundError):
+                await daemon.get("Pod", "tested")
+            commit = clone.push({"web.yaml": app(repository.url, more=", values: {v: 2, kept: false}")})
+            await daemon.synced("web", commit)
+            again = await daemon.get("Job", "migrate", api_version="batch/v1")
+            assert again["metadata"]["uid"] != migrate["metadata"]["uid"]
+            assert (await daemon.get("Job", "told", api_version="batch/v1"))["metadata"]["uid"] == told["metadata"]["uid"]
+            assert (await daemon.get("ConfigMap", "main"))["data"] == {"v": "2"}
+            assert await daemon.get("ConfigMap", "kept")  # helm.sh/resource-policy: keep
+            await daemon.cluster.delete(ObjectRef("batch/v1", "Job", "default", "told"))
+            await daemon.looked()
+            await daemon.until(daemon.idle, "at rest")
+            with pytest.raises(NotFoundError):  # a hook that has run is not put back
+                await daemon.get("Job", "told", api_version="batch/v1")
+
+
+async def test_a_hook_that_fails_ends_the_run_before_anything_else_is_applied(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with serving(Repository()) as repository:
+        job = str(HOOKED["templates/before.yaml"]).replace("image: migrate", "image: will-fail")
+        repository.add("web", "1.0.0", {**HOOKED, "templates/before.yaml": job})
+        clone.push({"web.yaml": app(repository.url)})
+        async with deploying(clone) as daemon:
+            await daemon.until(
+                lambda: (found := daemon.status("web")) is not None and found.run is not None and found.run.phase == "Failed", "it failed"
+            )
+            with pytest.raises(NotFoundError):
+                await daemon.get("ConfigMap", "main")
