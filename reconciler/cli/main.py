@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "suspend",
     "resume",
     "lint",
+    "definition",
     "simulate",
     "cluster",
     "install",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from reconciler.model.outcome import StepType
 
 
@@ -15,7 +17,7 @@ class Fault(NamedTuple):
     line: int = 0
 
 
-class Parameter(NamedTuple):
+class Parameter(msgspec.Struct, frozen=True):
     """A row of the table of a definition's parameters. `default` None: there is none."""
 
     name: str

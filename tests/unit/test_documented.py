@@ -209,7 +209,9 @@ def commands():
 
 
 def test_every_command_is_in_the_table_and_every_row_is_a_command():
-    documented = [re.match(r"`reconciler ((?:cluster |workflow )?[a-z]+)", row[0])[1] for row in rows("cli.md") if row[0].startswith("`reconciler")]
+    documented = [
+        re.match(r"`reconciler ((?:cluster |workflow |definition )?[a-z]+)", row[0])[1] for row in rows("cli.md") if row[0].startswith("`reconciler")
+    ]
     assert documented == list(commands())
 
 

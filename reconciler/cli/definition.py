@@ -1,0 +1,99 @@
+"""`reconciler definition`: the step types that a repository on disk defines. It makes no connection and runs nothing of what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from reconciler.cli.disk import DiskFiles
+from reconciler.cli.errors import NotFoundError
+from reconciler.cli.output import output_option, print_json, print_line, print_table
+from reconciler.dialects.definitions import kind_of, name_of
+from reconciler.dialects.documents import parse
+from reconciler.dialects.scope import STEP_DEFINITION, in_scope
+from reconciler.model.definition import Parameter
+from reconciler.model.text import nearest
+from reconciler.render.definitions import shared
+
+_repo = click.option(
+    "--repo", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", metavar="FOLDER", help="The repository's top."
+)
+
+
+class Defined(msgspec.Struct):
+    """A definition as scripts read it. `fault`: why it can't be used, empty where it can."""
+
+    name: str
+    path: str
+    line: int
+    functions: list[str]
+    fault: str
+    parameters: list[Parameter]
+
+
+@click.group()
+def command() -> None:
+    """Step types that the repository defines."""
+
+
+@command.command("list")
+@_repo
+@output_option
+def list_all(repo: Path, output: str) -> None:
+    """List the definitions of the repository, what each calls, and what is wrong with it."""
+    found = list(_find(repo))
+    if output == "json":
+        print_json(found)
+        return
+    rows = [(each.name, f"{each.path}:{each.line}", ", ".join(each.functions) or "-", each.fault or "-") for each in found]
+    print_table(("NAME", "PLACE", "FUNCTIONS", "FAULT"), rows, "No definitions.")
+
+
+@command.command()
+@click.argument("name", metavar="NAME")
+@_repo
+@output_option
+def show(name: str, repo: Path, output: str) -> None:
+    """Show the parameters of the definition NAME as a table."""
+    found = list(_find(repo))
+    one = next((each for each in found if each.name == name), None)
+    if one is None:
+        guess = nearest(name, [each.name for each in found])
+        raise NotFoundError(f"there is no definition {name}" + (f"; did you mean {guess}?" if guess else ""))
+    if output == "json":
+        print_json(one)
+        return
+    print_line(f"{one.name}, {one.path}:{one.line}" + (f": {one.fault}" if one.fault else ""))
+    print_table(("PARAMETER", "TYPE", "DEFAULT", "MEANING"), [_describe(row) for row in one.parameters], "It has no parameters.")
+
+
+def _describe(row: Parameter) -> tuple[str, str, str, str]:
+    standard = "required" if row.required else "-" if row.default is None else msgspec.json.encode(row.default).decode()
+    return row.name, row.type, standard, row.description or "-"
+
+
+def _find(repo: Path) -> Iterator[Defined]:
+    files = DiskFiles(repo.resolve())
+    for path in files.paths:
+        if not in_scope(path):
+            continue
+        try:
+            documents, _ = parse(path, files.read(path))
+        except (OSError, ValueError):
+            continue  # `lint` says so
+        for document in documents:
+            if kind_of(document) == STEP_DEFINITION:
+                checked = shared().check(_template(document.content))
+                fault = f"line {checked.faults[0].line} of the template: {checked.faults[0].message}" if checked.faults else ""
+                yield Defined(name_of(document), path, document.line, sorted(checked.uses), fault, list(checked.parameters))
+
+
+def _template(content: Any) -> str:
+    """Empty where there is none: `lint` says so."""
+    for name in ("spec", "schematic", "cue", "template"):
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else ""
