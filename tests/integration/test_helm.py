@@ -18,6 +18,8 @@ from tests.integration.sealed import CANARY, PERSON, Keys, plain
 from tests.integration.sealed import app as sealed_app
 from tests.unit.sealing.encrypting import seal
 
+pytestmark = pytest.mark.usefixtures("renderers")
+
 TEMPLATE = """\
 apiVersion: v1
 kind: ConfigMap

@@ -13,6 +13,8 @@ from tests.charts import Repository, serving
 from tests.integration.harness import Clone
 from tests.integration.helming import app, deploying
 
+pytestmark = pytest.mark.usefixtures("renderers")
+
 HOOKED: dict[str, bytes | str] = {
     "templates/main.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: main}\ndata: {v: {{ .Values.v | quote }}}\n",
     "templates/before.yaml": """\

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from reconciler.simulation.simulate import Request, simulate
 from tests.charts import chart_files
 from tests.integration.harness import Clone
 from tests.integration.helming import app
+
+pytestmark = pytest.mark.usefixtures("renderers")
 
 TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
 
