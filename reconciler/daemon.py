@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 from reconciler.api.server import Server, create_app
 from reconciler.clusters import make_cluster, make_lead, prepare_cluster, tell_transitions
+from reconciler.engine.measuring import Meter
 from reconciler.engine.plugins.executor import PluginExecutor
 from reconciler.engine.plugins.loading import load_plugins
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
 from reconciler.model.identity import AppKey
 from reconciler.notify.client import GuardedClient
-from reconciler.notify.egress import Egress
+from reconciler.notify.egress import Egress, opening_of
 from reconciler.notify.mail import Mailer
 from reconciler.observe.logs import EventLog, configure_logs
 from reconciler.observe.metrics import Fanout, Metrics
@@ -85,6 +86,7 @@ class Daemon:
         told = Fanout(metrics, EventLog(), *filter(None, [self._events]), *sinks)
         self.client = GuardedClient(Egress(settings.allow_egress), idle=settings.idle_timeout_mill_seconds / 1000)
         self.fetcher = GuardedClient(Egress(settings.allow_egress, settings.chart_hosts, "--chart-host"))
+        self._metering = GuardedClient(Egress(map(opening_of, settings.metrics_endpoints)))
         plugins = load_plugins(settings.step_plugins, RESERVED)
         self.engine = build_engine(
             settings,
@@ -95,6 +97,7 @@ class Daemon:
             plugins={name: plugin.step for name, plugin in plugins.items()},
             executors={"plugin": PluginExecutor(plugins, clock.now)},
             sender=self.client,
+            meter=Meter(self._metering, tuple(settings.metrics_endpoints)),
             post=Mailer(Egress(settings.allow_egress)),
             charts=build_charts(self.fetcher, self.files.charts),
             recall=self.files.looks,
@@ -131,6 +134,7 @@ class Daemon:
             await self._server.stop()
         await self.client.close()
         await self.fetcher.close()
+        await self._metering.close()
         await self.cluster.close()
 
     def _mirror_uid(self, key: AppKey) -> str:

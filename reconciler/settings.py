@@ -29,6 +29,8 @@ DAEMON_NAMESPACE: Final = "reconciler-system"
 _SERVICE_LINK: Final = re.compile(r"RECONCILER_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
 _CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG", "RECONCILER_TOKEN")
 _EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
+_ENDPOINT: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
+_USER: Final = re.compile(r"://[^/]*@")
 _SECRET: Final = re.compile(r"[a-z0-9][-a-z0-9]{0,62}/[a-z0-9][-.a-z0-9]{0,252}", re.ASCII)
 _WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
@@ -103,6 +105,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         Meta(
             description="HOST[:PORT] from which charts may be fetched, with the hosts that those send it on to; empty: from every public one.",
             extra={"flag": "--chart-host"},
+        ),
+    ] = []
+    metrics_endpoints: Annotated[
+        list[str],
+        Meta(
+            description="URL of a Prometheus that `check-metrics` steps may ask, at whatever address; the first unless they name one.",
+            extra={"flag": "--metrics-endpoint"},
         ),
     ] = []
     allow_cluster_scoped: Annotated[
@@ -300,6 +309,8 @@ def _check(setting: Setting, value: Any) -> Any:
             _check_paths([keys.path])
     if setting.field in ("allow_egress", "chart_hosts"):
         _check_egress(checked)
+    if setting.field == "metrics_endpoints":
+        _check_endpoints(checked)
     if setting.field == "access":
         for index, rule in enumerate(checked):
             check_rule(rule, f"[{index}]")
@@ -322,6 +333,12 @@ def _check_egress(targets: Iterable[str]) -> None:
         match = _EGRESS.fullmatch(target)
         if match is None or (match[1] and not 0 < int(match[1]) < 65536):
             raise ValueError(f"not HOST[:PORT]: {one_line(target, 80)!r} (no scheme, no path)")
+
+
+def _check_endpoints(urls: Iterable[str]) -> None:
+    for url in urls:
+        if not _ENDPOINT.fullmatch(url):
+            raise ValueError(f"not a URL of a Prometheus: {one_line(_USER.sub('://', url), 80)!r} (http or https, no user, no query)")
 
 
 def _read_switch(value: Any) -> bool:

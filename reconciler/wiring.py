@@ -21,6 +21,7 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.executors import Executor
 from reconciler.engine.leadership import Lead
 from reconciler.engine.mailing import Mailing
+from reconciler.engine.measuring import Meter
 from reconciler.engine.options import Options
 from reconciler.engine.standins import KINDS, StandIn
 from reconciler.engine.unsealing import Unsealer, Unsealing
@@ -61,18 +62,19 @@ def build_engine(
     sender: Sender | None = None,
     post: Post | None = None,
     charts: Charts | None = None,
+    meter: Meter | None = None,
     recall: Path | None = None,
     unsealer: Unsealer | None = None,
     lead: Lead | None = None,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
-    types beside them, and `executors`: of their effects. `sender`, `post`: None where nothing leaves the machine, as in a simulation.
+    types beside them, and `executors`: of their effects. `sender`, `post`, `meter`: None where nothing leaves the machine, as in a simulation.
     `unsealer`: who decrypts, None: the operator's keys. `charts`: who fetches them, None as with `sender`.
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
     `lead`: None where nobody else can work on this cluster.
     """
-    options = read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster), charts)
+    options = read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster), charts, meter)
     types = {**plugins, **STEP_TYPES, DEFINED: DefinedStep()}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit
@@ -92,7 +94,9 @@ def build_engine(
     )
 
 
-def read_options(settings: Settings, beat: float, recall: Path | None, unsealer: Unsealer, charts: Charts | None = None) -> Options:
+def read_options(
+    settings: Settings, beat: float, recall: Path | None, unsealer: Unsealer, charts: Charts | None = None, meter: Meter | None = None
+) -> Options:
     queue, retry = settings.controller_config.queue, settings.retry
     return Options(
         namespace=settings.namespace,
@@ -112,6 +116,7 @@ def read_options(settings: Settings, beat: float, recall: Path | None, unsealer:
         unsealer=unsealer,
         evaluate=shared().evaluate,
         charts=charts,
+        meter=meter,
         take_over_from=frozenset(settings.take_over_from),
         shard=None if settings.cluster == "embedded" else settings.shard,
     )

@@ -19,6 +19,7 @@ from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
 from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead
+from reconciler.engine.measuring import Measuring
 from reconciler.engine.observations import Observations
 from reconciler.engine.reach import Reach
 from reconciler.engine.shards import Shards
@@ -80,6 +81,7 @@ class Context:
     unsealer: Unsealer
     evaluate: Callable[[str], dict[str, Any]]
     charting: Charting
+    measuring: Measuring
     write_back: bool
     sender: Sender | None
     rpc_seconds: float
@@ -98,3 +100,9 @@ class Context:
 
     def __post_init__(self) -> None:
         self.dependencies = Dependencies(self.index, self.apps, self.observations, self.hint)
+
+    def close(self) -> None:
+        """Nobody is asked any more, and git is not read."""
+        self.observations.close()
+        self.measuring.close()
+        self.thread.close()

@@ -28,6 +28,7 @@ from reconciler.engine.hints import Hints
 from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead, Sole
 from reconciler.engine.look import Look
+from reconciler.engine.measuring import Measuring
 from reconciler.engine.memory import Memory, Shadow, follow
 from reconciler.engine.namespaces import Namespaces
 from reconciler.engine.neighbours import Neighbours
@@ -114,6 +115,7 @@ class Engine:
             evaluate=options.evaluate,
             charting=charting,
             unsealer=options.unsealer or Unsealing(cluster),
+            measuring=Measuring(options.meter, clock, self._hint),
             write_back=options.write_back,
             sender=sender,
             rpc_seconds=options.rpc_seconds,
@@ -173,8 +175,7 @@ class Engine:
                     group.create_task(self._neighbours.run(self._acts))
         finally:
             await self._memory.close()
-            self._context.observations.close()
-            self._context.thread.close()
+            self._context.close()
 
     def look(self) -> None:
         """A hint: look at git. Many hints are one look."""

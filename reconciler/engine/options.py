@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.charts.fetching import Charts
 from reconciler.engine.access import Access
+from reconciler.engine.measuring import Meter
 from reconciler.engine.namespaces import Creation
 from reconciler.engine.unsealing import Unsealer
 from reconciler.model.application import Retry
@@ -29,6 +30,7 @@ class Options:
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
     are no keys. `charts`: who fetches them; None where no connection is made. `evaluate`: how far a definition comes; it blocks.
+    `meter`: who is asked about metrics; None: nobody.
     `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`.
     """
 
@@ -49,5 +51,6 @@ class Options:
     unsealer: Unsealer | None = None
     evaluate: Callable[[str], dict[str, Any]] = no_evaluator
     charts: Charts | None = None
+    meter: Meter | None = None
     take_over_from: Collection[str] = KUBECTL_MANAGERS
     shard: str | None = None

@@ -15,7 +15,7 @@ from reconciler.engine.gatekeeping import gather_decisions
 from reconciler.model.application import Workflow
 from reconciler.model.event import Event
 from reconciler.model.identity import ObjectRef
-from reconciler.model.outcome import Evaluation, Health, Listed, Live, Query, Ready, Result
+from reconciler.model.outcome import Evaluation, Health, Listed, Live, Measured, Query, Ready, Result
 from reconciler.model.run import Phase, Run, StepState
 from reconciler.workflow.commands import ended_by_order
 from reconciler.workflow.facts import Advance, Facts, Order
@@ -89,11 +89,11 @@ class Runner:
                 return step
             denied = self._deny(app, new)
             unwatched = self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster)
-            if unwatched or any(isinstance(query, Listed) for query in new):
+            if unwatched or any(isinstance(query, Listed | Measured) for query in new):
                 self._poll(app, run)
             about_apps = [query for query in new if isinstance(query, Ready)]
             answers = await context.observations.answer(new.difference(about_apps, denied), cluster)
-            answers |= self._judge(app, about_apps) | denied | await self._evaluate(new)
+            answers |= self._judge(app, about_apps) | denied | self._measure(app, new) | await self._evaluate(new)
             seen = {**seen, **answers}
             if not new <= answers.keys():
                 self._poll(app, run)
@@ -114,6 +114,11 @@ class Runner:
         unmet = {found.app: found for found in self._context.dependencies.ask(app.key, [query.app for query in queries])}
         app.unmet += [found for found in unmet.values() if found not in app.unmet]
         return {query: {"ready": query.app not in unmet, "message": unmet[query.app].text if query.app in unmet else ""} for query in queries}
+
+    def _measure(self, app: Application, queries: frozenset[Query]) -> dict[Query, object]:
+        """What is known of metrics; what is not is asked for meanwhile."""
+        heard = {query: self._context.measuring.ask(app.key, query) for query in queries if isinstance(query, Measured)}
+        return {query: answer for query, answer in heard.items() if answer is not None}
 
     def _deny(self, app: Application, queries: frozenset[Query]) -> dict[Query, object]:
         """Answers to those about objects that the application may not look at: not there, and why (13a)."""

@@ -89,7 +89,21 @@ class Evaluation(msgspec.Struct, frozen=True):
     request: str
 
 
-Query = Health | Live | Listed | Ready | Evaluation
+class Measured(msgspec.Struct, frozen=True):
+    """
+    Query: how a metric was in the last `seconds`, but not before `since`. `endpoint`: the URL of a Prometheus, empty for the operator's first.
+
+    Answer: `{"points": [(time, value)], "start", "end", "step"}` in seconds since 1970, or `{"error": str}` where it is not known, `{"refused": str}`
+    where it is never asked, `{"pretended": True}` where nobody is.
+    """
+
+    endpoint: str
+    query: str
+    since: datetime | None
+    seconds: float
+
+
+Query = Health | Live | Listed | Ready | Evaluation | Measured
 
 
 class Do(msgspec.Struct, frozen=True):

@@ -66,6 +66,13 @@ class Egress:
         raise EgressRefusedError(f"{what} {kind} address, reached only where the daemon has --allow-egress {place}:{port}", f"{place}:{port}")
 
 
+def opening_of(url: str) -> str:
+    """What opens the place of a URL that the operator names: `HOST:PORT`."""
+    parts = URL(url)
+    host = parts.raw_host or ""
+    return f"[{host}]:{parts.port}" if ":" in host else f"{host}:{parts.port}"
+
+
 def _plain(host: str) -> str:
     return host.rstrip(".").lower()
 

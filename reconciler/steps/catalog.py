@@ -13,6 +13,7 @@ from reconciler.steps.apply_components import ApplyComponents
 from reconciler.steps.apply_deployment import ApplyDeployment
 from reconciler.steps.apply_job import ApplyJob
 from reconciler.steps.apply_object import ApplyObject
+from reconciler.steps.check_metrics import CheckMetrics
 from reconciler.steps.cleaning import CleanJobs, DeleteConfig
 from reconciler.steps.collect_endpoints import CollectEndpoints
 from reconciler.steps.create_config import CreateConfig
@@ -53,6 +54,7 @@ _ALL: tuple[StepType, ...] = (
     ListConfig(),
     DeleteConfig(),
     CleanJobs(),
+    CheckMetrics(),
     ReadObject(),
     CollectEndpoints(),
     JdbcConnection(),

@@ -59,6 +59,10 @@ class Prometheus:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def url(self) -> str:
+        return self._url
+
     async def ask(self, path: str, **words: str | float) -> Any:
         """`data` of the answer. The loop goes on meanwhile: it is what answers the scrapes."""
         return await asyncio.to_thread(self._ask, f"{self._url}/api/v1/{path}?{urlencode(words)}")

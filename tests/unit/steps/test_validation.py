@@ -67,6 +67,13 @@ VALID = {
         "protocal": "https",
     },
     "generate-jdbc-connection": {"name": "s", "namespace": "n"},
+    "check-metrics": {
+        "query": "sum(up)",
+        "metricEndpoint": "http://prometheus:9090",
+        "condition": ">= 0.99",
+        "duration": "1m",
+        "failDuration": "30s",
+    },
     "request": {"url": "https://example.org", "method": "PUT", "body": {"a": [1]}, "header": {"X-A": "b"}},
     "webhook": {"url": {"secretRef": {"name": "s", "key": "k"}}, "data": {"a": 1}},
     "notification": {
@@ -155,6 +162,8 @@ WRONG = [
     ("export-data", {"kind": "Pod"}, "kind"),
     ("create-config", {"config": "a"}, "config"),
     ("read-object", {"cluster": "far"}, "cluster"),
+    *(("check-metrics", {"condition": text}, "condition") for text in ("1", ">=", ">= one", "> 1 or vector(1)", "=> 1")),
+    ("check-metrics", {"duration": "soon"}, "duration"),
     ("clean-jobs", {"labelselector": {"a": ["b"]}}, "labelselector.a"),
     ("delete-config", {"name": ""}, "name"),
     ("collect-service-endpoints", {"port": 0}, "port"),
