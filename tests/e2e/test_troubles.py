@@ -66,6 +66,9 @@ async def told(cluster: Cluster, applied: JsonObject, words: str) -> str:
         ("Deployment", "image-pull-back-off", "0 of 1 available: container main: ImagePullBackOff: image registry.example/shop:1: not found"),
         ("StatefulSet", "crash-loop", "0 of 1 ready: pod web-0: container main: CrashLoopBackOff: it ended with exit code 1"),
         ("Job", "fail", "container main: ended with exit code 1"),
+        ("Deployment", "config-error", '0 of 1 available: container main: CreateContainerConfigError: secret "shop-token" not found'),
+        ("Deployment", "failed-mount", '0 of 1 available: FailedMount: MountVolume.SetUp failed for volume "tls" : secret "shop-tls" not found'),
+        ("StatefulSet", "oom-killed", "0 of 1 ready: pod web-0: container main: CrashLoopBackOff: it ended with exit code 137 (OOMKilled)"),
     ],
 )
 async def test_what_pods_wait_for_is_told_of_their_workload(cluster, namespace, kind, fares, words):
@@ -142,15 +145,41 @@ async def test_a_namespace_that_goes_says_what_it_waits_for(cluster, namespace):
         await cluster.replace(live)
 
 
-def application(namespace: str, fares: str) -> str:
+def application(namespace: str, fares: str, name: str = "web") -> str:
+    deployment = workload("Deployment", namespace, fares)
+    deployment["metadata"]["name"] = name
     return json.dumps(
         {
             "apiVersion": "core.oam.dev/v1beta1",
             "kind": "Application",
-            "metadata": {"name": "web", "namespace": namespace},
-            "spec": {"components": [{"name": "web", "type": "k8s-objects", "properties": {"objects": [workload("Deployment", namespace, fares)]}}]},
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"components": [{"name": name, "type": "k8s-objects", "properties": {"objects": [deployment]}}]},
         }
     )
+
+
+SAID = {
+    "config-error": 'container main: CreateContainerConfigError: secret "shop-token" not found',
+    "failed-mount": 'FailedMount: MountVolume.SetUp failed for volume "tls" : secret "shop-tls" not found',
+    "oom-killed": "container main: CrashLoopBackOff: it ended with exit code 137 (OOMKilled)",
+}
+
+
+def test_what_keeps_pods_is_in_every_message_that_a_user_reads(place: Place) -> None:
+    """In `why`, in the step that waits, and in the one line of `kubectl get applications`."""
+    place.clone.push({f"{fares}.yaml": application(place.namespace, fares, fares) for fares in SAID})
+    with place.daemon() as daemon:
+        daemon.ready()
+        for fares, said in SAID.items():
+            daemon.until(fares, lambda status, said=said: said in str(status["run"]["steps"]) and said in status["trouble"], said)
+            assert said in daemon.ask(f"/v1/applications/{place.namespace}/{fares}/why")["why"]
+            daemon.wait_for(lambda fares=fares, said=said: said in column(place, fares), f"{said}, of {fares} in the mirror")
+
+
+def column(place: Place, name: str) -> str:
+    """What `kubectl get applications` shows of one under Message."""
+    [mirror] = [one for one in place.state("applications") if one["metadata"]["name"] == f"{place.namespace}.{name}"]
+    return str(next((one["message"] for one in mirror.get("status", {}).get("conditions") or [] if one["type"] == "Ready"), ""))
 
 
 def test_a_daemon_says_it_and_asks_nothing_once_all_is_well(place: Place) -> None:
