@@ -48,14 +48,15 @@ def make_cluster(settings: Settings, clock: Clock, state: Path | None) -> OwnedC
     return KubernetesCluster(find_origin(settings.kubeconfig, settings.context))
 
 
-async def prepare_cluster(settings: Settings, cluster: Cluster, sink: Sink) -> None:
+async def prepare_cluster(settings: Settings, cluster: Cluster, sink: Sink) -> dict[str, str]:
     """
-    Once it is started: the daemon's own kinds are there as it needs them, and what is another controller's is told, once.
+    Once it is started: the daemon's own kinds are there as it needs them, and what is another controller's is told, once. Answers
+    the names of those definitions, and whose each is.
 
     Raises DefinitionError, ClusterError. The embedded cluster has them from the start.
     """
     if settings.cluster == "embedded":
-        return
+        return {}
     from reconciler.cluster.crds.families import OAM, STEPFLOW, oam_crds, stepflow_crds
     from reconciler.cluster.crds.install import find_foreign, prepare
     from reconciler.cluster.crds.state import state_crds
@@ -72,6 +73,7 @@ async def prepare_cluster(settings: Settings, cluster: Cluster, sink: Sink) -> N
             _log.info(
                 "kinds of manifests are another controller's here: they and their objects are left alone", group=group, whose=whose, names=names
             )
+    return {found.name: found.detail for found in foreign}
 
 
 def tell_transitions(settings: Settings, cluster: Cluster, clock: Clock, mirror: Callable[[AppKey], str], sink: Sink) -> ClusterEvents | None:

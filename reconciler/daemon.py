@@ -113,7 +113,7 @@ class Daemon:
         for path in filter(None, self.files):
             path.parent.mkdir(parents=True, exist_ok=True)
         await self.cluster.start()
-        await prepare_cluster(self._settings, self.cluster, self._metrics)
+        self.engine.tell_foreign(await prepare_cluster(self._settings, self.cluster, self._metrics))
         app = create_app(self.engine.reader, self._metrics.render, self._clock.now, self.engine.commands, keep_token(self.files.token))
         self._server = Server(app)
         return await self._server.start(*self._settings.address)

@@ -76,6 +76,7 @@ _DOCUMENTS = {
 
 class KubeVela:
     family = "kubevela"
+    definition = "applications.core.oam.dev"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({}), checker: Checker | None = None) -> None:
         self._checker, self._taken = checker or NoChecker(), frozenset(steps)

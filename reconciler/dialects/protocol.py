@@ -47,7 +47,10 @@ class Compiled(NamedTuple):
 
 
 class Dialect(Protocol):
+    """`definition`: the name of the CustomResourceDefinition by which a cluster's API knows the family's manifests."""
+
     family: str
+    definition: str
 
     def recognises(self, document: Document) -> bool:
         """Whether the document is an application of this family."""

@@ -93,6 +93,7 @@ _DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": An
 
 class SREWorks:
     family = "sreworks"
+    definition = "applicationconfigurations.core.oam.dev"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
         self._steps = join({name: steps[name] for name in _STEP_TYPES if name in steps}, plugins)

@@ -68,6 +68,7 @@ _DOCUMENT = Record({"apiVersion": Anything(), "kind": Anything(), "metadata": An
 
 class StepFlow:
     family = "stepflow"
+    definition = "workflows.workflow.example.com"
 
     def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({})) -> None:
         self._steps = join({name: steps[name] for name in STEPFLOW_STEP_TYPES if name in steps}, plugins)

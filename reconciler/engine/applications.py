@@ -47,7 +47,8 @@ class Application:
     `polls`: looks in a row at what nobody tells of, with nothing new. `healed`: objects put back in this turn; `heal_at`: when those that still
     differ are healed, None where none does. `doubted`: components of which an object was
     refused when they were applied last. `tolerated`: drift that rules let be, by what was seen of our fields. `leaving`: the shard that it is
-    about to go to; `unled`: the Lease of the one that git gives it to, where nobody holds it.
+    about to go to; `unled`: the Lease of the one that git gives it to, where nobody holds it. `foreign`: whose the kind of its manifest is in
+    this cluster, where it is another controller's.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -83,7 +84,7 @@ class Application:
         self.lost = False
         self.traces: list[str] = []
         self.leaving = ""
-        self.unled = ""
+        self.unled = self.foreign = ""
 
     def suspended(self, entry: Entry | None) -> str:
         """Why it is suspended: by git, by a person's order that git does not say yet (7f), or while it goes to another daemon; empty where it is

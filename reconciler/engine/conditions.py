@@ -18,6 +18,7 @@ from reconciler.workflow.wording import Place, decided, word
 
 _LONGEST = 4096
 _LISTED = 20
+_BESIDE = ("Reconciling", "ShardUnled", "KindsForeign")  # what keeps nothing from being ready
 _GRAVEST = ("Cycle", "Missing", "NotReady")
 _FINAL = ("ManifestInvalid", "RemovalInDoubt", "Rejected")
 _GLUE = re.compile(r",? (?:because |but |and )?")
@@ -36,6 +37,7 @@ def gather_conditions(app: Application, entry: Entry | None, status: Application
         *_of_commands(app, entry, status),
         *_of_objects(app, status),
         *_of_shard(app, status),
+        *_of_kinds(app, status),
     ]
     if app.stalled:
         found.append(_tell(status, "Stalled", "Internal", app.stalled))
@@ -53,7 +55,7 @@ def _ready(status: ApplicationStatus) -> Condition:
     """The one sentence of `why`, without where it stands and for how long."""
     if status.sync == "Synced" and status.health == "Healthy":
         return Condition("Ready", "True", "Succeeded", f"{status.running.revision if status.running else ''} runs")
-    first = next((condition for condition in status.conditions if condition.type != "Reconciling"), None)
+    first = next((condition for condition in status.conditions if condition.type not in _BESIDE), None)
     run = status.run
     if first is not None:
         name = first.reason
@@ -176,6 +178,10 @@ def _of_commands(app: Application, entry: Entry | None, status: ApplicationStatu
 
 def _of_shard(app: Application, status: ApplicationStatus) -> list[Condition]:
     return [_tell(status, "ShardUnled", "NobodyActs", app.unled)] if app.unled else []
+
+
+def _of_kinds(app: Application, status: ApplicationStatus) -> list[Condition]:
+    return [_tell(status, "KindsForeign", "LeftAlone", app.foreign)] if app.foreign else []
 
 
 def _of_objects(app: Application, status: ApplicationStatus) -> list[Condition]:

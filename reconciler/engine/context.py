@@ -59,7 +59,8 @@ class Context:
     `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
     asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
-    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's."""
+    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's. `foreign`: definitions of
+    manifests' kinds that another controller brought, by name, and whose they are."""
 
     cluster: Cluster
     store: Store
@@ -94,6 +95,7 @@ class Context:
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     answered: dict[AppKey, str] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
     acting: bool = False
     informed: bool = False
     dependencies: Dependencies = field(init=False)

@@ -150,6 +150,10 @@ class Engine:
         app = self._context.apps.get(key)
         return app.mirror.uid if app is not None else ""
 
+    def tell_foreign(self, definitions: Mapping[str, str]) -> None:
+        """Definitions that another controller brought, and whose they are: what is of them in the cluster is left alone, and said to be."""
+        self._context.foreign.update(definitions)
+
     # Life ---------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:

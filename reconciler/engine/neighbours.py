@@ -60,7 +60,7 @@ class Neighbours:
         lease = self._context.shards.lease(one.shard).name
         whose, start = (f"shard {one.shard}", f"--shard {one.shard}") if one.shard else ("applications without this label", "no --shard")
         text = f"nobody acts for {whose} (Lease {lease}), of {count} in all: start a daemon with {start}, or mend the label"
-        return Problem(one.path, one.line, text, f"Application {one.key.name}", f"metadata.labels.{SHARD}", "warning")
+        return Problem(one.path, one.line, text, f"Application {one.key.name}", f"metadata.labels.{SHARD}")
 
     async def show(self, key: AppKey) -> None:
         """The turn of one of theirs."""

@@ -100,6 +100,8 @@ class Publisher:
             trouble=trouble,
             shard=mirror.shard,
         )
+        definition = self._dialects[status.family].definition if status.family in self._dialects else ""
+        app.foreign = f"{definition} is another controller's ({whose})" if (whose := context.foreign.get(definition)) is not None else ""
         status.conditions = merge(mirror.conditions, gather_conditions(app, entry, status), now)
         return status
 

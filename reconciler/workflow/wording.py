@@ -164,6 +164,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
             "start the daemon of that shard, or mend the label in {path}: {help}",
             SHARD,
         ),
+        ("KindsForeign", "LeftAlone"): Words(
+            "{detail}: objects of that kind in this cluster are left alone",
+            "this application is of git, and `{help}` shows it",
+            "kubectl get applications.reconciler.dev -A",
+        ),
         ("DriftFought", "HealFailed"): Words("an object that differs could not be put back: {detail}", _TRIED, _LOOK),
         **{("DecisionIgnored", reason): Words("{detail}", advice, "{line}") for reason, advice in _DECISIONS.items()},
     }

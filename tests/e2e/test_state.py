@@ -160,6 +160,13 @@ def test_definitions_come_by_one_command_and_what_is_anothers_stays_as_it_is(own
         assert 'reconciler_foreign_definitions{group="core.oam.dev"} 1.0' in daemon.text("/metrics")
         assert 'reconciler_foreign_definitions{group="workflow.example.com"} 0.0' in daemon.text("/metrics")
         assert daemon.said.count("another controller's here") == 1
+        said = "applications.core.oam.dev is another controller's (of kubevela): objects of that kind in this cluster are left alone"
+        code, table = reconciler("status", "--server", daemon.url)
+        assert (code, table.count(said)) == (0, 1)
+        [mirror] = place.state("applications")
+        [told] = [one for one in mirror["status"]["conditions"] if one["type"] == "KindsForeign"]
+        assert (told["status"], told["reason"], said in told["message"]) == ("True", "LeftAlone", True)
+        assert daemon.status("web")["conditions"][-1]["reason"] == "Succeeded", "it keeps nothing from being ready"
     live = plane.get(f"{DEFINITIONS}/applications.reconciler.dev")
     del live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["family"]
     plane.api("PUT", f"{DEFINITIONS}/applications.reconciler.dev", live)

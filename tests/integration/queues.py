@@ -66,7 +66,7 @@ class Holder:
 class Queueing:
     """KubeVela's family, whose applications get a workflow by their labels: `queue`, and `steps`, their number, or `gate` and one more."""
 
-    family = "kubevela"
+    family, definition = "kubevela", KubeVela.definition
 
     def __init__(self):
         self._own = KubeVela(STEP_TYPES)

@@ -136,7 +136,7 @@ async def test_nothing_moves_to_a_shard_for_which_nobody_acts_and_it_says_so(tmp
         assert "label in web.yaml" in said
         await until(plain.daemon.engine.reader.problems, "it is a problem, too")
         [problem] = plain.daemon.engine.reader.problems()
-        assert (problem["path"], problem["severity"]) == ("new.yaml", "warning")
+        assert (problem["path"], problem["severity"]) == ("new.yaml", "error")
         assert "nobody acts for shard typo (Lease reconciler-typo), of 2 in all" in problem["message"]
         assert live(found, "new") is None, "nobody begins with what is not his"
         await push(clone, plain, web=config_map_app("web", "3"), new=None)
