@@ -1,6 +1,7 @@
 """The chart on a real control plane: the daemon works with no more rights than it gives, in its tenants' names, and they bound it."""
 
 import secrets
+import signal
 import subprocess
 
 import pytest
@@ -30,7 +31,7 @@ def path_of(obj):
 class Installed:
     """The chart in a namespace of its own, and one tenant whose account `deployer` may handle ConfigMaps and nothing else."""
 
-    def __init__(self, plane, helm, folder, namespace):
+    def __init__(self, plane, helm, folder, namespace, *, settings=None, **more):
         self.plane, self.tenant = plane, namespace
         self.namespace = f"own-{secrets.token_hex(4)}"
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -41,8 +42,9 @@ class Installed:
         values.write_text(
             yaml.safe_dump(
                 {
-                    "settings": {"access": [{"path": "", "namespaces": [self.tenant], "serviceAccount": "deployer"}]},
+                    "settings": {"access": [{"path": "", "namespaces": [self.tenant], "serviceAccount": "deployer"}], **(settings or {})},
                     "rbac": {"tenants": [{"namespace": self.tenant, "serviceAccounts": ["deployer"]}]},
+                    **more,
                 }
             )
         )
@@ -78,6 +80,62 @@ class Installed:
 @pytest.fixture
 def installed(control_plane, helm, tmp_path, namespace):
     return Installed(control_plane, helm, tmp_path, namespace)
+
+
+def test_two_replicas_of_the_chart_lead_one_after_the_other_and_a_drain_takes_one_of_them(control_plane, helm, tmp_path, namespace):
+    """The pods' own processes run here, as the rendered arguments, settings and account have them; the pods themselves are for the scheduler."""
+    plane = control_plane
+    volume = {"path": "/repository", "volume": {"emptyDir": {}}}
+    installed = Installed(plane, helm, tmp_path, namespace, settings={"leaseDuration": "3s"}, replicas=2, repository=volume)
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1", namespace=namespace)})
+    command, *args = installed.objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert (command, args) == ("run", ["--config", "/etc/reconciler/settings.yaml"])
+    args = [str(installed.settings(tmp_path, clone)) if word.startswith("/") else word for word in args]
+    own = ["--kubeconfig", plane.kubeconfig_for(tmp_path / "kubeconfig", installed.token)]
+    lease = f"/apis/coordination.k8s.io/v1/namespaces/{installed.namespace}/leases/reconciler"
+    folders = [tmp_path / name for name in ("pod-a", "pod-b")]
+    for folder in folders:
+        folder.mkdir()
+    with Process(folders[0], *args, *own, "--identity", "pod-a") as first:
+        first.leading()
+        first.until("web", lambda status: status["sync"] == "Synced", "synced")
+        with Process(folders[1], *args, *own, "--identity", "pod-b") as second:
+            second.ready()
+            second.until("web", lambda status: status["sync"] == "Synced", "shown by the one that stands by, which is ready, too")
+            assert [one.ask("/v1/leader")["leads"] for one in (first, second)] == [True, False]
+            assert plane.api("GET", lease)["spec"]["holderIdentity"].startswith("pod-a_")
+            first.signal(signal.SIGTERM)
+            assert first.ended(installed.objects["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]) == 0
+            second.leading()
+            assert plane.api("GET", lease)["spec"]["holderIdentity"].startswith("pod-b_")
+            clone.push({"web.yaml": config_map_app("web", "2", namespace=namespace)})
+            second.until("web", lambda status: (status["running"] or {}).get("revision") == "web-v2" and status["sync"] == "Synced", "it goes on")
+    leases = [one for one in plane.audited() if one.resource == "leases" and one.namespace == installed.namespace and one.user == installed.user]
+    assert {one.code for one in leases} <= {200, 201, 404, 409}, "the chart's own rights are enough to lead and to hand over"
+    one_of_two_may_go(plane, installed)
+
+
+def one_of_two_may_go(plane, installed):
+    """What a drain of nodes asks for: one pod at a time."""
+    budget = f"/apis/policy/v1/namespaces/{installed.namespace}/poddisruptionbudgets/{installed.name}"
+
+    def counted():
+        status = plane.api("GET", budget).get("status", {})
+        return (status.get("expectedPods"), status.get("currentHealthy"), status.get("desiredHealthy"), status.get("disruptionsAllowed"))
+
+    plane.until(lambda: counted() == (2, 2, 1, 1), "two healthy pods, of which one may go")
+    pods = [pod["metadata"]["name"] for pod in plane.api("GET", f"/api/v1/namespaces/{installed.namespace}/pods")["items"]]
+    trial = {"apiVersion": "policy/v1", "kind": "Eviction", "deleteOptions": {"dryRun": ["All"]}}
+    for pod in pods:
+        body = {**trial, "metadata": {"name": pod, "namespace": installed.namespace}}
+        plane.api("POST", f"/api/v1/namespaces/{installed.namespace}/pods/{pod}/eviction", body)
+    assert installed.objects["Deployment"]["spec"]["strategy"] == {"type": "RollingUpdate"}
+    labels = installed.objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    for kind in ("PodDisruptionBudget", "NetworkPolicy", "Service"):
+        spec = installed.objects[kind]["spec"]
+        selector = spec.get("podSelector") or spec["selector"]
+        assert (selector.get("matchLabels") or selector).items() <= labels.items(), kind
 
 
 def refused(ask, *words, **named):
@@ -158,3 +216,12 @@ def test_the_pod_passes_the_restricted_standard_and_without_any_of_its_guards_it
         assert refused(control_plane.api, "POST", f"{pods}?dryRun=All", trial) == 403, key
         guards[key] = kept
     assert guards["readOnlyRootFilesystem"] is True
+
+
+def test_what_the_documents_tell_the_server_about_the_daemons_share_is_taken_as_it_stands(control_plane):
+    text = (CHART.parents[1] / "docs" / "kubernetes.md").read_text()
+    [block] = [one.partition("```")[0] for one in text.split("```yaml\n")[1:] if "kind: FlowSchema" in one]
+    for obj in yaml.safe_load_all(block):
+        plural = {"FlowSchema": "flowschemas", "PriorityLevelConfiguration": "prioritylevelconfigurations"}[obj["kind"]]
+        path = f"/apis/{obj['apiVersion']}/{plural}?dryRun=All&fieldValidation=Strict"
+        assert control_plane.api("POST", path, obj)["metadata"]["name"] == "reconciler"
