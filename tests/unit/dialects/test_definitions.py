@@ -105,7 +105,7 @@ def test_a_definition_where_nobody_finds_it_is_warned_of():
 
 def test_rule_5a_the_template_is_part_of_the_digest_of_who_uses_it_and_of_nobody_else():
     def digest(template, text):
-        (app,) = compiled(text, {"definitions/put.yaml": definition(template)}).applications
+        (app,) = compiled(f"{text}---\n{definition(template)}").applications  # in its own file, which no reference names
         return git_digest(app)
 
     assert digest(TEMPLATE, application()) != digest(TEMPLATE + "b: 1\n", application())
