@@ -147,8 +147,7 @@ class Engine:
 
     def mirror_uid(self, key: AppKey) -> str:
         """Of the object that shows an application; empty where there is none."""
-        app = self._context.apps.get(key)
-        return app.mirror.uid if app is not None else ""
+        return app.mirror.uid if (app := self._context.apps.get(key)) is not None else ""
 
     def tell_foreign(self, definitions: Mapping[str, str]) -> None:
         """Definitions that another controller brought, and whose they are: what is of them in the cluster is left alone, and said to be."""
@@ -394,8 +393,7 @@ class Engine:
             self._queue.add(key)
 
     def _declared(self, key: AppKey) -> Declared | None:
-        entry = self._context.index.entries.get(key)
-        return entry.declared if entry is not None else None
+        return entry.declared if (entry := self._context.index.entries.get(key)) is not None else None
 
     def _asks_for_namespace(self, key: AppKey) -> bool:
         return (declared := self._declared(key)) is not None and declared.annotations.get(CREATE_NAMESPACE) == "true"
