@@ -60,7 +60,8 @@ def stamp(locks: tuple[str, ...]) -> str:
     """Digest of the locks and of what the editable install is made from: a new one means that the set-up is to be done again."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {TOP}".encode())
     renderers = sorted(str(path.relative_to(TOP)) for path in (TOP / "renderers").rglob("*") if path.is_file())
-    for name in (*locks, "pyproject.toml", "hatch_build.py", GO, *renderers):
+    starting = ("reconciler/render/snapshots.py", "reconciler/render/preview1.py")
+    for name in (*locks, "pyproject.toml", "hatch_build.py", GO, *renderers, *starting):
         digest.update((TOP / name).read_bytes())
     return digest.hexdigest()
 

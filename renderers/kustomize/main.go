@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"runtime"
 
 	"reconciler.dev/renderers/boundary"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -19,6 +20,16 @@ type Input struct {
 
 func init() {
 	boundary.Serve(map[string]boundary.Function{"build": build})
+	// What Kustomize makes once and keeps, the schemas of Kubernetes' kinds above all, is made before the module is written down.
+	warm, _ := json.Marshal(Input{Path: "x", Files: map[string][]byte{
+		"x/kustomization.yaml": []byte("resources: [a.yaml]\nnamePrefix: x-\npatches: [{path: p.yaml}]\nconfigMapGenerator: [{name: c, literals: [a=b]}]\n"),
+		"x/a.yaml":             []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: b}]}}}\n"),
+		"x/p.yaml":             []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: c}]}}}\n"),
+	}})
+	if _, err := build(warm); err != nil {
+		panic(err)
+	}
+	runtime.GC()
 }
 
 func main() {}

@@ -124,7 +124,7 @@ def test_rule_12_a_chart_makes_no_keys_since_who_reads_the_repository_could_make
 
 
 def test_equal_input_gives_equal_objects_whatever_is_random_in_them(renderers):
-    text = '{{ randAlphaNum 8 }} {{ randInt 1 100000 }} {{ uuidv4 }} {{ shuffle "abcdefghij" }}'
+    text = '{{ randAlphaNum 8 }} {{ randInt 1 100000 }} {{ uuidv4 }} {{ shuffle "abcdefghij" }} {{ now }} {{ keys (dict "a" 1 "b" 2 "c" 3 "d" 4) | join "" }}'
     chart = {"templates/m.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata: {{x: '{text}'}}\n"}
     files = Texts({f"chart/{path}": content for path, content in files_of(chart).items()})
     first, other, again = (render_helm(component({"n": number}), CONTEXT, files) for number in (1, 2, 1))

@@ -26,7 +26,6 @@ _SHELL = """
       (local.set $value (i32.div_u (local.get $value) (i32.const 10)))
       (br_if $next (local.get $left))))
   (func $deep (param i32) (result i32) (i32.add (i32.const 1) (call $deep (local.get 0))))
-  (func (export "_initialize"))
   (func (export "allocate") (param i32) (result i32) {allocate})
   (func (export "free") (param i32))
   (func (export "run") (param i32 i32) (result i64) {run}))

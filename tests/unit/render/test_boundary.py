@@ -6,7 +6,9 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wasmtime import Store
 
+from reconciler.render.preview1 import Host
 from reconciler.render.sandbox import Sandbox, SandboxError
 from scripts import renderers as built
 
@@ -22,12 +24,7 @@ class Raw(Sandbox):
     """Bytes instead of a request."""
 
     def send(self, module: str, message: bytes) -> bytes:
-        loaded = self._load(module)
-        instance = self._take(module, loaded)
-        with self._ticker.running(self._get_engine()):
-            answer = bytes(instance.answer(module, message, self.limits, self._ticker))
-        self._give_back(module, instance)
-        return answer
+        return self._answer(module, self._load(module), message, self.limits)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +56,10 @@ def test_any_input_of_any_shape_is_answered(renderers, module, value):
 @pytest.mark.parametrize("module", FUNCTIONS)
 @pytest.mark.parametrize(("pointer", "size"), [(0, 10), (-1, 10), (1 << 20, 1 << 30), (64, -1)])
 def test_a_request_outside_the_modules_buffers_is_an_error(raw, module, pointer, size):
-    instance = raw._take(module, raw._load(module))
-    with raw._ticker.running(raw._get_engine()):
-        instance.answer(module, b"{}", raw.limits, raw._ticker)
-        packed = instance._export("run")(instance._store, pointer, size)
+    engine, loaded = raw._get_engine(), raw._load(module)
+    store = Store(engine)
+    store.set_epoch_deadline(1 << 40)
+    exports = Host().link(engine, loaded).instantiate(store, loaded).exports(store)
+    packed = exports["run"](store, pointer, size)
     place, length = packed >> 32 & 0xFFFFFFFF, packed & 0xFFFFFFFF
-    assert "buffer" in json.loads(instance._export("memory").read(instance._store, place, place + length))["error"]["message"]
+    assert "buffer" in json.loads(exports["memory"].read(store, place, place + length))["error"]["message"]
