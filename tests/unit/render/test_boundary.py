@@ -12,7 +12,7 @@ from reconciler.render.preview1 import Host
 from reconciler.render.sandbox import Sandbox, SandboxError
 from scripts import renderers as built
 
-FUNCTIONS = {"helm": "template", "kustomize": "build"}
+FUNCTIONS = {"cue": "check", "helm": "template", "kustomize": "build"}
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["path", "files", "values", "x"]) | st.text(), inner, max_size=4),
