@@ -77,7 +77,7 @@ async def test_after_a_restart_what_waited_for_its_turn_has_it_under_its_key_and
     try:
         async with queueing(clone, holder, cluster=cluster, kind_qps={"hold": 0.001}) as daemon:
             apps = daemon.engine._context.apps
-            await daemon.until(lambda: sum(bool(daemon.engine._context.throttle.unbegun(key)) for key in apps) == 2)
+            await daemon.until(lambda: sum(bool(daemon.engine._context.throttle.unbegun(key)) for key in apps) == 2 and holder.began)
             await daemon.synced(holder.began[0])
             keys = {intent.key for app in apps.values() for step in app.newest.steps for intent in step.intents.values()}
         async with queueing(clone, holder, cluster=cluster) as daemon:
