@@ -108,6 +108,7 @@ def test(pytest_arguments: list[str]) -> int:
     set_up(TEST)
     if not pytest_arguments:  # tests that are named build it once they are collected, if they need it
         run(sys.executable, TOP / "scripts" / "controlplane", "build", "--with", "helm,kustomize")
+        run(BIN / "python", "-m", "reconciler.render.precompiled")  # a minute or two each, the first time: longer than a test may take
     coverage = () if pytest_arguments else ("--cov", "--cov-report=term")
     # Half of the time of a test goes by with waiting (for git, for a process, for a deadline): two workers for each core.
     workers = 2 * (os.cpu_count() or 1)

@@ -17,6 +17,7 @@ from reconciler.engine.charting import Charting
 from reconciler.engine.contents import Contents
 from reconciler.engine.dependencies import Dependencies
 from reconciler.engine.executors import Executors
+from reconciler.engine.files import Trees
 from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead
 from reconciler.engine.measuring import Measuring
@@ -31,10 +32,26 @@ from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
 from reconciler.model.identity import AppKey
 from reconciler.notify.protocol import Sender
-from reconciler.source.protocol import Source
+from reconciler.source.protocol import Blob, Source
 from reconciler.workflow.machine import Machine
 
 T = TypeVar("T")
+
+
+class _Lent:
+    """`Trees`, each read on the thread of the source."""
+
+    def __init__(self, source: Source, pool: ThreadPoolExecutor) -> None:
+        self._source, self._pool = source, pool
+
+    def blob(self, commit: str, path: str) -> Blob | None:
+        return self._pool.submit(self._source.blob, commit, path).result()
+
+    def tree(self, commit: str, path: str) -> dict[str, Blob]:
+        return self._pool.submit(self._source.tree, commit, path).result()
+
+    def read(self, oid: str, limit: int) -> bytes:
+        return self._pool.submit(self._source.read, oid, limit).result()
 
 
 class SourceThread:
@@ -46,6 +63,10 @@ class SourceThread:
 
     async def call(self, work: Callable[[Source], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, self.source)
+
+    async def lend(self, work: Callable[[Trees], T]) -> T:
+        """For what takes long and reads now and then: on a thread of its own, which waits for this one at each read."""
+        return await asyncio.to_thread(work, _Lent(self.source, self._pool))
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

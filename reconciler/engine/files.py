@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from reconciler.model.text import one_line
 from reconciler.render.protocol import RenderError
-from reconciler.source.protocol import Blob, Source, SourceError, TooLargeError
+from reconciler.source.protocol import Blob, SourceError, TooLargeError
 
 ORDINARY = (0o100644, 0o100755)
 FILE_LIMIT = 1024 * 1024
@@ -15,10 +16,18 @@ FOLDER_LIMIT = 2000
 TREE_LIMIT = 16 * 1024 * 1024
 
 
+class Trees(Protocol):
+    """What of a `Source` is read here."""
+
+    def blob(self, commit: str, path: str) -> Blob | None: ...
+    def tree(self, commit: str, path: str) -> dict[str, Blob]: ...
+    def read(self, oid: str, limit: int) -> bytes: ...
+
+
 class TreeFiles:
     """`Files` over a source at a commit. Looks each path up once: many manifests ask for the same few. `archives`: charts by component id."""
 
-    def __init__(self, source: Source, commit: str, archives: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    def __init__(self, source: Trees, commit: str, archives: Mapping[str, bytes] = MappingProxyType({})) -> None:
         self._source, self.commit, self._archives = source, commit, archives
         self._blobs: dict[str, Blob | None] = {}
         self._folders: dict[str, tuple[dict[str, str], str]] = {}

@@ -15,7 +15,7 @@ from reconciler.engine.content import pack
 from reconciler.engine.contents import take_inputs
 from reconciler.engine.context import Context
 from reconciler.engine.declared import Declared
-from reconciler.engine.files import TreeFiles
+from reconciler.engine.files import TreeFiles, Trees
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.ownership import managed, shared
 from reconciler.engine.unsealing import AGAIN, check_encrypted, files_of, is_sealed, opened, read_texts
@@ -217,7 +217,7 @@ class Planner:
         supply = await context.charting.supply(app, declared.digest, compiled, wait=wait)
         if supply is None:
             return None, {}
-        content = await context.thread.call(lambda source: self._content(source, declared, supply))
+        content = await context.thread.lend(lambda trees: self._content(trees, declared, supply))
         if not is_sealed(content):
             return content, supply.pins
         paths = files_of(content.application)
@@ -238,8 +238,8 @@ class Planner:
             return compiled
         return _compile_declared(self._context.index.dialects, TreeFiles(source, declared.commit), declared)
 
-    def _content(self, source: Source, declared: Declared, supply: Supply) -> Content:
-        compiled, files = supply.application, TreeFiles(source, declared.commit, supply.archives)
+    def _content(self, trees: Trees, declared: Declared, supply: Supply) -> Content:
+        compiled, files = supply.application, TreeFiles(trees, declared.commit, supply.archives)
         content = Content(compiled, self._context.contents.render_all(compiled, files), charts=supply.charts, folders=_folders(compiled, files))
         check_encrypted(content, files)
         return content

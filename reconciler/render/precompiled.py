@@ -4,6 +4,8 @@ Modules in the machine code of this CPU, made once and kept in the user's cache.
 A file there is code that this process will run, so that one is used only where folder and file belong to this user and nobody else may
 write them, and where its digest is the one that was written beside it. Whatever is wrong with it: it is made again. A cache that can't
 be written costs time, nothing else.
+
+`python -m reconciler.render.precompiled` makes it for all modules of this installation.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import hashlib
 import os
 import platform
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,10 +25,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import structlog
-from wasmtime import Engine, Module, WasmtimeError
+from wasmtime import Config, Engine, Module, WasmtimeError
 
 _log = structlog.get_logger(__name__)
+MODULES = Path(__file__).resolve().parent / "modules"
 _UNUSED_SECONDS = 30 * 86400
+_MOST_STACK = 1 << 20  # bytes
+_ONCE = "compiling a renderer for this machine; once, it takes a minute or two"
 
 
 def default_folder() -> Path:
@@ -45,16 +52,46 @@ def load(engine: Engine, source: Path, folder: Path) -> Module:
     with _only_one(folder / f"{name}.lock"):
         found = _read(engine, target)  # who waited finds what the other made
         if found is None:
-            found = _compile(engine, source.stem, data)
-            with contextlib.suppress(OSError):
-                _write(target, bytes(found.serialize()))
-                _remove_unused(folder)
-    return found
+            _compile_apart(source, target)
+            found = _read(engine, target)
+    return found if found is not None else _compile(engine, source.stem, data)
+
+
+def new_engine() -> Engine:
+    """How modules are compiled and run here: with deadlines, and a stack far smaller than a thread's."""
+    config = Config()
+    config.epoch_interruption = True
+    config.max_wasm_stack = _MOST_STACK
+    return Engine(config)
+
+
+def _compile_apart(source: Path, target: Path) -> None:
+    """In a process of its own: it takes hundreds of megabytes, which this one would keep. Where that fails there is no file, and no error."""
+    started = time.monotonic()
+    _log.info("renderer.compiling", renderer=source.stem, message=_ONCE)
+    try:
+        command = [sys.executable, "-m", "reconciler.render.precompiled", str(source), str(target)]
+        subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this Python, and paths of our own
+    except (OSError, subprocess.CalledProcessError) as error:
+        _log.warning("renderer.apart", renderer=source.stem, message="a process for it failed; it is compiled here", error=str(error))
+    else:
+        _log.info("renderer.compiled", renderer=source.stem, seconds=round(time.monotonic() - started, 1))
+
+
+def main(words: list[str]) -> None:
+    """`SOURCE TARGET`: that one. Without words: all that are not compiled yet."""
+    if words:
+        source, target = map(Path, words)
+        _write(target, bytes(Module(new_engine(), source.read_bytes()).serialize()))
+        _remove_unused(target.parent)
+        return
+    for source in sorted(MODULES.glob("*.wasm")):
+        load(new_engine(), source, default_folder())
 
 
 def _compile(engine: Engine, name: str, data: bytes) -> Module:
     started = time.monotonic()
-    _log.info("renderer.compiling", renderer=name, message=f"compiling the renderer {name} for this machine; once, it takes up to a minute")
+    _log.info("renderer.compiling", renderer=name, message=_ONCE)
     module = Module(engine, data)
     _log.info("renderer.compiled", renderer=name, seconds=round(time.monotonic() - started, 1))
     return module
@@ -131,3 +168,7 @@ def _only_one(path: Path) -> Iterator[None]:
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from wasmtime import Config, Engine, Module, Store, Trap, WasmtimeError
+from wasmtime import Engine, Module, Store, Trap, WasmtimeError
 
 from reconciler.model.text import one_line
 from reconciler.render import precompiled
 from reconciler.render.preview1 import ExitError, Host
 from reconciler.render.protocol import RenderError
 
-MODULES = Path(__file__).resolve().parent / "modules"
 _TICK_SECONDS = 0.02
-_MOST_STACK = 1 << 20  # bytes; far below the stack of a thread
 
 Reason = Literal["template", "deadline", "memory", "input", "output", "crash", "missing"]
 
@@ -67,7 +65,7 @@ class Sandbox:
     needs it.
     """
 
-    def __init__(self, modules: Path = MODULES, cache: Path | None = None, limits: Limits = Limits(), workers: int = 0) -> None:  # noqa: B008 - immutable
+    def __init__(self, modules: Path = precompiled.MODULES, cache: Path | None = None, limits: Limits = Limits(), workers: int = 0) -> None:  # noqa: B008 - immutable
         self._folder, self._cache, self.limits = modules, cache or precompiled.default_folder(), limits
         self._workers = workers or os.cpu_count() or 1
         self._slots = threading.BoundedSemaphore(self._workers)
@@ -97,10 +95,7 @@ class Sandbox:
     def _get_engine(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                config = Config()
-                config.epoch_interruption = True
-                config.max_wasm_stack = _MOST_STACK
-                self._engine = Engine(config)
+                self._engine = precompiled.new_engine()
             return self._engine
 
     def _load(self, name: str) -> Module:

@@ -111,10 +111,27 @@ def test_a_call_finds_nothing_that_an_earlier_one_left(sandbox):
     assert [sandbox.call("seen", "f", number)[2] for number in range(3)] == [10_000_001] * 3
 
 
-def test_a_module_is_compiled_once_and_then_read_from_the_cache(folder, tmp_path, monkeypatch):
+def counting(monkeypatch) -> list[str]:
+    """Names of the modules that are compiled from now on, here or in a process of its own."""
     made: list[str] = []
-    real = precompiled._compile
-    monkeypatch.setattr(precompiled, "_compile", lambda engine, name, data: made.append(name) or real(engine, name, data))
+    here, apart = precompiled._compile, precompiled._compile_apart
+    monkeypatch.setattr(precompiled, "_compile", lambda engine, name, data: made.append(name) or here(engine, name, data))
+    monkeypatch.setattr(precompiled, "_compile_apart", lambda source, target: made.append(source.stem) or apart(source, target))
+    return made
+
+
+def test_what_compiling_takes_of_memory_is_another_process_s(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(precompiled, "_compile", None)
+    assert len(Sandbox(folder, tmp_path / "modules", LIMITS).call("seen", "f", {})) == 3
+
+
+def test_where_no_process_can_be_started_it_is_compiled_here(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(precompiled.sys, "executable", str(tmp_path / "nothing"))
+    assert len(Sandbox(folder, tmp_path / "modules", LIMITS).call("seen", "f", {})) == 3
+
+
+def test_a_module_is_compiled_once_and_then_read_from_the_cache(folder, tmp_path, monkeypatch):
+    made = counting(monkeypatch)
     cache = tmp_path / "modules"
     for _ in range(2):
         Sandbox(folder, cache, LIMITS).call("seen", "f", {})
@@ -137,9 +154,7 @@ def test_a_cache_that_is_broken_or_not_ours_alone_is_not_used_and_the_module_wor
         path.with_suffix(".sha256").unlink()
     else:
         cache.chmod(0o777)
-    made: list[str] = []
-    real = precompiled._compile
-    monkeypatch.setattr(precompiled, "_compile", lambda engine, name, data: made.append(name) or real(engine, name, data))
+    made = counting(monkeypatch)
     assert len(Sandbox(folder, cache, LIMITS).call("seen", "f", {})) == 3
     assert made == ["seen"]
 
