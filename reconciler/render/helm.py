@@ -39,7 +39,7 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     try:
         answer = shared().call("helm", "template", asked)
     except SandboxError as error:
-        raise fields.error("path" if folder else "chart", one_line(error.message, 1000)) from error
+        raise fields.error("path" if folder else "chart", _shortened(error.message)) from error
     hooks = sorted(answer["hooks"], key=lambda hook: hook["weight"])  # stable: those of one weight stay in Helm's order
     crds, rest = ([obj for manifest in answer[kind] for obj in manifest["objects"]] for kind in ("crds", "manifests"))
     before = [hook["object"] for hook in hooks if BEFORE.intersection(hook["events"])]
@@ -48,6 +48,11 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     if not objects:
         raise fields.error("path" if folder else "chart", "the chart makes no object")
     return unwrap_tokens(component.name, objects)
+
+
+def _shortened(message: str) -> str:
+    """Where templates include one another, the cause stands at the end."""
+    return one_line(message if len(message) <= 1000 else f"{message[:400]} … {message[-500:]}", 1000)
 
 
 def _chart(component: Component, folder: str, fields: Fields, files: Files) -> dict[str, Any]:
