@@ -74,15 +74,17 @@ def set_up(*locks: str) -> None:
         return
     started = time.monotonic()
     if not (BIN / "python").exists():
-        say("set-up 1/3: making .venv")
+        say("set-up 1/4: making .venv")
         try:
             run(sys.executable, "-m", "venv", VENV, quiet=True)
         except SystemExit:
             fail("this Python cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv")
-    say(f"set-up 2/3: installing {', '.join(locks)} (hashes verified; the first time takes a minute or two)")
+    say(f"set-up 2/4: installing {', '.join(locks)} (hashes verified; the first time takes a minute or two)")
     pip = (BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     run(*pip, "--require-hashes", *(word for name in locks for word in ("-r", name)))
-    say("set-up 3/3: installing the project itself")
+    say("set-up 3/4: the template engines (the first time they are built from Go sources, which takes some minutes)")
+    run(BIN / "python", TOP / "scripts" / "renderers.py")
+    say("set-up 4/4: installing the project itself")
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     mark.write_text(wanted)
     say(f"set-up done in {time.monotonic() - started:.0f} s")
