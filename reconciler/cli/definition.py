@@ -12,7 +12,6 @@ import msgspec
 from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import NotFoundError
 from reconciler.cli.output import output_option, print_json, print_line, print_table
-from reconciler.dialects.definitions import kind_of, name_of
 from reconciler.dialects.documents import parse
 from reconciler.dialects.scope import STEP_DEFINITION, in_scope
 from reconciler.model.definition import Parameter
@@ -86,10 +85,10 @@ def _find(repo: Path) -> Iterator[Defined]:
         except (OSError, ValueError):
             continue  # `lint` says so
         for document in documents:
-            if kind_of(document) == STEP_DEFINITION:
+            if document.kind == STEP_DEFINITION:
                 checked = shared().check(_template(document.content))
                 fault = f"line {checked.faults[0].line} of the template: {checked.faults[0].message}" if checked.faults else ""
-                yield Defined(name_of(document), path, document.line, sorted(checked.uses), fault, list(checked.parameters))
+                yield Defined(document.name, path, document.line, sorted(checked.uses), fault, list(checked.parameters))
 
 
 def _template(content: Any) -> str:

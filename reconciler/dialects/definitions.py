@@ -65,11 +65,11 @@ class NoChecker:
 
 def check_definition(document: Document, checker: Checker, taken: Iterable[str], reading: Reading) -> list[Problem]:
     """What is wrong with a definition by itself, and where nobody finds it. `taken`: names of the step types that are built in."""
-    name = name_of(document)
+    name = document.name
     findings = Findings(document, f"{STEP_DEFINITION[1]} {name}".strip())
     _read(document, checker, taken, findings)
     place = f"{DEFINITIONS_FOLDER}/{name}.yaml"
-    if not findings.failed and document.path != place and all(kind_of(other) == STEP_DEFINITION for other in reading.beside):
+    if not findings.failed and document.path != place and all(other.kind == STEP_DEFINITION for other in reading.beside):
         findings.warn(("metadata", "name"), f"nobody finds it here: it stands in {place}, or in the file of the application that uses it")
     return findings.problems()
 
@@ -78,13 +78,13 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
     """Those of the names that are defined; what is wrong with a definition elsewhere is that file's problem, and the caller's to include."""
     found = {}
     for name in names:
-        beside = [other for other in reading.beside if kind_of(other) == STEP_DEFINITION and name_of(other) == name]
+        beside = [other for other in reading.beside if other.kind == STEP_DEFINITION and other.name == name]
         path = "" if beside else f"{DEFINITIONS_FOLDER}/{name}.yaml"
         if path and (not is_name(name) or reading.oid(path) is None):
             continue
         documents, problems = (beside, []) if beside else reading.parsed(path)
         findings.include(problems)
-        match = next((other for other in documents if kind_of(other) == STEP_DEFINITION and name_of(other) == name), None)
+        match = next((other for other in documents if other.kind == STEP_DEFINITION and other.name == name), None)
         if match is None:
             continue
         own = Findings(match, f"{STEP_DEFINITION[1]} {name}")
@@ -96,19 +96,9 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
     return found
 
 
-def name_of(document: Document) -> str:
-    metadata = document.content.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
-
-
-def kind_of(document: Document) -> tuple[Any, Any]:
-    return document.content.get("apiVersion"), document.content.get("kind")
-
-
 def _read(document: Document, checker: Checker, taken: Iterable[str], findings: Findings) -> Definition | None:
     _SHAPE.check(document.content, (), findings)
-    name = name_of(document)
+    name = document.name
     if not name:
         findings.error(("metadata",), "name is required and is text")
     if name in taken:

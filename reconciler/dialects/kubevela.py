@@ -86,14 +86,14 @@ class KubeVela:
         }
 
     def recognises(self, document: Document) -> bool:
-        return _kind_of(document) in _DOCUMENTS
+        return document.kind in _DOCUMENTS
 
     def check_definition(self, document: Document, files: Files) -> list[Problem]:
         """What is wrong with a definition by itself, and that it is found by its name."""
         return check_definition(document, self._checker, self._taken, Reading.of(files))
 
     def compile(self, document: Document, files: Files) -> Compiled:
-        kind = _kind_of(document)
+        kind = document.kind
         findings = Findings(document, subject_of(document, kind[1]))
         reading = Reading.of(files)
         header = read_header(document, reading, findings)
@@ -139,7 +139,7 @@ class KubeVela:
             path=document.path,
             index=document.position,
             line=document.line,
-            kind=_kind_of(document)[1],
+            kind=document.kind[1],
             labels=header.labels,
             annotations=header.annotations,
             environment=header.environment,
@@ -190,14 +190,10 @@ class KubeVela:
         )
 
 
-def _kind_of(document: Document) -> tuple[Any, Any]:
-    return document.content.get("apiVersion"), document.content.get("kind")
-
-
 def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findings: Findings) -> Written | None:
     """The steps that a spec has or refers to; None where there are none, so that they are made. What stands beside a reference, as
     the mode, wins."""
-    if _kind_of(document) == KUBEVELA:
+    if document.kind == KUBEVELA:
         at: FieldPath = ("spec", "workflow")
         place, written = at, spec.get("workflow")
         written = written if isinstance(written, dict) else {}
@@ -213,7 +209,7 @@ def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findin
         if found is None:
             return None
         return found._replace(modes=found.modes if modes is None else modes, patience={**found.patience, **pick_patience(written)})
-    if not steps and _kind_of(document) == KUBEVELA:
+    if not steps and document.kind == KUBEVELA:
         return None
     return Written(steps if isinstance(steps, list) else [], modes, (*place, "steps"), findings, patience=pick_patience(written))
 

@@ -82,7 +82,7 @@ class Written(NamedTuple):
 
 def check_workflow(document: Document) -> list[Problem]:
     """What is wrong with a Workflow by itself; who refers to it says the rest."""
-    findings = Findings(document, f"Workflow {_name_of(document) or ''}".strip())
+    findings = Findings(document, f"Workflow {document.name}".strip())
     _check(document, findings)
     return findings.problems()
 
@@ -104,7 +104,7 @@ def refer(name: str, at: FieldPath, manifest: str, files: Reading, findings: Fin
         return Written([], None, ("steps",), findings, at, watched=tuple(places))
     documents, problems = files.parsed(path)
     findings.include(problems)
-    known = {_name_of(document): document for document in documents if _kind_of(document) == KUBEVELA_WORKFLOW}
+    known = {document.name: document for document in documents if document.kind == KUBEVELA_WORKFLOW}
     if name not in known:
         findings.error(at, f"{path} has no Workflow {name}{suggest(name, [known_name for known_name in known if known_name])}")
         return Written([], None, ("steps",), findings, at, watched=tuple(places))
@@ -153,18 +153,8 @@ def compile_steps(
 
 def _check(document: Document, findings: Findings) -> None:
     _DOCUMENT.check(document.content, (), findings)
-    if not _name_of(document):
+    if not document.name:
         findings.error(("metadata",), "name is required and is text")
-
-
-def _name_of(document: Document) -> str:
-    metadata = document.content.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
-
-
-def _kind_of(document: Document) -> tuple[Any, Any]:
-    return document.content.get("apiVersion"), document.content.get("kind")
 
 
 def _name_unnamed(_: str, indexes: list[int]) -> str:

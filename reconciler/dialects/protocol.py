@@ -22,6 +22,18 @@ class Document(NamedTuple):
     content: dict[str, Any]
     text: str
 
+    @property
+    def kind(self) -> tuple[Any, Any]:
+        """As written, apiVersion first: None or of any type where they are missing or wrong."""
+        return self.content.get("apiVersion"), self.content.get("kind")
+
+    @property
+    def name(self) -> str:
+        """metadata.name; empty where that is no text."""
+        metadata = self.content.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        return name if isinstance(name, str) else ""
+
 
 class Files(Protocol):
     """The repository at one commit, read-only; only ordinary files exist. Paths are relative to its top, `/`-separated, never `..`."""

@@ -99,7 +99,7 @@ class SREWorks:
         self._steps = join({name: steps[name] for name in _STEP_TYPES if name in steps}, plugins)
 
     def recognises(self, document: Document) -> bool:
-        return (document.content.get("apiVersion"), document.content.get("kind")) == SREWORKS or is_fragment(document.content)
+        return document.kind == SREWORKS or is_fragment(document.content)
 
     def compile(self, document: Document, files: Files) -> Compiled:
         findings = Findings(document, subject_of(document, _KIND))

@@ -74,7 +74,7 @@ class StepFlow:
         self._steps = join({name: steps[name] for name in STEPFLOW_STEP_TYPES if name in steps}, plugins)
 
     def recognises(self, document: Document) -> bool:
-        return (document.content.get("apiVersion"), document.content.get("kind")) == STEPFLOW
+        return document.kind == STEPFLOW
 
     def compile(self, document: Document, files: Files) -> Compiled:
         findings = Findings(document, subject_of(document, STEPFLOW[1]))
