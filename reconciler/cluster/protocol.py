@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+from reconciler.model.chart import Capabilities
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.outcome import Retry
 
@@ -147,6 +148,13 @@ class Cluster(Protocol):
 
     async def kinds(self) -> list[Kind]:
         """All kinds that are served now, each in its preferred version."""
+        ...
+
+    async def capabilities(self) -> Capabilities:
+        """
+        Its version and all that it serves, as charts ask for it. What others changed of it may be half a minute old: so often the cluster is
+        asked at most, however many ask here.
+        """
         ...
 
     async def lookup(self, word: str) -> Kind:

@@ -11,14 +11,14 @@ import msgspec
 
 from reconciler.charts.fetching import Charts
 from reconciler.charts.protocol import ChartError, Credentials
-from reconciler.cluster.protocol import ClusterError, NotFoundError
+from reconciler.cluster.protocol import Cluster, ClusterError, NotFoundError
 from reconciler.dialects.documents import parse
 from reconciler.engine.applications import Application
 from reconciler.engine.reach import Reach
 from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component
 from reconciler.model.canonical import digest
-from reconciler.model.chart import ChartPin, ChartSource, source_of
+from reconciler.model.chart import Capabilities, ChartPin, ChartSource, source_of
 from reconciler.model.consent import read_consents
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ALLOW_STEPS
@@ -30,12 +30,14 @@ CHART: str = "helm"
 
 
 class Supply(NamedTuple):
-    """`application`: with the values from the cluster in it. `charts`: pins by component id; `archives`: what they name; `pins`: for the record."""
+    """`application`: with the values from the cluster in it. `charts`: pins by component id; `archives`: what they name; `pins`: for the record.
+    `capabilities`: of the cluster, where there are charts."""
 
     application: Compiled
     charts: dict[str, ChartPin]
     archives: dict[str, bytes]
     pins: dict[str, str]
+    capabilities: Capabilities = Capabilities()
 
 
 class _Asked(NamedTuple):
@@ -49,8 +51,8 @@ class Charting:
     it is there.
     """
 
-    def __init__(self, charts: Charts | None, reach: Reach, hint: Callable[[AppKey], None]) -> None:
-        self._charts, self._reach, self._hint = charts, reach, hint
+    def __init__(self, charts: Charts | None, cluster: Cluster, reach: Reach, hint: Callable[[AppKey], None]) -> None:
+        self._charts, self._cluster, self._reach, self._hint = charts, cluster, reach, hint
         self._asked: dict[tuple[AppKey, str], _Asked] = {}
 
     def close(self) -> None:
@@ -65,8 +67,10 @@ class Charting:
         Raises ChartError, of which `retry` says whether it may come right with nothing changed in git.
         """
         charted = [component for component in compiled.components if component.type == CHART]
-        if not any(source_of(component.properties) or component.properties.get("valuesFrom") for component in charted):
+        if not charted:
             return Supply(compiled, {}, {}, {})
+        if not any(source_of(component.properties) or component.properties.get("valuesFrom") for component in charted):
+            return await self._supply(app, compiled, charted)
         if wait:
             return await self._supply(app, compiled, charted)
         return self._ask(app.key, "", of_git, lambda: self._supply(app, compiled, charted))
@@ -107,7 +111,8 @@ class Charting:
         changed: dict[str, Component] = {}
         charts: dict[str, ChartPin] = {}
         archives: dict[str, bytes] = {}
-        pins: dict[str, str] = {}
+        capabilities = await self._capabilities()
+        pins = {"cluster": capabilities.text}
         known: dict[ChartSource, tuple[ChartPin, bytes]] = {}
         for component in charted:
             properties, listed = component.properties, component.properties.get("valuesFrom") or []
@@ -123,7 +128,13 @@ class Charting:
                 charts[component.id], archives[component.id] = known[source]
                 pins[f"chart/{component.id}"] = charts[component.id].text
         components = [changed.get(component.id, component) for component in compiled.components]
-        return Supply(msgspec.structs.replace(compiled, components=components), charts, archives, pins)
+        return Supply(msgspec.structs.replace(compiled, components=components), charts, archives, pins, capabilities)
+
+    async def _capabilities(self) -> Capabilities:
+        try:
+            return await self._cluster.capabilities()
+        except ClusterError as error:
+            raise ChartError(f"what the cluster serves can't be asked for: {one_line(error, 300)}", retry=True) from None
 
     async def _resolve(self, app: Application, source: ChartSource) -> tuple[ChartPin, bytes]:
         if self._charts is None:

@@ -17,6 +17,7 @@ from reconciler.engine.observations import Identity
 from reconciler.engine.store import Store
 from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component, Workflow
+from reconciler.model.chart import Capabilities
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.records import Content, RevisionRecord
 from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
@@ -111,10 +112,10 @@ class Contents:
         content = await self.get(key, revision)
         app, declared = content.application, content.application.component(component)
         files = ChartFiles(archive) if archive else NoFiles()
-        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files)
+        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files, content.capabilities)
         return put_values(declared.name, objects, content.sealed, content.salt)
 
-    def render_all(self, app: Compiled, files: Files) -> dict[str, list[JsonObject]]:
+    def render_all(self, app: Compiled, files: Files, capabilities: Capabilities) -> dict[str, list[JsonObject]]:
         """All components, rendered at the commit of the revision. Raises RenderError.
 
         One that takes inputs is rendered without them, so that one knows its objects; it is rendered again when they are there,
@@ -124,14 +125,15 @@ class Contents:
         rendered: dict[str, list[JsonObject]] = {}
         for component in app.components:
             try:
-                rendered[component.id] = self._render(component, app, files)
+                rendered[component.id] = self._render(component, app, files, capabilities)
             except RenderError:
                 if component.id not in with_inputs:
                     raise
         return rendered
 
-    def _render(self, component: Component, app: Compiled, files: Files) -> list[JsonObject]:
-        context = RenderContext(app.name, component.namespace or app.namespace, app.environment.name, app.environment.values)
+    def _render(self, component: Component, app: Compiled, files: Files, capabilities: Capabilities) -> list[JsonObject]:
+        environment = app.environment
+        context = RenderContext(app.name, component.namespace or app.namespace, environment.name, environment.values, capabilities)
         return self._renderer.render(component, context, files)
 
     def declared_now(self, key: AppKey) -> list[str] | None:

@@ -89,7 +89,7 @@ class Engine:
         shards = Shards(options.shard, cluster, options.namespace, clock)
         index, store = Index(dialects, Recall(options.recall, options.access.mark), options.access), Store(cluster, clock, options.namespace)
         observations, reach = Observations(cluster, clock, self._on_change), Reach(cluster, options.access, self._declared)
-        contents, claims, charting = Contents(store, renderer, index, apps.get), Claims(), Charting(options.charts, reach, self._hint)
+        contents, claims, charting = Contents(store, renderer, index, apps.get), Claims(), Charting(options.charts, cluster, reach, self._hint)
         unapplier = Unapplier(reach, contents, claims, clock, apps.keys(), unplanned)
         strangers = Strangers(shards, store, contents, apps, self._by_uid.get)
         creating = Namespaces(reach, options.create_namespaces, self._asks_for_namespace)

@@ -240,7 +240,10 @@ class Planner:
 
     def _content(self, trees: Trees, declared: Declared, supply: Supply) -> Content:
         compiled, files = supply.application, TreeFiles(trees, declared.commit, supply.archives)
-        content = Content(compiled, self._context.contents.render_all(compiled, files), charts=supply.charts, folders=_folders(compiled, files))
+        rendered = self._context.contents.render_all(compiled, files, supply.capabilities)
+        content = Content(compiled, rendered, charts=supply.charts, folders=_folders(compiled, files))
+        if any(compiled.component(name).type == CHART for name in take_inputs(compiled)):
+            content.capabilities = supply.capabilities
         check_encrypted(content, files)
         return content
 

@@ -12,6 +12,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.declared import Declared
 from reconciler.engine.judging import owner_objection
 from reconciler.model.account import Account
+from reconciler.model.chart import Capabilities
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.text import one_line
 
@@ -79,6 +80,9 @@ class ActingCluster:
 
     async def kinds(self) -> _Kinds:
         return await self._cluster.kinds()
+
+    async def capabilities(self) -> Capabilities:
+        return await self._cluster.capabilities()
 
     async def lookup(self, word: str) -> Kind:
         return await self._cluster.lookup(word)

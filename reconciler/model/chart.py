@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from reconciler.model.canonical import digest
+from reconciler.model.identity import GVK
 from reconciler.model.text import one_line
 
 
@@ -26,6 +29,24 @@ class ChartSource(msgspec.Struct, frozen=True):
         """How an error names it."""
         name = f"{self.name} {self.version}".strip() or self.version
         return one_line(f"chart {name} of {show_url(self.repository)}", 400)
+
+
+class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What charts may know of the cluster. `kube_version`: as the cluster says it, `v1.36.3`; `api_versions`: `GROUP/VERSION` and
+    `GROUP/VERSION/KIND` of all that it serves, sorted. Where nothing is known: what the Helm that is built in believes of a usual cluster."""
+
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it in one line, as a revision shows and digests it."""
+        return one_line(f"Kubernetes {self.kube_version}; {len(self.api_versions)} API versions and kinds {digest([*self.api_versions])}", 200)
+
+
+def list_versions(kinds: Iterable[GVK]) -> tuple[str, ...]:
+    """Of the kinds that a cluster serves, as `.Capabilities.APIVersions` names them."""
+    return tuple(sorted({name for gvk in kinds for name in (gvk.api_version, f"{gvk.api_version}/{gvk.kind}")}))
 
 
 class ChartPin(msgspec.Struct, frozen=True, omit_defaults=True):

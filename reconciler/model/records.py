@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.model.application import Application
-from reconciler.model.chart import ChartPin
+from reconciler.model.chart import Capabilities, ChartPin
 from reconciler.model.condition import Condition
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.rules import Collect
@@ -170,7 +170,8 @@ class Content(msgspec.Struct, omit_defaults=True):
     """What a revision needs to be run again without git, network, renderer or key (3b): the compiled application and the rendered
     objects of each component that needs no inputs. `sealed`: its encrypted values to their clear text, for components that are rendered
     later; `salt`: what was put into its Secrets with them. Where there are any, all of it is stored in Secrets. `charts`: what the charts of
-    components were resolved to; `folders`: the chart itself, packed, of each that lay in the repository and is rendered later."""
+    components were resolved to; `folders`: the chart itself, packed, of each that lay in the repository and is rendered later,
+    and `capabilities` what such a one may know of the cluster."""
 
     application: Application
     rendered: dict[str, list[JsonObject]]
@@ -178,6 +179,7 @@ class Content(msgspec.Struct, omit_defaults=True):
     salt: str = ""
     charts: dict[str, ChartPin] = {}
     folders: dict[str, bytes] = {}
+    capabilities: Capabilities = Capabilities()
 
 
 class SourceRecord(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -27,13 +27,13 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     override one another in this order: the chart's own, `valuesFiles` of the chart, each of `valuesFrom`, `values`.
     """
     fields = Fields(component.name, component.properties)
-    folder = fields.text("path").strip("/")
+    folder, known = fields.text("path").strip("/"), context.capabilities
     asked = {
         **_chart(component, folder, fields, files),
         "values": _values(component.properties, fields),
         "values_files": _files(fields),
         "release": {"name": fields.text("releaseName", component.name), "namespace": component.namespace or context.namespace},
-        "capabilities": {"kubeVersion": context.kube_version, "apiVersions": list(context.api_versions)},
+        "capabilities": {"kubeVersion": known.kube_version, "apiVersions": list(known.api_versions)},
         "include_crds": True,
     }
     try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from reconciler.model.application import Component
+from reconciler.model.chart import Capabilities
 from reconciler.model.identity import JsonObject
 
 
@@ -14,17 +15,13 @@ class RenderError(Exception):
 
 
 class RenderContext(NamedTuple):
-    """
-    `namespace`: where objects without one go. `values`: the environment's globals. `kube_version` and `api_versions` are what a chart
-    may know of the cluster; "" and nothing more than a usual cluster has where it is not known.
-    """
+    """`namespace`: where objects without one go. `values`: the environment's globals. `capabilities`: what a chart may know of the cluster."""
 
     application: str
     namespace: str
     environment: str
     values: Mapping[str, Any]
-    kube_version: str = ""
-    api_versions: tuple[str, ...] = ()
+    capabilities: Capabilities = Capabilities()
 
 
 class Files(Protocol):

@@ -248,7 +248,9 @@ func capable(input *Input, loaded *chart.Chart) (*common.Capabilities, error) {
 		}
 		capabilities.KubeVersion = *version
 	}
-	capabilities.APIVersions = append(capabilities.APIVersions, input.Capabilities.APIVersions...)
+	if len(input.Capabilities.APIVersions) > 0 { // those of a cluster, and nothing that it does not serve
+		capabilities.APIVersions = input.Capabilities.APIVersions
+	}
 	if wanted := loaded.Metadata.KubeVersion; wanted != "" && !chartutil.IsCompatibleRange(wanted, capabilities.KubeVersion.String()) {
 		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", wanted, capabilities.KubeVersion.Version)
 	}

@@ -179,7 +179,7 @@ async def test_values_come_from_files_and_config_maps_in_order_and_the_manifest_
             await daemon.synced("web", commit)
             assert await data(daemon) == {"a": "new", "b": "map", "c": "new", "d": "git"}
             record = daemon.engine._context.apps[AppKey("default", "web")].records[-1]
-            assert set(record.pins) == {"chart/web", "values/web"}
+            assert set(record.pins) == {"chart/web", "values/web", "cluster"}
 
 
 SECRET: dict[str, Any] = {

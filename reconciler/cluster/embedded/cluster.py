@@ -13,6 +13,7 @@ from reconciler.cluster.embedded.objects import Objects, labels_of
 from reconciler.cluster.embedded.storage import INDEXED_LABELS, START, Key, Storage
 from reconciler.cluster.embedded.watch import Watch, matches, parse_version
 from reconciler.cluster.protocol import Cluster, InvalidError, Kind, Page, Propagation, UnavailableError, WatchEvent, check_user
+from reconciler.model.chart import Capabilities, list_versions
 from reconciler.model.clock import Clock
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
@@ -21,6 +22,7 @@ DAEMON_NAMESPACE = "reconciler-system"
 BUILT_IN_NAMESPACES = ("default", "kube-system", DAEMON_NAMESPACE)
 _BOOKMARK_SECONDS = 30.0
 _LARGEST_PAGE = 1000
+_VERSION = "v1.36.3"  # of the Kubernetes that it does as, and that tests compare it with
 _FIELDS = frozenset({"metadata.name", "metadata.namespace"})
 _FIELDS_OF_EVENTS = frozenset({"reason", "type", *(f"involvedObject.{name}" for name in ("apiVersion", "kind", "name", "namespace", "uid"))})
 T = TypeVar("T")
@@ -110,6 +112,9 @@ class EmbeddedCluster:
     async def kinds(self) -> _KindList:
         kinds = self._objects.kinds
         return [kinds.describe(resource.preferred) for resource in kinds]
+
+    async def capabilities(self) -> Capabilities:
+        return Capabilities(_VERSION, list_versions(gvk for resource in self._objects.kinds for gvk in resource.served))
 
     async def lookup(self, word: str) -> Kind:
         return self._objects.kinds.lookup(word)

@@ -37,6 +37,10 @@ class Resource:
         return GVK(self.group, self.versions[0], self.kind)
 
     @property
+    def served(self) -> Iterator[GVK]:
+        return (GVK(self.group, version, self.kind) for version in self.versions)
+
+    @property
     def custom(self) -> bool:
         return self.schemas is not None
 

@@ -23,6 +23,7 @@ from reconciler.cluster.protocol import (
     WatchEvent,
     check_user,
 )
+from reconciler.model.chart import Capabilities
 from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import FIELD_MANAGER
 
@@ -76,6 +77,9 @@ class KubernetesCluster:
     async def kinds(self) -> _KindList:
         """Those that hold objects: what can only be created, as a review of access, is none."""
         return [resource.describe(resource.gvk) for resource in self._discovery.all() if {"get", "list"} <= resource.verbs]
+
+    async def capabilities(self) -> Capabilities:
+        return await self._discovery.capabilities()
 
     async def lookup(self, word: str) -> Kind:
         resource = await self._discovery.lookup(word)

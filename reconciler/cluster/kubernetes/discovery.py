@@ -16,12 +16,14 @@ import msgspec
 from reconciler.cluster.kubernetes.calls import JSON, Call, Calls
 from reconciler.cluster.protocol import ClusterError, Kind, KindUnknownError
 from reconciler.dialects.served import served_version
+from reconciler.model.chart import Capabilities, list_versions
 from reconciler.model.identity import GVK, JsonObject
 
 CRD: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _ROOTS: Final = ("/api", "/apis")
 _LEAST_SECONDS: Final = 1.0  # between two looks for a kind that is not there
+_CAPABLE_SECONDS: Final = 30.0  # how old what charts are told may be, where it was not the daemon that changed it
 _UNSURE_SECONDS: Final = 15.0  # after a definition changed: it takes the server a moment to serve it, or to stop
 
 
@@ -54,6 +56,8 @@ class Discovery:
         self._etags = dict.fromkeys(_ROOTS, "")
         self._lock = asyncio.Lock()
         self._looked_at = self._unsure_until = -1.0
+        self._asking = asyncio.Lock()
+        self._capabilities, self._told_at = Capabilities(), -_CAPABLE_SECONDS
 
     def suspect(self) -> None:
         """A definition came, changed or went: for some seconds what is known is asked for again before it is believed."""
@@ -99,6 +103,16 @@ class Discovery:
                 if name in names and group in ("", resource.gvk.group):
                     return resource
         raise LookupError(f"the cluster serves no kind {word!r:.100}")
+
+    async def capabilities(self) -> Capabilities:
+        """For charts. One asks for all who want to know meanwhile. Raises what a call may raise."""
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if now - self._told_at >= (_LEAST_SECONDS if now < self._unsure_until else _CAPABLE_SECONDS):
+                answer, _ = await asyncio.gather(self._calls.send(Call("GET", "/version", twice=True)), self.refresh())
+                version = str(msgspec.json.decode(answer.data).get("gitVersion") or "")
+                self._capabilities, self._told_at = Capabilities(version, list_versions(self._known)), now
+            return self._capabilities
 
     async def refresh(self) -> None:
         """Asks again, once for all who ask meanwhile."""

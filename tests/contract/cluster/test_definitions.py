@@ -1,5 +1,6 @@
 """CustomResourceDefinitions."""
 
+import re
 import uuid
 
 import pytest
@@ -167,3 +168,16 @@ async def test_a_malformed_definition_is_refused(cluster, breakage):
     }
     with pytest.raises(InvalidError):
         await cluster.create(given)
+
+
+async def test_charts_are_told_the_version_of_the_cluster_and_all_that_it_serves_in_each_version(cluster, widget, eventually):
+    group = widget()["apiVersion"].partition("/")[0]
+
+    async def told():
+        found = await cluster.capabilities()
+        return found if f"{group}/v2/Widget" in found.api_versions else None
+
+    found = await eventually(told)
+    assert re.fullmatch(r"v1\.\d+\.\d+.*", found.kube_version)
+    assert {"v1", "v1/Pod", "apps/v1", "apps/v1/Deployment", f"{group}/v1", f"{group}/v1/Widget", f"{group}/v2"} <= {*found.api_versions}
+    assert not {"apps/v1beta2", "policy/v1beta1", "extensions/v1beta1/Ingress"} & {*found.api_versions}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from reconciler.model.application import Component
+from reconciler.model.chart import Capabilities
 from reconciler.render.helm import AFTER, BEFORE, render_helm
 from reconciler.render.protocol import RenderContext, RenderError
 from tests.integration.rendering.charts import CHARTS, REFUSED, files_of
@@ -107,7 +108,7 @@ def test_what_a_chart_knows_of_the_cluster_is_what_it_is_told(renderers, helm, t
     }
     place(tmp_path / "chart", files_of(chart))
     printed = template(helm, tmp_path, {}, "--kube-version", "1.30.2", "--api-versions", "example.com/v1")
-    context = CONTEXT._replace(kube_version="1.30.2", api_versions=("example.com/v1",))
+    context = CONTEXT._replace(capabilities=Capabilities("1.30.2", ("example.com/v1",)))
     made = render_helm(component({}), context, Texts({f"chart/{path}": text for path, text in files_of(chart).items()}))
     assert made == list(yaml.safe_load_all(printed.stdout))
     assert made[0]["data"]["h"] == "true"

@@ -175,6 +175,15 @@ async def test_a_server_without_aggregated_discovery_is_asked_group_by_group(ser
     assert (await cluster.kind(GVK("example.com", "v1beta1", "Widget"))).namespaced
 
 
+async def test_rule_10_whoever_asks_what_charts_may_know_the_server_is_asked_once(server, cluster):
+    server.reply("GET", "/version", {"major": "1", "minor": "36+", "gitVersion": "v1.36.3-eks-1234"})
+    before = len(server.requests)
+    told = await asyncio.gather(*(cluster.capabilities() for _ in range(20)))
+    assert {found.kube_version for found in told} == {"v1.36.3-eks-1234"}
+    assert told[0].api_versions == ("apps/v1", "apps/v1/Deployment", "v1", "v1/ConfigMap", "v1/Namespace", "v1/Secret")
+    assert sorted(server.requests[before:]) == ["GET /api", "GET /apis", "GET /version"]
+
+
 async def test_what_people_wait_for_goes_before_what_happens_in_the_background():
     places, order = Places(2), []
     free = asyncio.Event()
