@@ -21,6 +21,7 @@ from reconciler.engine.reach import Reach
 from reconciler.engine.refusals import find_refusals, is_refusal, tell_refusals
 from reconciler.engine.stages import is_first, kinds_of, until_ready
 from reconciler.engine.writing import Look, Manner, Writer, decorate
+from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
 from reconciler.model.hooks import WavesError, plan_waves
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
@@ -87,31 +88,12 @@ class Applier:
         return prepared
 
     async def _prepare(self, app: Application, run: Run, effect: Effect) -> Prepared | Result:
-        component = str(effect.params["component"])
-        partition = str(effect.params.get("partition", ""))
-        values: dict[str, Any] = effect.params.get("values") or {}
-        source = {"component_id": component, "partition": partition, "content": ""}
         try:
-            objects = await self._contents.objects(app.key, run.revision, component)
-            if values:
-                archive = self._charting.archive(app, await self._contents.get(app.key, run.revision), component)
-                if archive is None:
-                    return self._failed("ChartAwaited", "its chart is being fetched again", retry="wait")
-                objects = await self._contents.render_with(app.key, run.revision, component, values, archive)
-                packed = pack({component: objects})
-                await self._contents.store.save_parts(app.mirror, packed)
-                source["content"] = packed.mark
-            decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
             application = (await self._contents.get(app.key, run.revision)).application
-            declared, waves = application.component(component), [decorated]
-            if declared.type == CHART:
-                waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
-                decorated = waves[int(effect.params.get("wave", 0))]
-            decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))
-            reached = connection(decorated)
-            decorated = [obj for obj in decorated if ObjectRef.of(obj).identity in app.items or not treatment_of(obj).ignored]
-            brought = kinds_of(decorated)
-            refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
+            read = await self._read(app, run, effect)
+            if isinstance(read, Result):
+                return read
+            prepared = await self._arrange(app, run, effect, application, *read)
         except (RenderError, WavesError) as error:
             return self._failed("RenderFailed", str(error))
         except ContentError as error:
@@ -120,25 +102,57 @@ class Applier:
             return self._failed("ChartUnavailable", str(error), "backoff" if error.retry else "terminal")
         except KindUnknownError as error:
             return self._failed(error.reason, str(error), retry="wait")
-        for ref, obj in zip(refs, decorated, strict=True):
-            objection = owner_objection(obj) or self._reach.objection(app, ref)
-            if objection:
-                return self._failed("NotAllowed", f"{ref}: {objection}")
-        origins = [origin_of(declared, obj) for obj in decorated]
-        prepared = Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves))
-        collision = self._collision(app.key, prepared)
-        if collision is not None:
-            return collision
+        refused = self._objection(app, prepared) or self._collision(app.key, prepared)
+        if refused is not None:
+            return refused
         if application.workflow.on_failure == "undo":
             try:
                 prepared = prepared._replace(absent=tuple([ref for ref in prepared.written if await self._is_absent(app, ref)]))
             except ClusterError as error:
-                return self._failed(error.reason, f"{error}", error.retry)
+                return self._failed(error.reason, str(error), error.retry)
         for ref in prepared.written:
             owner = self._claims.owner(ref)
             if owner is None or not self._contents.shares_now(owner, ref):
                 self._claims.claim(ref, app.key)
         return prepared
+
+    async def _read(self, app: Application, run: Run, effect: Effect) -> tuple[list[JsonObject], str] | Result:
+        """The component's objects as they are stored, or, where inputs change them, rendered anew and stored under the mark that is answered."""
+        component, values = str(effect.params["component"]), effect.params.get("values") or {}
+        objects = await self._contents.objects(app.key, run.revision, component)
+        if not values:
+            return objects, ""
+        archive = self._charting.archive(app, await self._contents.get(app.key, run.revision), component)
+        if archive is None:
+            return self._failed("ChartAwaited", "its chart is being fetched again", retry="wait")
+        objects = await self._contents.render_with(app.key, run.revision, component, values, archive)
+        packed = pack({component: objects})
+        await self._contents.store.save_parts(app.mirror, packed)
+        return objects, packed.mark
+
+    async def _arrange(self, app: Application, run: Run, effect: Effect, application: Compiled, objects: list[JsonObject], mark: str) -> Prepared:
+        """Ours by their labels, those of this wave alone, in the order in which they are applied, less what is ignored."""
+        declared, partition = application.component(str(effect.params["component"])), str(effect.params.get("partition", ""))
+        decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
+        waves = [decorated]
+        if declared.type == CHART:
+            waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
+            decorated = waves[int(effect.params.get("wave", 0))]
+        decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))
+        reached = connection(decorated)
+        decorated = [obj for obj in decorated if ObjectRef.of(obj).identity in app.items or not treatment_of(obj).ignored]
+        brought = kinds_of(decorated)
+        refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
+        origins = [origin_of(declared, obj) for obj in decorated]
+        source = {"component_id": str(effect.params["component"]), "partition": partition, "content": mark}
+        return Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves))
+
+    def _objection(self, app: Application, prepared: Prepared) -> Result | None:
+        for ref, obj in zip(prepared.refs, prepared.objects, strict=True):
+            objection = owner_objection(obj) or self._reach.objection(app, ref)
+            if objection:
+                return self._failed("NotAllowed", f"{ref}: {objection}")
+        return None
 
     async def _is_absent(self, app: Application, ref: ObjectRef) -> bool:
         item = app.items.get(ref.identity)

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.outcome import Call, Outcome, Query, Result
-from reconciler.steps.apply_object import check_object
+from reconciler.steps.apply_object import check_value
 from reconciler.steps.compensation import NoCompensation
 from reconciler.steps.making import apply_and_read
-from reconciler.steps.validation import Finding, check_duration, check_local, check_type, refuse
+from reconciler.steps.validation import Finding, check_duration, check_local, refuse
 
 
 class ApplyJob(NoCompensation):
@@ -29,13 +29,7 @@ class ApplyJob(NoCompensation):
     required: tuple[str, ...] = ("value",)
 
     def check(self, properties: dict[str, Any]) -> list[Finding]:
-        found = check_type(properties, "value", dict)
-        value = properties.get("value")
-        if isinstance(value, dict):
-            found += check_object(value)
-            if value.get("kind") not in (None, "Job"):
-                found.append(("value.kind", "must be Job; for other objects there is apply-object"))
-        return found + check_local(properties) + check_duration(properties, "timeout")
+        return check_value(properties, only="Job") + check_local(properties) + check_duration(properties, "timeout")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:
         return refuse(self.check, call.properties) or apply_and_read(call, results, seen, now, "apply")

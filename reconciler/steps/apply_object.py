@@ -27,19 +27,22 @@ class ApplyObject(NoCompensation):
     required: tuple[str, ...] = ("value",)
 
     def check(self, properties: dict[str, Any]) -> list[Finding]:
-        found = check_type(properties, "value", dict)
-        value = properties.get("value")
-        if isinstance(value, dict):
-            found += check_object(value)
-        return found + check_local(properties)
+        return check_value(properties) + check_local(properties)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
         return apply_all(call, results)
 
 
-def check_object(value: dict[str, Any]) -> list[Finding]:
+def check_value(properties: dict[str, Any], only: str = "") -> list[Finding]:
+    """`value`: an object that says what it is and what it is called; of kind `only` alone, where one is named."""
+    found = check_type(properties, "value", dict)
+    value = properties.get("value")
+    if found or value is None:
+        return found
     found = [(f"value.{field}", message) for field, message in check_text(value, "apiVersion", "kind")]
     found += [(f"value.{field}", "is required") for field in ("apiVersion", "kind") if value.get(field) is None]
+    if only and value.get("kind") not in (None, only):
+        found.append(("value.kind", f"must be {only}; for other objects there is apply-object"))
     meta = value.get("metadata")
     if not isinstance(meta, dict):
         return [*found, ("value.metadata", "must be a mapping with name")]

@@ -35,9 +35,12 @@ class CleanJobs(NoCompensation):
         return check_text(properties, "namespace") + check_scalars(properties, "labelselector")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
+        wrong = refuse(self.check, call.properties)
+        if wrong is not None:
+            return wrong
         labels = {name: str(value) for name, value in (call.properties.get("labelselector") or {}).items()}
-        params = {"group": "batch", "kind": "Job", "name": "", "namespace": call.properties.get("namespace") or call.app.namespace, "labels": labels}
-        return refuse(self.check, call.properties) or _delete(params, results)
+        place = {"name": "", "namespace": call.properties.get("namespace") or call.app.namespace}
+        return _delete({"group": "batch", "kind": "Job", **place, "labels": labels}, results)
 
 
 class DeleteConfig(NoCompensation):
@@ -51,7 +54,7 @@ class DeleteConfig(NoCompensation):
         return check_text(properties, "name", "namespace")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         place = {"name": call.properties["name"], "namespace": call.properties.get("namespace") or call.app.namespace}

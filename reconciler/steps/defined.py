@@ -184,7 +184,7 @@ def _request(path: str, params: dict[str, Any]) -> Outcome:
     given = params.get("request") or {}
     wanted = {"url": params.get("url"), "method": params.get("method") or "GET", "headers": given.get("header") or {}}
     wanted |= {name: given[name] for name in ("body", "timeout") if given.get(name)}
-    wrong = refuse(Http().check, wanted)
+    wrong = refuse(Http().check, wanted, "url")
     if wrong is not None:
         return Failed(wrong.reason, f"{path}: {wrong.message}")
     seconds = {"seconds": parse_duration(wanted.pop("timeout")).total_seconds()} if "timeout" in wanted else {}

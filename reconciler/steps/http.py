@@ -74,7 +74,7 @@ class Http:
         return found + _check_expect(properties) + check_headers(properties, "headers")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         asked = _ask(call, results, call.properties["url"], call.properties.get("method"), call.properties.get("body"))

@@ -34,7 +34,7 @@ class JdbcConnection(NothingToUndo):
         return check_text(properties, "name", "namespace")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         name = call.properties["name"]

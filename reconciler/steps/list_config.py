@@ -26,7 +26,7 @@ class ListConfig(NothingToUndo):
         return check_text(properties, "template", "namespace")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         labels = {**CONFIG_CATALOG, CONFIG_TYPE: call.properties["template"]}

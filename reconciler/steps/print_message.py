@@ -22,7 +22,7 @@ class PrintMessage(NothingToUndo):
         return check_type(properties, "message", str)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         return Done(message=one_line(call.properties.get("message", ""), 1024))

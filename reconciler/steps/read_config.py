@@ -28,7 +28,7 @@ class ReadConfig(NothingToUndo):
         return check_text(properties, "name", "namespace")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         found = look(ObjectRef("v1", "ConfigMap", call.properties.get("namespace") or call.app.namespace, call.properties["name"]), seen)

@@ -37,7 +37,7 @@ class ReadObject(NothingToUndo):
         return check_text(properties, "apiVersion", "kind", "name") + check_type(properties, "namespace", str) + check_local(properties)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         given = {name: value for name, value in call.properties.items() if value is not None}

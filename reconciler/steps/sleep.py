@@ -22,7 +22,7 @@ class Sleep(NothingToUndo):
         return check_seconds(properties, "seconds")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         return pretend(call, results, now, Effect("sleep"), seconds_of(call.properties, "seconds"))

@@ -18,12 +18,12 @@ _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 _WORDS = {bool: "true or false", str: "a text", dict: "a mapping", list: "a list", int: "a whole number"}
 
 
-def refuse(check: Check, properties: dict[str, Any]) -> Failed | None:
+def refuse(check: Check, properties: dict[str, Any], *required: str) -> Failed | None:
     """
-    A failure where the properties do not hold, else None. Asked again in each call: inputs come into the properties only when
-    the step runs, long after validation.
+    A failure where the properties do not hold or a required one is null, else None. Asked again in each call: inputs come into the
+    properties only when the step runs, long after validation.
     """
-    found = check(properties)
+    found = [(name, "is required") for name in required if properties.get(name) is None] + check(properties)
     return Failed("InvalidProperties", "; ".join(f"{field}: {message}" for field, message in found[:5])) if found else None
 
 

@@ -29,7 +29,7 @@ class Webhook(NoCompensation):
         return (check_source(properties, "url") if properties.get("url") is not None else []) + check_body(properties, "data")
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        wrong = refuse(self.check, call.properties)
+        wrong = refuse(self.check, call.properties, *self.required)
         if wrong is not None:
             return wrong
         data = call.properties.get("data")

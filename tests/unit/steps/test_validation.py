@@ -1,7 +1,11 @@
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.model.identity import AppKey
+from reconciler.model.outcome import Call, Do, Done, Failed, Gate, Wait
 from reconciler.steps.catalog import STEP_TYPES
 from reconciler.steps.validation import parse_partition
 
@@ -233,6 +237,15 @@ def test_checks_are_total(kind, data):
     fields = st.sampled_from([*STEP_TYPES[kind].params, "other"])
     found = STEP_TYPES[kind].check(data.draw(st.dictionaries(fields, JSON)))
     assert all(isinstance(where, str) and message for where, message in found)
+
+
+@pytest.mark.parametrize("kind", sorted(STEP_TYPES))
+def test_no_step_breaks_by_what_inputs_put_into_its_properties(kind):
+    for field in STEP_TYPES[kind].params:
+        for value in (None, True, -7, 1.5, "", "x", [], ["x"], [{}], {}, {"a": "b"}, {"a": [{"b": None}]}):
+            call = Call(AppKey("d", "a"), "s", kind, VALID[kind] | {field: value})
+            outcome = STEP_TYPES[kind].next(call, {}, {}, datetime(2024, 5, 1, 12, tzinfo=UTC))
+            assert isinstance(outcome, Do | Wait | Gate | Done | Failed), (field, value)
 
 
 @pytest.mark.parametrize(("value", "parsed"), [(3, 3), ("3", 3), ("007", 7), ("25%", "25%"), ("100%", "100%")])
