@@ -12,7 +12,7 @@ import msgspec
 from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import NotFoundError
 from reconciler.cli.output import output_option, print_json, print_line, print_table
-from reconciler.dialects.documents import parse
+from reconciler.dialects.definitions import read_definitions
 from reconciler.dialects.scope import STEP_DEFINITION, in_scope
 from reconciler.model.definition import Parameter
 from reconciler.model.text import nearest
@@ -81,7 +81,7 @@ def _find(repo: Path) -> Iterator[Defined]:
         if not in_scope(path):
             continue
         try:
-            documents, _ = parse(path, files.read(path))
+            documents, _ = read_definitions(path, files.read(path), checker=shared())
         except (OSError, ValueError):
             continue  # `lint` says so
         for document in documents:

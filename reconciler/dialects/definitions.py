@@ -1,7 +1,7 @@
 """
 KubeVela's `WorkflowStepDefinition`: a step type that the repository defines by a template in CUE.
 
-It is found by its name: in the file of the application that uses it, else in `definitions/<name>.yaml`.
+It is found by its name: in the file of the application that uses it, else in `definitions/<name>.yaml`, else in `definitions/<name>.cue`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from reconciler.dialects.documents import lines_of
-from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.definition_files import TEMPLATE, read_definition_file
+from reconciler.dialects.documents import MAX_BYTES, lines_of, parse
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
 from reconciler.dialects.protocol import Document
@@ -19,14 +19,13 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import STEP_DEFINITION
 from reconciler.dialects.shapes import Anything, Record, Text
 from reconciler.model.application import Reference
-from reconciler.model.definition import Checked, Checker, Fault, Parameter
-from reconciler.model.names import DEFINITIONS_FOLDER
+from reconciler.model.definition import Checked, Checker, Fault, Parameter, Parts
+from reconciler.model.names import DEFINITION_FILE, DEFINITIONS_FOLDER
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
 MAX_TEMPLATE: Final = 64 * 1024
-_TEMPLATE: Final[FieldPath] = ("spec", "schematic", "cue", "template")
 _CUE: Final = Record({"template": Text()}, required=("template",))
 _SHAPE: Final = Record(
     {
@@ -59,6 +58,9 @@ class NoChecker:
     def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:  # noqa: ARG002 - the protocol's arguments
         return Checked((Fault("definitions are not available here"),))
 
+    def take_apart(self, text: str) -> Parts:  # noqa: ARG002 - the protocol's argument
+        return Parts((Fault("definitions are not available here"),))
+
     def make_type(self, *_: object) -> StepType:
         raise AssertionError("each template has a fault here")
 
@@ -68,10 +70,20 @@ def check_definition(document: Document, checker: Checker, taken: Iterable[str],
     name = document.name
     findings = Findings(document, f"{STEP_DEFINITION[1]} {name}".strip())
     _read(document, checker, taken, findings)
-    place = f"{DEFINITIONS_FOLDER}/{name}.yaml"
-    if not findings.failed and document.path != place and all(other.kind == STEP_DEFINITION for other in reading.beside):
-        findings.warn(("metadata", "name"), f"nobody finds it here: it stands in {place}, or in the file of the application that uses it")
+    places = _places(name)
+    first = next((place for place in places if reading.oid(place) is not None), "")
+    if not findings.failed and all(other.kind == STEP_DEFINITION for other in reading.beside):
+        if document.path not in places:
+            message = f"nobody finds it here: it stands in {' or '.join(places)}, or in the file of the application that uses it"
+            findings.warn(("metadata", "name"), message)
+        elif document.path != (first or document.path):
+            findings.warn(("metadata", "name"), f"nobody finds it here: {first} comes before it")
     return findings.problems()
+
+
+def _places(name: str) -> tuple[str, ...]:
+    """Where a definition stands, beside the files of applications: the first that is there counts."""
+    return f"{DEFINITIONS_FOLDER}/{name}.yaml", f"{DEFINITIONS_FOLDER}/{name}{DEFINITION_FILE}"
 
 
 def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Reading, checker: Checker, findings: Findings) -> Mapping[str, Definition]:
@@ -79,10 +91,10 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
     found = {}
     for name in names:
         beside = [other for other in reading.beside if other.kind == STEP_DEFINITION and other.name == name]
-        path = "" if beside else f"{DEFINITIONS_FOLDER}/{name}.yaml"
-        if path and (not is_name(name) or reading.oid(path) is None):
+        path = "" if beside or not is_name(name) else next((place for place in _places(name) if reading.oid(place) is not None), "")
+        if not (beside or path):
             continue
-        documents, problems = (beside, []) if beside else reading.parsed(path)
+        documents, problems = (beside, []) if beside else reading.parsed(path, read=partial(read_definitions, checker=checker))
         findings.include(problems)
         match = next((other for other in documents if other.kind == STEP_DEFINITION and other.name == name), None)
         if match is None:
@@ -92,8 +104,13 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
         findings.include(own.problems())
         if definition is not None:
             reference = (Reference(path, path, reading.oid(path) or ""),) if path else ()
-            found[name] = definition._replace(references=reference, watched=(path,) if path else ())
+            found[name] = definition._replace(references=reference, watched=_places(name) if path else ())
     return found
+
+
+def read_definitions(path: str, data: bytes | str, limit: int = MAX_BYTES, *, checker: Checker) -> tuple[list[Document], list[Problem]]:
+    """The documents of a file where definitions may stand in either form, and what is wrong with it."""
+    return read_definition_file(path, data, limit, checker) if path.endswith(DEFINITION_FILE) else parse(path, data, limit)
 
 
 def _read(document: Document, checker: Checker, taken: Iterable[str], findings: Findings) -> Definition | None:
@@ -107,7 +124,7 @@ def _read(document: Document, checker: Checker, taken: Iterable[str], findings: 
         return None
     template = document.content["spec"]["schematic"]["cue"]["template"]
     if len(template.encode("utf-8", "surrogatepass")) > MAX_TEMPLATE:
-        findings.error(_TEMPLATE, f"has more than {MAX_TEMPLATE} bytes")
+        findings.error(TEMPLATE, f"has more than {MAX_TEMPLATE} bytes")
         return None
     checked = checker.check(template)
     if checked.faults:
@@ -118,10 +135,12 @@ def _read(document: Document, checker: Checker, taken: Iterable[str], findings: 
 
 def _place(document: Document, fault: Fault, template: str, subject: str) -> Problem:
     """A fault at its line of the file: a template of many lines is a block that begins below its key."""
-    line = lines_of(document, {_TEMPLATE})[_TEMPLATE]
-    if fault.line and "\n" in template:
+    line = lines_of(document, {TEMPLATE})[TEMPLATE]
+    if fault.line and document.lines is not None:
+        line = fault.line  # the template has the lines of its file
+    elif fault.line and "\n" in template:
         line += min(fault.line, template.count("\n") + 1)
-    return Problem(document.path, line, one_line(fault.message, 500), one_line(subject, 200), ".".join(map(str, _TEMPLATE)))
+    return Problem(document.path, line, one_line(fault.message, 500), one_line(subject, 200), ".".join(map(str, TEMPLATE)))
 
 
 def _make_type(name: str, template: str, checked: Checked, checker: Checker) -> StepType:

@@ -8,7 +8,7 @@ counted as if they were written out, and nothing but plain data can come out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import yaml
@@ -26,6 +26,7 @@ from yaml.events import (
 )
 
 from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.file_text import UnreadableError, decode
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.scalars import SCALAR_TAGS, construct, resolve
 from reconciler.model.problem import Problem
@@ -53,8 +54,8 @@ def parse(path: str, data: bytes | str, limit: int = MAX_BYTES) -> tuple[list[Do
     """
     reader = _Reader(path)
     try:
-        reader.read(_decode(data, limit))
-    except _StopError as stop:
+        reader.read(decode(data, limit))
+    except UnreadableError as stop:
         reader.error(stop.line, stop.message)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
@@ -74,17 +75,10 @@ def line_of(text: str, position: int, field_path: FieldPath) -> int:
 
 def lines_of(document: Document, field_paths: Iterable[FieldPath]) -> dict[FieldPath, int]:
     """`line_of` for many fields of one document, in lines of the file, in one pass."""
+    if document.lines is not None:
+        return _nearest(document.lines, set(field_paths))
     found = _find(document.text, 0, set(field_paths))
     return {path: document.line + max(line, 1) - 1 for path, line in found.items()}
-
-
-class _StopError(Exception):
-    """Reading can't go on."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-        self.message = message
 
 
 class _Anchored(NamedTuple):
@@ -297,7 +291,7 @@ def _line(event: Event) -> int:
 
 
 def _stop(event: Event, message: str) -> NoReturn:
-    raise _StopError(_line(event), message)
+    raise UnreadableError(_line(event), message)
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -307,23 +301,6 @@ def _events(text: str) -> Iterator[Event]:
             yield event
     finally:
         parser.dispose()
-
-
-def _decode(data: bytes | str, limit: int) -> str:
-    if isinstance(data, str):
-        # Lone surrogates have no UTF-8; they come out as bytes that the check below refuses.
-        data = data.encode("utf-8", "surrogatepass")
-    if len(data) > limit:
-        raise _StopError(0, f"the file has {len(data)} bytes, more than the limit of {limit}")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _StopError(1, "the file is UTF-16 (or UTF-32); save it as UTF-8")
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise _StopError(data.count(b"\n", 0, nul) + 1, "the file holds a NUL byte (is it UTF-16 or binary?); save it as UTF-8")
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as wrong:
-        raise _StopError(data.count(b"\n", 0, wrong.start) + 1, "the file is not valid UTF-8") from None
 
 
 def _find(text: str, position: int, wanted: set[FieldPath]) -> dict[FieldPath, int]:
@@ -336,6 +313,10 @@ def _find(text: str, position: int, wanted: set[FieldPath]) -> dict[FieldPath, i
                 known.setdefault(path, line)
     except (yaml.YAMLError, UnicodeEncodeError):
         pass  # what was found before it still helps
+    return _nearest(known, wanted)
+
+
+def _nearest(known: Mapping[FieldPath, int], wanted: set[FieldPath]) -> dict[FieldPath, int]:
     nearest: dict[FieldPath, int] = {}
     for path in wanted:
         length = next((length for length in range(len(path), -1, -1) if path[:length] in known), -1)

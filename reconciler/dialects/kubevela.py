@@ -11,7 +11,7 @@ import msgspec
 
 from reconciler.dialects import words
 from reconciler.dialects.catalog import DNS_LABEL
-from reconciler.dialects.definitions import Definition, NoChecker, check_definition, find_definitions
+from reconciler.dialects.definitions import Definition, NoChecker, check_definition, find_definitions, read_definitions
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
@@ -87,6 +87,10 @@ class KubeVela:
 
     def recognises(self, document: Document) -> bool:
         return document.kind in _DOCUMENTS
+
+    def read_definitions(self, path: str, data: bytes | str, limit: int) -> tuple[list[Document], list[Problem]]:
+        """The documents of a file where definitions may stand in either form, and what is wrong with it."""
+        return read_definitions(path, data, limit, checker=self._checker)
 
     def check_definition(self, document: Document, files: Files) -> list[Problem]:
         """What is wrong with a definition by itself, and that it is found by its name."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from reconciler.dialects.fieldpath import FieldPath
 from reconciler.model.application import Application
 from reconciler.model.problem import Problem
 from reconciler.model.run import Run
@@ -13,7 +15,8 @@ class Document(NamedTuple):
     """
     One YAML or JSON document. `position` counts all documents of the file from 0, `line` is its first line from 1.
 
-    `text` is the document's own part of the file and begins at `line`.
+    `text` is the document's own part of the file and begins at `line`. `lines`: where its fields stand in the file, for what was not written
+    in YAML or JSON; None: the text says it.
     """
 
     path: str
@@ -21,6 +24,7 @@ class Document(NamedTuple):
     line: int
     content: dict[str, Any]
     text: str
+    lines: Mapping[FieldPath, int] | None = None
 
     @property
     def kind(self) -> tuple[Any, Any]:

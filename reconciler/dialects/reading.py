@@ -11,6 +11,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
 T = TypeVar("T")
+Read = Callable[[str, bytes | str, int], tuple[list[Document], list[Problem]]]
 
 # A thousand documents may refer to the same large file a thousand times, and each works on its own copy.
 MAX_REFERRED = 64 << 20
@@ -40,15 +41,18 @@ class Reading:
     def read(self, path: str) -> bytes:
         return self._files.read(path)
 
-    def parsed(self, path: str, limit: int = MAX_BYTES) -> tuple[list[Document], list[Problem]]:
-        """The documents of a file and what is wrong with it; a file that can't be read is a problem too. Nobody may change them."""
+    def parsed(self, path: str, limit: int = MAX_BYTES, read: Read | None = None) -> tuple[list[Document], list[Problem]]:
+        """The documents of a file and what is wrong with it; a file that can't be read is a problem too. Nobody may change them.
+
+        `read`: how, if it is not YAML or JSON; always the same for one path.
+        """
         if path not in self._parsed:
             try:
                 data = self._files.read(path)
             except (FileNotFoundError, ValueError) as error:
                 self._parsed[path] = [], [Problem(path, 0, f"can't be read: {one_line(error)}")], 0
             else:
-                self._parsed[path] = *parse(path, data, limit), len(data)
+                self._parsed[path] = *(read or parse)(path, data, limit), len(data)
         documents, problems, size = self._parsed[path]
         self._left -= size + _OVERHEAD
         if self._left < 0:

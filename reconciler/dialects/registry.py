@@ -54,7 +54,8 @@ def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[
     if path.rpartition("/")[2] == ENVIRONMENT_FILE:
         _, problems = read_environment(path, data)
         return FileResult([], problems, not _failed(problems))
-    documents, problems = parse(path, data, limit)
+    families = [dialect for dialect in dialects if isinstance(dialect, KubeVela)]
+    documents, problems = families[0].read_definitions(path, data, limit) if families else parse(path, data, limit)
     if not documents and not problems and (text := _first_text(data)):
         if text.startswith(_LFS):
             problem = Problem(path, 1, "a Git LFS pointer, and what it points to is not read: keep manifests in git itself")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
-from reconciler.model.names import ENVIRONMENT_FILE, GROUP
+from reconciler.model.names import DEFINITION_FILE, DEFINITIONS_FOLDER, ENVIRONMENT_FILE, GROUP
 from reconciler.model.text import nearest
 
 Class = Literal["application", "environment", "workflow", "definition", "foreign", "unrecognised"]
@@ -27,13 +27,14 @@ _LATER = frozenset({"ComponentDefinition", "TraitDefinition", "PolicyDefinition"
 
 def in_scope(path: str, folders: Collection[str] = ()) -> bool:
     """
-    Whether the documents of the file are applications to be. `folders`: those that components refer to, ending in `/`.
+    Whether the documents of the file concern us: applications to be, and definitions. `folders`: those that components refer to, ending in `/`.
 
     `components/` and `.reconciler/` are the repository's own, at its top; `environment.yaml` counts in any folder. The
     ignore file and the paths of the source are the caller's.
     """
     folder, _, name = path.rpartition("/")
-    if not name.lower().endswith(_SUFFIXES) or name == ENVIRONMENT_FILE:
+    definition = folder == DEFINITIONS_FOLDER and name.endswith(DEFINITION_FILE)
+    if not (definition or name.lower().endswith(_SUFFIXES)) or name == ENVIRONMENT_FILE:
         return False
     if folder.partition("/")[0] in _OWN_FOLDERS:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -40,6 +41,20 @@ class Checked(NamedTuple):
     fields: tuple[str, ...] = ()
 
 
+class Parts(NamedTuple):
+    """
+    Of a definition's file in CUE: its name, what it says of itself, and the template, which has the lines of the file. `line`: where the template
+    begins; `lines`: where the fields stand of what is said, by their paths from the name on.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    name: str = ""
+    said: Mapping[str, Any] = MappingProxyType({})
+    template: str = ""
+    line: int = 0
+    lines: Mapping[tuple[str | int, ...], int] = MappingProxyType({})
+
+
 class Checker(Protocol):
     """Who reads templates. Equal arguments give equal answers. `make_type`: the step type that steps of a definition are checked by."""
 
@@ -49,4 +64,8 @@ class Checker(Protocol):
 
     def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:
         """Never raises for what a template or properties hold."""
+        ...
+
+    def take_apart(self, text: str) -> Parts:
+        """Never raises for what a file holds."""
         ...

@@ -82,6 +82,7 @@ CONFIG_DATA: Final = "input-properties"
 # The step type of steps whose type the repository defines, the component type of what they apply, and where definitions stand.
 DEFINED: Final = "definition"
 DEFINITIONS_FOLDER: Final = "definitions"
+DEFINITION_FILE: Final = ".cue"
 
 # Keys of a SREWorks context, and how many bytes of JSON one context may be (rule 3e).
 CONTEXT_INTERNAL: Final = "_internal_"

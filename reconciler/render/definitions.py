@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.model.canonical import canonical
-from reconciler.model.definition import Checked, Fault, Parameter
+from reconciler.model.definition import Checked, Fault, Parameter, Parts
 from reconciler.model.text import one_line
 from reconciler.render import sandbox
 from reconciler.render.sandbox import Sandbox, SandboxError
@@ -59,6 +59,16 @@ class Definitions:
             frozenset(answer["uses"]),
             tuple(answer["fields"]),
         )
+
+    def take_apart(self, text: str) -> Parts:
+        """As the dialects' `Checker`."""
+        try:
+            answer = self._ask("file", canonical({"text": text}))
+        except SandboxError as error:
+            return Parts((Fault(one_line(error, 500), error.line),))
+        faults = tuple(Fault(problem["message"], problem["line"]) for problem in answer["problems"])
+        lines = {tuple(place["path"]): place["line"] for place in answer["places"]}
+        return Parts(faults, answer["name"], answer["said"], answer["template"], answer["line"], lines)
 
     def evaluate(self, request: str) -> dict[str, Any]:
         """How far a step comes, as the query `Evaluation` is answered: what is wrong is an answer, too."""

@@ -13,6 +13,7 @@ func init() {
 	boundary.Serve(map[string]boundary.Function{
 		"check": function(func(asked definition.CheckRequest) (any, error) { return definition.Check(asked), nil }),
 		"walk":  function(func(asked definition.WalkRequest) (any, error) { return definition.Walk(asked) }),
+		"file":  function(func(asked definition.FileRequest) (any, error) { return definition.TakeApart(asked), nil }),
 	})
 }
 
