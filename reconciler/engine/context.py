@@ -78,7 +78,8 @@ class Context:
     key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, blocking. `sender`: None where nothing may leave
     the machine; `rpc_seconds`: how long an answer of who is asked over HTTP is waited for. `approved`: digests of the approvals in
     `.reconciler/prune.yaml`. `unplanned`: applications
-    whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `answered`: of each mirror that
+    whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `making`: those whose mirror
+    this daemon asks the cluster to make at this moment. `answered`: of each mirror that
     asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
     state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's. `foreign`: definitions of
     manifests' kinds that another controller brought, by name, and whose they are."""
@@ -115,6 +116,7 @@ class Context:
     cluster_id: str = ""
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
+    making: set[AppKey] = field(default_factory=set)
     answered: dict[AppKey, str] = field(default_factory=dict)
     foreign: dict[str, str] = field(default_factory=dict)
     acting: bool = False

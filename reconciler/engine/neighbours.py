@@ -128,8 +128,8 @@ class Neighbours:
         app, own = context.apps.get(mirror.key), context.shards.own == mirror.shard
         if not own:
             self._met.set()
-        if own and app is None and event.type == "ADDED" and mirror.key in context.index.entries:
-            return None  # this daemon's own doing, too: the watch tells of it before its turn has the answer
+        if own and app is None and mirror.key in context.making:
+            return None  # this daemon's own doing, too, which is heard of before its turn has the answer
         if app is not None and context.shards.keeps(app):
             if own or event.type == "DELETED":
                 return None  # this daemon's own doing, or of whoever deleted what it will make anew

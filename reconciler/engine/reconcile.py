@@ -139,10 +139,13 @@ class Reconciler:
             deletion=declared.deletion,
             shard=self._context.shards.own or "",
         )
+        self._context.making.add(declared.key)
         try:
             await self._context.store.create_mirror(mirror)
         except AlreadyExistsError:
             return await self._rediscover(declared.key)
+        finally:
+            self._context.making.discard(declared.key)
         app = self._context.apps[declared.key] = Application(mirror)
         if mirror.accounts or mirror.deletion:  # before anything is applied: what is left of it goes by that, in that name
             await app.store_mirror(self._context.store)

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from reconciler.cluster.protocol import WatchEvent
 from reconciler.model.clock import Clock
 from reconciler.model.command import Wish
 from reconciler.model.identity import AppKey
@@ -51,6 +52,39 @@ async def test_what_a_daemon_makes_is_not_read_again_where_the_watch_tells_of_it
         await until(lambda: runs(plain, "web-v1") and runs(plain, "api-v1", "api"), "both run")
         assert arrived == []
         assert engine_of(plain)._context.contents.misses == 0
+
+
+@virtual
+async def test_what_a_daemon_makes_is_not_read_again_where_a_list_shows_it_before_the_answer_comes(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({})
+    async with replicas(clone) as found:
+        plain = await found.start(shard="")
+        await until(lambda: plain.leads, "acts")
+        neighbours, arrived = engine_of(plain)._neighbours, list[AppKey]()
+        neighbours._arrive = arrived.append  # type: ignore[method-assign]
+        plain.line.lag = 0.5
+        await push(clone, plain, web=config_map_app("web", "1"))
+        await until(lambda: wrote(found, "r1") == {"Application/default.web"}, "its mirror is there")
+        assert AppKey("default", "web") not in engine_of(plain)._context.apps, "and the answer is under way"
+        await neighbours._list("Application")
+        await until(lambda: runs(plain, "web-v1"), "it runs")
+        assert arrived == []
+
+
+@virtual
+async def test_one_that_was_made_for_this_daemon_by_another_is_read(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        plain = await found.start(shard="")
+        await until(lambda: runs(plain, "web-v1"), "acts")
+        neighbours, key = engine_of(plain)._neighbours, AppKey("default", "web")
+        engine_of(plain)._memory.forget(key)
+        arrived: list[AppKey] = []
+        neighbours._arrive = arrived.append  # type: ignore[method-assign]
+        neighbours._take("Application", WatchEvent("ADDED", await mirror(found, "web")))
+        assert arrived == [key]
 
 
 @virtual
