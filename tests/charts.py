@@ -9,8 +9,9 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import yaml
@@ -174,6 +175,22 @@ async def serving(server: S) -> AsyncIterator[S]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def serving_aside(server: S) -> Iterator[S]:
+    """The same on a thread of its own, for tests that wait for a process."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    served = serving(server)
+    try:
+        yield asyncio.run_coroutine_threadsafe(served.__aenter__(), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(served.__aexit__(None, None, None), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def endless(request: web.Request) -> web.StreamResponse:
