@@ -153,6 +153,9 @@ func load(input *Input) (*chart.Chart, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the chart can't be read: %w", err)
 	}
+	if version := loaded.Metadata.APIVersion; version != chart.APIVersionV1 && version != chart.APIVersionV2 {
+		return nil, fmt.Errorf("Chart.yaml: apiVersion %q is none of a chart: v1 or v2", version)
+	}
 	if kind := loaded.Metadata.Type; kind != "" && kind != "application" {
 		return nil, fmt.Errorf("a chart of type %s is not installable", kind)
 	}

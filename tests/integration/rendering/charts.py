@@ -168,6 +168,7 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ),
     "a library": ({"Chart.yaml": CHART + "type: library\n", "templates/m.yaml": _map("m", "a")}, {}),
     "a cluster that is too old": ({"Chart.yaml": CHART + "kubeVersion: '>= 99.0.0'\n", "templates/m.yaml": _map("m", "a")}, {}),
+    "an apiVersion to come": ({"Chart.yaml": CHART.replace("v2", "v3"), "templates/m.yaml": _map("m", "a")}, {}),
     "no Chart.yaml": ({"Chart.yaml": "", "templates/m.yaml": _map("m", "a")}, {}),
     "a name that is defined nowhere": ({"templates/m.yaml": '{{ include "gone" . }}'}, {}),
     "the environment": ({"templates/m.yaml": _map("m", '{{ env "HOME" }}')}, {}),
