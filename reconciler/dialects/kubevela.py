@@ -114,6 +114,7 @@ class KubeVela:
         definitions = find_definitions(used, self._taken, reading, self._checker, findings)
         types = ChainMap({name: definition.step_type for name, definition in definitions.items()}, cast("dict[str, StepType]", built_in))
         workflow = self._compile_workflow(written, spec, types, parameters, components, policies, findings, definitions)
+        workflow = msgspec.structs.replace(workflow, labels=header.labels)
         policies.check_names([*components.declared.values(), *components.compiled(workflow)])
         if written is not None and written.findings is not findings:
             findings.include(written.findings.problems())

@@ -12,7 +12,8 @@ from reconciler.model.standing import FIELDS
 from reconciler.model.text import one_line
 
 ROOTS = ("status", "inputs", "context", "parameter")
-CONTEXT = ("name", "namespace", "appName", "appRevision", "appRevisionNum", "workflowName", "stepName", "stepGroupName")
+CONTEXT = ("name", "namespace", "appName", "appLabels", "appRevision", "appRevisionNum", "workflowName", "stepName", "stepGroupName")
+_WITHHELD = {"appAnnotations": "annotations are no part of a revision; a label can be asked for, by appLabels"}
 
 
 def asked_of(step: Step) -> list[str]:
@@ -47,6 +48,8 @@ def check_conditions(drafts: list[Draft], parameters: Iterable[str], findings: F
 def _objection(path: Path, steps: Mapping[str, Draft], inputs: list[str], context: Collection[str]) -> str:
     """What is wrong with a path; empty where nothing is."""
     root, *rest = path.parts
+    if root in steps:
+        return f"unknown name {one_line(root, 80)}; how a step stands is {one_line(Path(('status', root)), 100)}"
     if root not in ROOTS:
         return f"unknown name {one_line(root, 80)}{suggest(root, (*ROOTS, 'always'))}"
     if root == "parameter":
@@ -55,6 +58,8 @@ def _objection(path: Path, steps: Mapping[str, Draft], inputs: list[str], contex
         return f"{root} alone is nothing that can be true or false"
     known = {"status": list(steps), "inputs": inputs, "context": list(context)}[str(root)]
     what = {"status": "step", "inputs": "input", "context": "name in context:"}[str(root)]
+    if root == "context" and rest[0] in _WITHHELD and rest[0] not in known:
+        return f"unknown name in context: {rest[0]}: {_WITHHELD[str(rest[0])]}"
     if rest[0] not in known:
         return f"unknown {what} {one_line(rest[0], 80)}{suggest(rest[0], known)}"
     if root == "status" and len(rest) > 1 and rest[1] not in FIELDS:

@@ -13,6 +13,7 @@ import msgspec
 
 from reconciler.model.canonical import canonical
 from reconciler.model.definition import Checked, Fault, Parameter, Parts
+from reconciler.model.health_policy import FIELDS, HealthPolicy
 from reconciler.model.text import one_line
 from reconciler.render import sandbox
 from reconciler.render.sandbox import Sandbox, SandboxError
@@ -76,6 +77,25 @@ class Definitions:
             found: dict[str, Any] = self._ask("walk", request.encode("utf-8", "replace"))
         except SandboxError as error:
             return {"error": one_line(error, 1000)}
+        return found
+
+    def judge(self, request: str) -> list[dict[str, Any]] | str:
+        """How a component and its traits are by their health policies, one answer for each subject; text: why nobody can tell."""
+        try:
+            found: list[dict[str, Any]] = self._ask("judge", request.encode("utf-8", "replace"))
+        except SandboxError as error:
+            return one_line(error, 300)
+        return found
+
+    def check_policy(self, policy: HealthPolicy) -> dict[str, tuple[Fault, ...]]:
+        """What is wrong with a health policy before it is given anything, by the name of its template; at the first where all are refused."""
+        try:
+            answer = self._ask("check_status", canonical(msgspec.to_builtins(policy)))
+        except (SandboxError, ValueError) as error:
+            return {FIELDS[0]: (Fault(one_line(error, 300)),)}
+        found: dict[str, tuple[Fault, ...]] = {}
+        for row in answer:
+            found[row["template"]] = (*found.get(row["template"], ()), Fault(row["message"], row["line"]))
         return found
 
     @staticmethod

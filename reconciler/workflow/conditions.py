@@ -46,6 +46,7 @@ def context_of(spec: Step, run: Run, workflow: Workflow) -> dict[str, Any]:
         "name": app.name,
         "appName": app.name,
         "namespace": app.namespace,
+        "appLabels": workflow.labels,
         "appRevision": run.revision,
         "appRevisionNum": int(number) if number.isdigit() else 0,
         "workflowName": app.name,

@@ -11,9 +11,11 @@ import (
 
 func init() {
 	boundary.Serve(map[string]boundary.Function{
-		"check": function(func(asked definition.CheckRequest) (any, error) { return definition.Check(asked), nil }),
-		"walk":  function(func(asked definition.WalkRequest) (any, error) { return definition.Walk(asked) }),
-		"file":  function(func(asked definition.FileRequest) (any, error) { return definition.TakeApart(asked), nil }),
+		"check":        function(func(asked definition.CheckRequest) (any, error) { return definition.Check(asked), nil }),
+		"walk":         function(func(asked definition.WalkRequest) (any, error) { return definition.Walk(asked) }),
+		"file":         function(func(asked definition.FileRequest) (any, error) { return definition.TakeApart(asked), nil }),
+		"judge":        function(func(asked definition.HealthRequest) (any, error) { return definition.Judge(asked), nil }),
+		"check_status": function(func(asked definition.Status) (any, error) { return definition.CheckStatus(asked), nil }),
 	})
 }
 

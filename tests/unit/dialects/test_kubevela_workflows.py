@@ -99,6 +99,12 @@ def test_a_run_is_an_application_without_components(compile_text):
     assert (application.workflow.parameters, [step.key for step in application.workflow.steps]) == ({"colour": "green"}, ["a"])
 
 
+def test_conditions_may_ask_for_the_applications_labels(compile_text):
+    text = run("  workflowSpec:\n    steps:\n    - {name: a, type: suspend, if: 'context.appLabels.tier != _|_'}\n")
+    text = text.replace("metadata: {", "metadata: {labels: {tier: shop}, ", 1)
+    assert only(compile_text(text)).workflow.labels == {"tier": "shop"}
+
+
 def test_a_run_applies_objects_of_its_own(compile_text):
     value = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"
     application = only(compile_text(run(f"  workflowSpec:\n    steps:\n    - {{name: a, type: apply-object, properties: {{value: {value}}}}}\n")))

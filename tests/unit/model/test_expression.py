@@ -38,6 +38,13 @@ def read(text):
         ('status["b-c"].message == "x\\n\\"y\\""', True),
         ("!!true", True),
         ("false && status.nothing.failed", False),
+        ("2 * 3 + 4 / 2 == 8.0 && 2 + 2 * 2 == 6", True),
+        ("status.a != _|_ && status.zzz == _|_ && status.zzz.failed == _|_", True),
+        ('inputs["x.y"] != _|_', False),
+        ("(status.a.failed != _|_) == true && true", True),
+        ('len(inputs.list) == 2 && len("ä") == 2 && len(status.a) > len("")', True),
+        ('"\\(status.a.count)-\\("x" + "y").\\(true)" == "3-xy.true"', True),
+        ('"\\(status["b-c"].failed)" == "false" && "a\\\\(b)" != ""', True),
         ("true || status.nothing.failed", True),
     ],
 )
@@ -58,7 +65,14 @@ def test_it_is_true_or_false(text, answer):
         ("status.a.", "comes the end, which is no name"),
         ('"\\q" == ""', "\\q means nothing in a text"),
         ('"x" =~ "("', "is no pattern that is read here"),
-        ("f(1)", "( is not expected there"),
+        ("f(1)", "f() can't be called here: the only function is len()"),
+        ('strings.Contains("a", "b")', "strings.Contains() can't be called here"),
+        ("_|_ == status.a", "_|_ stands only behind == or !="),
+        ("status.a < _|_", "_|_ stands only behind"),
+        ('"x', 'the " that ends a text is missing'),
+        ('"\\(status.a', "a ) is missing"),
+        ('"\\(1 1)"', "1 is not expected there"),
+        ('"\\(' * 60, "nested deeper"),
         ("true true", "true is not expected there"),
         ("!" * (MAX_DEPTH + 1) + "true", "nested deeper"),
         ("(" * MAX_DEPTH + "true" + ")" * MAX_DEPTH, "nested deeper"),
@@ -85,6 +99,9 @@ def test_what_can_not_be_read_says_why(text, reason):
         ("!1 == false", "! needs true or false"),
         ('"a" - "b" == ""', "- needs numbers"),
         ("true < false", "< needs numbers or texts"),
+        ("1 / 0 > 1", "divided by 0"),
+        ("len(1) > 0", "len\\(\\) needs a text"),
+        ('"\\(inputs.list)" == ""', "a list can't be part of a text"),
         ('1 =~ "a"', "=~ needs a text"),
         ("status.a.count =~ status.a.phase", "=~ needs a text"),
         ("9" * 400 + " + 0.5 > 0", "too large"),
@@ -100,7 +117,29 @@ def test_it_knows_what_it_asks_for():
     assert (expression.subjects("status"), expression.subjects("inputs")) == (["a", "b-c"], ["x.y"])
 
 
-PIECES = st.sampled_from([*"()[].!+-<>=&|~\"' ", "&&", "||", "==", "=~", "status", "a", "failed", "1", "2.5", '"x"', "true", "null", "always"])
+PIECES = st.sampled_from(
+    [
+        *"()[].!+-<>=&|~\"' ",
+        "&&",
+        "||",
+        "==",
+        "=~",
+        "status",
+        "a",
+        "failed",
+        "\\(",
+        "_|_",
+        "len(",
+        "*",
+        "/",
+        "1",
+        "2.5",
+        '"x"',
+        "true",
+        "null",
+        "always",
+    ]
+)
 
 
 @given(st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=60))

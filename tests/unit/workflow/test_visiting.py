@@ -1,5 +1,6 @@
 """KubeVela's `if`: what runs and what is skipped, after failures too (research A3, defects A6)."""
 
+import msgspec
 import pytest
 
 from reconciler.model.run import Phase
@@ -100,10 +101,12 @@ def test_defect_a6_13_a_condition_without_an_answer_skips_the_step_and_says_so(c
 def test_a_condition_reads_status_inputs_context_and_parameters():
     condition = (
         'status.db.phase == "succeeded" && inputs["conn.host"] == "db.shop" && context.appName + "/" + context.namespace == "web/shop" '
-        '&& context.appRevisionNum == 2 && parameter.message =~ "^r.n$" && context.stepName == "told"'
+        '&& context.appRevisionNum == 2 && parameter.message =~ "^r.n$" && context.stepName == "told" && context.appLabels["tier"] == "shop"'
     )
     told = given(say("told", inputs=[("conn.host", "x")]), condition)
-    driver = visit(apply("db", outputs=[("conn", "connection")]), told).look()
+    driver = visit(apply("db", outputs=[("conn", "connection")]), told)
+    driver.workflow = msgspec.structs.replace(driver.workflow, labels={"tier": "shop"})
+    driver.look()
     driver.finish(value={"component": "db", "objects": [], "connection": {"host": "db.shop"}})
     assert (driver.state("told").phase, driver.state("told").message) == (Phase.SUCCEEDED, "ran")
 
