@@ -22,11 +22,10 @@ from urllib.parse import urlsplit
 
 from reconciler.model.sealed import FIELD, is_token
 from reconciler.model.text import one_line
-from reconciler.sealing.document import Clear, Sealed, describe, entries, leaves
+from reconciler.sealing.document import GROUPS, HOLDERS, SERVICES, Clear, Sealed, describe, entries, groups_of, leaves
 from reconciler.sealing.protocol import Keys, SealError
 from reconciler.sealing.tree import Plain, TreeError, read_trees, write_trees
 
-SERVICES: Final = ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
 SECONDS: Final = 30.0
 _LONGEST: Final = 16 * 1024 * 1024
 _TOLD: Final = 400
@@ -78,19 +77,26 @@ def run_command(command: Command, sealed: Sealed, keys: Keys, environ: Mapping[s
 
 def _strip(command: Command, sealed: Sealed) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The metadata with nobody in it whom the command may not ask, and the beginnings of the variables that those who are left need."""
-    metadata = {name: value for name, value in sealed.metadata.items() if name not in SERVICES}
-    if metadata.get("key_groups"):
-        raise sealed.fault((*sealed.at, FIELD, "key_groups"), "key groups are not supported: encrypt for any one of several keys")
-    asked: list[str] = []
-    for name in SERVICES:
-        wanted = entries(sealed.metadata, name) if name in command.services else []
-        wanted = [entry for entry in wanted if name not in _ADDRESSES or _is_allowed(str(entry.get(_ADDRESSES[name], "")), command.hosts)]
-        if wanted:
-            metadata[name] = wanted
-            asked += _VARIABLES[name]
-    if not any(entries(metadata, name) for name in ("age", "pgp", *SERVICES)):
+    metadata = {name: value for name, value in sealed.metadata.items() if name not in (*HOLDERS, GROUPS)}
+    kept = [(at, _allowed(command, group)) for at, group in groups_of(sealed.metadata)]
+    for at, group in kept:
+        if at:
+            metadata.setdefault(GROUPS, []).append(group)
+        else:
+            metadata |= group
+    left = {name for _, group in kept for name in group}
+    if not left:
         raise sealed.fault((*sealed.at, FIELD), f"it is for {describe(sealed.metadata)}, and the operator allows none of these key services")
-    return metadata, tuple(asked)
+    return metadata, tuple(beginning for name in SERVICES if name in left for beginning in _VARIABLES[name])
+
+
+def _allowed(command: Command, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Of those who can decrypt it, whom the command may ask."""
+    found: dict[str, Any] = {}
+    for name in HOLDERS:
+        wanted = entries(group, name) if name not in SERVICES or name in command.services else []
+        found[name] = [entry for entry in wanted if name not in _ADDRESSES or _is_allowed(str(entry.get(_ADDRESSES[name], "")), command.hosts)]
+    return {name: wanted for name, wanted in found.items() if wanted}
 
 
 def _is_allowed(url: str, hosts: Sequence[str]) -> bool:

@@ -26,6 +26,11 @@ _FRACTION = re.compile(r"\.\d+")
 _MOST_DOCUMENTS: Final = 200
 _DEEPEST_TEXT: Final = 3
 
+SERVICES: Final = ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
+HOLDERS: Final = ("age", "pgp", *SERVICES)
+GROUPS: Final = "key_groups"
+THRESHOLD: Final = "shamir_threshold"
+
 Leaf = tuple[FieldPath, str | None]
 
 
@@ -171,11 +176,31 @@ def aad(place: FieldPath) -> str:
     return "".join(f"{part}:" for part in place if isinstance(part, str)) or ":"
 
 
+def groups_of(metadata: Mapping[str, Any]) -> list[tuple[FieldPath, Mapping[str, Any]]]:
+    """
+    Groups of those who can decrypt it, each with its place in the metadata: one, the metadata itself, unless the key is shared out. As for
+    SOPS, `key_groups` count only where nobody is named beside them.
+    """
+    groups = entries(metadata, GROUPS)
+    if not groups or any(entries(metadata, name) for name in HOLDERS):
+        return [((), metadata)]
+    return [((GROUPS, number), group) for number, group in enumerate(groups)]
+
+
 def describe(metadata: Mapping[str, Any]) -> str:
     """For whom a document is encrypted, for people."""
-    found = [f"age {one_line(item.get('recipient'), 70)}" for item in entries(metadata, "age")]
-    found += [f"PGP {one_line(item.get('fp'), 50)}" for item in entries(metadata, "pgp")]
-    found += [name for name in ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms") if entries(metadata, name)]
+    groups = groups_of(metadata)
+    told = [_describe_group(group) for _, group in groups]
+    if len(told) == 1:
+        return told[0]
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    return f"{one_line(metadata.get(THRESHOLD, 'all'), 20)} of {len(told)} key groups ({'; '.join(told[:3])}{more})"
+
+
+def _describe_group(group: Mapping[str, Any]) -> str:
+    found = [f"age {one_line(item.get('recipient'), 70)}" for item in entries(group, "age")]
+    found += [f"PGP {one_line(item.get('fp'), 50)}" for item in entries(group, "pgp")]
+    found += [name for name in SERVICES if entries(group, name)]
     return ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "") or "nobody"
 
 

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.sealing.command import Command
 from reconciler.sealing.opening import unseal_files
 from reconciler.sealing.protocol import Keys, SealError
+from reconciler.sealing.tree import read_trees
 from tests.unit.sealing.encrypting import Person, as_yaml, sealed_secret
 
 PERSON = Person()
@@ -146,6 +148,59 @@ def test_pgp_is_decrypted_by_the_command_with_a_key_that_is_on_no_disk(sops: str
         unseal_files({"s.yaml": text.replace("name: second", "name: third")}, Keys((), (key,), "a test"), Command(sops))
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["--encrypted-suffix", "Data"], ["--unencrypted-regex", "^(apiVersion|kind|metadata)$", "--mac-only-encrypted"]]
+)
+def test_pgp_and_age_give_the_same_whatever_is_encrypted(sops: str, pgp: tuple[str, str, dict[str, str]], words: list[str]) -> None:
+    fingerprint, key, env = pgp
+    text = encrypt(sops, HARD, "--pgp", fingerprint, "--age", PERSON.recipient, *words, env=env)
+    by_command = unseal_files({"s.yaml": text}, Keys((), (key,), "a test"), Command(sops))
+    assert by_command == unseal_files({"s.yaml": text}, KEYS, Command())
+    assert by_command
+
+
+@pytest.fixture
+def grouped(sops: str, pgp: tuple[str, str, dict[str, str]], tmp_path: Path):
+    """Encrypts for groups, of which two together have the key."""
+
+    def write(*groups: dict[str, list[str]]) -> str:
+        rules = tmp_path / "rules.yaml"
+        rules.write_text(json.dumps({"creation_rules": [{"shamir_threshold": 2, "key_groups": list(groups)}]}))
+        return encrypt(sops, SECRET, "--config", str(rules), "--encrypted-regex", "^stringData$", env=pgp[2])
+
+    return write
+
+
+def test_two_of_three_age_groups_open_it_without_the_command(grouped) -> None:
+    people = [Person(), Person(), Person()]
+    text = grouped(*({"age": [person.recipient]} for person in people))
+    for left_out in people:
+        keys = Keys(tuple(person.secret for person in people if person is not left_out), (), "a test")
+        assert list(unseal_files({"s.yaml": text}, keys, Command()).values()) == ["correct horse"]
+    with pytest.raises(SealError, match="2 of 3 key groups") as caught:
+        unseal_files({"s.yaml": text}, Keys((people[0].secret,), (), "a test"), Command())
+    assert caught.value.retry
+    with pytest.raises(SealError, match="checksum"):
+        unseal_files({"s.yaml": text.replace("name: db", "name: other")}, Keys((people[0].secret, people[1].secret), (), "a test"), Command())
+
+
+def test_a_group_of_pgp_keys_needs_the_command_which_asks_no_key_service_for_the_third(
+    sops: str, grouped, pgp: tuple[str, str, dict[str, str]]
+) -> None:
+    fingerprint, key, _ = pgp
+    text = grouped({"age": [PERSON.recipient]}, {"pgp": [fingerprint]}, {"age": [Person().recipient]})
+    service = {"kms": [{"arn": "arn:aws:kms:eu:1:key/1", "created_at": "2026-01-02T03:04:05Z", "enc": "eHg=", "aws_profile": ""}]}
+    document = yaml.safe_load(text)
+    document["sops"]["key_groups"][2] = service
+    text = yaml.safe_dump(document, sort_keys=False, width=100_000)
+    keys = Keys((PERSON.secret,), (key,), "a test")
+    assert list(unseal_files({"s.yaml": text}, keys, Command(sops)).values()) == ["correct horse"]
+    with pytest.raises(SealError, match="--sops-command"):
+        unseal_files({"s.yaml": text}, keys, Command())
+    with pytest.raises(SealError, match="sops has no key for it"):
+        unseal_files({"s.yaml": text}, Keys((), (key,), "a test"), Command(sops))
+
+
 @pytest.fixture
 def script(tmp_path: Path):
     """A program in the place of the command."""
@@ -191,6 +246,26 @@ def test_the_command_gets_an_environment_without_ours_and_only_services_that_are
     assert "gcp_kms" not in text
     ask(program, for_services(hc_vault=[vault]), ("hc_vault",), ("vault.example",))
     assert "vault.example" in Path(f"{seen}.text").read_text()
+
+
+def test_in_key_groups_too_only_services_that_are_allowed_are_left(script, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    program = script(f'while read -r line; do echo "$line"; done > {seen}; exit 25')
+    vault = {"vault_address": "https://vault.example", "enc": "x"}
+    groups = [
+        {"kms": [{"arn": "arn:1", "enc": "x"}]},
+        {"hc_vault": [vault]},
+        {"pgp": [{"fp": "ABCD", "enc": "x"}], "gcp_kms": [{"resource_id": "r"}]},
+    ]
+    document = sealed_secret("db", {"password": "x"}, PERSON)
+    document["sops"] |= {"age": [], "key_groups": groups, "shamir_threshold": 2}
+    ask(program, as_yaml(document), ("kms", "hc_vault"))
+    asked = read_trees(seen.read_text())[0]["sops"]["key_groups"]  # type: ignore[index,call-overload]
+    assert asked == [{"kms": [{"arn": "arn:1", "enc": "x"}]}, {}, {"pgp": [{"fp": "ABCD", "enc": "x"}]}]
+    seen.unlink()
+    document["sops"] |= {"kms": [{"arn": "arn:2", "enc": "x"}]}
+    assert "allows none" in ask(program, as_yaml(document), ("hc_vault",)), "groups beside somebody who is named count for nobody"
+    assert not seen.exists()
 
 
 def test_services_that_are_not_allowed_are_never_asked(script, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import hmac
 import os
+import random
 import re
 from decimal import Decimal
 from typing import Any
@@ -75,9 +76,11 @@ def as_bytes(value: Any) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
-def seal(document: dict[str, Any], *people: Person, regex: str = "", only: bool = False, others: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The document as SOPS encrypts it for those people. `others`: more of its metadata."""
-    key = os.urandom(32)
+def seal(
+    document: dict[str, Any], *people: Person, regex: str = "", only: bool = False, others: dict[str, Any] | None = None, key: bytes = b""
+) -> dict[str, Any]:
+    """The document as SOPS encrypts it for those people. `others`: more of its metadata. `key`: one that is known."""
+    key = key or os.urandom(32)
     checksum = hashlib.sha512(ONLY if only else b"")
 
     def walk(node: Any, place: tuple[str, ...]) -> Any:
@@ -103,6 +106,38 @@ def seal(document: dict[str, Any], *people: Person, regex: str = "", only: bool 
         **(others or {}),
     }
     return sealed
+
+
+def share_out(key: bytes, count: int, threshold: int) -> list[bytes]:
+    """Shamir's shares of a key as SOPS makes them: y for each byte, and x behind them."""
+    polynomials = [[byte, *os.urandom(threshold - 1)] for byte in key]
+    places = random.sample(range(1, 256), count)
+    return [bytes([*(evaluate(one, place) for one in polynomials), place]) for place in places]
+
+
+def evaluate(coefficients: list[int], place: int) -> int:
+    """By the powers of the field's generator 3 instead of its polynomial."""
+    powers = [1]
+    while len(powers) < 255:
+        last = powers[-1]
+        doubled = last << 1
+        powers.append((doubled ^ 0x11B if doubled > 255 else doubled) ^ last)
+    value = 0
+    for coefficient in reversed(coefficients):
+        product = powers[(powers.index(value) + powers.index(place)) % 255] if value else 0
+        value = product ^ coefficient
+    return value
+
+
+def in_groups(document: dict[str, Any], key: bytes, threshold: int, *groups: dict[str, Any] | list[Person]) -> dict[str, Any]:
+    """A document whose key is shared out: to groups of people, or as their metadata stands."""
+    shares = share_out(key, len(groups), threshold)
+    found = [
+        {"age": [{"recipient": one.recipient, "enc": age(share, *group)} for one in group]} if isinstance(group, list) else group
+        for group, share in zip(groups, shares, strict=True)
+    ]
+    sops = {name: value for name, value in document["sops"].items() if name != "age"}
+    return {**document, "sops": {"shamir_threshold": threshold, "key_groups": found, **sops}}
 
 
 def sealed_secret(name: str, values: dict[str, str], *people: Person, namespace: str = "", field: str = "stringData") -> dict[str, Any]:
