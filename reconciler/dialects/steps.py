@@ -18,12 +18,13 @@ from reconciler.dialects.retries import read_retry
 from reconciler.dialects.shapes import ListOf, Record, Text
 from reconciler.model.application import Input, Mode, Output, Step
 from reconciler.model.duration import parse_duration
+from reconciler.model.expression import ExpressionError, is_path, parse_expression
 from reconciler.model.names import GATE_STEP_TYPES, RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.text import one_line
 
 MAX_STEPS = 200
-EXPORTS = ("component", "objects", "connection")
+EXPORTS = ("component", "objects", "connection", "output", "outputs")
 EXPRESSIONS = "expressions"
 
 INPUTS = ListOf(Record({"from": Text(), "parameterKey": Text()}, required=("from", "parameterKey")))
@@ -290,7 +291,8 @@ def read_outputs(
 ) -> list[tuple[Output, FieldPath]]:
     """
     A `valueFrom` must be a path into what the step exports (`known`; `anything` True: nobody knows what that is; "expressions": nor need it be
-    a path), or into `context`; an `exportKey` that is none is `connection` (seed 001), with a warning, where the step exports nothing else.
+    a path), or into `context`, or, unless there is such, an expression over what it exports and over `context.…`, the run's; an `exportKey` that is
+    none is `connection` (seed 001), with a warning, where the step exports nothing else.
     """
     found = []
     for place, item in mappings(value, at):
@@ -301,21 +303,41 @@ def read_outputs(
             continue
         path = path.removeprefix("$.") if context else path
         first = re.split(r"[.\[]", path, maxsplit=1)[0]
-        if anything not in (True, EXPRESSIONS) and first not in known and first not in context:
-            if field_name == "exportKey" and known == EXPORTS:
-                findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
-                path = "connection"
-            else:
-                close = suggest(first, known)
-                close = close if "did you mean" in close else ""
-                more = f"; or into the context{suggest(first, context)}" if context else ""
-                findings.error((*place, field_name), f"must be a path into what a step exports: {', '.join(known)}{close}{more}")
-                continue
-        try:
-            if anything != EXPRESSIONS:
-                parse_path(path)
-        except ValueError as error:
-            findings.error((*place, field_name), str(error))
-            continue
-        found.append((Output(name, path), place))
+        if (
+            anything not in (True, EXPRESSIONS)
+            and is_path(path)
+            and field_name == "exportKey"
+            and known == EXPORTS
+            and first not in (*known, *context)
+        ):
+            findings.warn((*place, field_name), f"a step exports {', '.join(EXPORTS)}, not {one_line(path, 80)}; connection is taken")
+            path = "connection"
+        objection = _objection(path, known, context, anything)
+        if objection:
+            findings.error((*place, field_name), objection)
+        else:
+            found.append((Output(name, path), place))
     return found
+
+
+def _objection(path: str, known: tuple[str, ...], context: tuple[str, ...], anything: object) -> str:
+    """What is wrong with what an output reads; empty where nothing is."""
+    if anything == EXPRESSIONS:
+        return ""
+    roots = [re.split(r"[.\[]", path, maxsplit=1)[0]]
+    try:
+        if context or anything is True or is_path(path):
+            parse_path(path)
+        else:
+            roots = [str(part.parts[0]) for part in parse_expression(path).paths]
+    except ExpressionError as error:
+        return f"can't be read: {error}"
+    except ValueError as error:
+        return str(error)
+    for root in () if anything is True else roots:
+        if root not in (*known, *(context or ("context",))):
+            close = suggest(root, known)
+            close = close if "did you mean" in close else ""
+            more = f"; or into the context{suggest(root, context)}" if context else ""
+            return f"must be a path into what a step exports: {', '.join(known)}{close}{more}"
+    return ""

@@ -26,7 +26,7 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Output(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`value`: a dotted path into what the step exports (`connection`, `objects[0].name`)."""
+    """`value`: a dotted path into what the step exports (`connection`, `objects[0].name`), or an expression over that."""
 
     name: str
     value: str

@@ -13,6 +13,7 @@ there, or is not. There are no other calls, no loops and no assignments, and tex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -22,9 +23,10 @@ from reconciler.model.expression_tokens import MAX_DEPTH, ExpressionError, Token
 from reconciler.model.pattern import is_readable
 from reconciler.model.text import one_line
 
-__all__ = ("ALWAYS", "MAX_DEPTH", "MAX_LENGTH", "Expression", "ExpressionError", "Path", "parse_expression")
+__all__ = ("ALWAYS", "MAX_DEPTH", "MAX_LENGTH", "Expression", "ExpressionError", "Path", "is_path", "parse_expression")
 
 ALWAYS: Final = "always"
+_PATH: Final = re.compile(r"[A-Za-z0-9_$.\[\]-]+", re.ASCII)
 MAX_LENGTH: Final = 1024
 
 _BINDING: Final = {"||": 1, "&&": 2, **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "=~", "!~"), 3), "+": 4, "-": 4, "*": 5, "/": 5}
@@ -52,6 +54,11 @@ class Expression(NamedTuple):
     def subjects(self, name: str) -> list[str]:
         """The second names of the paths below `name`: of `status` the steps, of `inputs` the inputs."""
         return list(dict.fromkeys(str(path.parts[1]) for path in self.paths if path.parts[0] == name and len(path.parts) > 1))
+
+
+def is_path(text: str) -> bool:
+    """Whether a `valueFrom` is a dotted path, where a dash belongs to a name; else it is an expression."""
+    return _PATH.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=1024)

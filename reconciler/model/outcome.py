@@ -160,7 +160,7 @@ class Call(msgspec.Struct, frozen=True):
     carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
     what steps before it shared, and where its workflow has contexts all that it began with; `parameters`: the workflow's. `made`: when it
     is undone or looked at again, the results of having run it. `health`: seconds that it waits for health, unless its properties say so.
-    `template`: of the definition that its type is, and `outputs` what is to be read of that, by name.
+    `template`: of the definition that its type is. `outputs`: what is to be read of what it exports, by name.
     """
 
     app: AppKey

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.identity import ObjectRef
-from reconciler.model.outcome import Call, Done, Failed, Health, Live, Outcome, Query, Result, Wait
+from reconciler.model.outcome import Call, Failed, Health, Live, Outcome, Query, Result, Wait
 from reconciler.steps.compensation import NoCompensation
 from reconciler.steps.health import await_health, deadline_of, refs_of
-from reconciler.steps.sequence import apply_component, export
+from reconciler.steps.sequence import apply_component, finish
 from reconciler.steps.validation import Finding, check_duration, check_text, check_texts, refuse
 
 
@@ -45,7 +45,7 @@ class ApplyAndWait(NoCompensation):
                 return answer
             applied = answer
         refs = [_resource(call, name, refs_of(applied)) for name in call.properties.get("names") or ()]
-        return _await_resources(refs, seen, deadline_of(call, applied.at), now) or Done(export(applied))
+        return _await_resources(refs, seen, deadline_of(call, applied.at), now) or finish(call, applied, seen)
 
 
 def _resource(call: Call, name: str, applied: tuple[ObjectRef, ...]) -> ObjectRef:

@@ -30,7 +30,7 @@ class ApplyObject(NoCompensation):
         return check_value(properties) + check_local(properties)
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        return apply_all(call, results)
+        return apply_all(call, results, seen)
 
 
 def check_value(properties: dict[str, Any], only: str = "") -> list[Finding]:

@@ -22,7 +22,7 @@ class Making(NoCompensation):
     makes = True
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002 - the protocol's arguments
-        return apply_all(call, results)
+        return apply_all(call, results, seen)
 
 
 def apply_and_read(call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime, name: str) -> Outcome:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from reconciler.model.identity import ObjectRef
-from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result
+from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Live, Outcome, Query, Result, Wait
 from reconciler.steps.health import await_health, deadline_of, refs_of
+
+_OUTPUT: Final = re.compile(r"\boutputs?\b", re.ASCII)
+_WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
+_RESOURCE: Final = "trait.oam.dev/resource"
+_MOST: Final = 50  # objects that are read for `outputs`
 
 
 def apply_in_order(
     call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime, partition: int | str | None = None
 ) -> Outcome:
     """
-    Applies `call.components` in order. Done exports the last component's `{component, objects, connection}`.
+    Applies `call.components` in order. Done exports the last component's `{component, objects, connection}`, and its live objects where an output
+    reads them.
 
     A component that comes second is not touched before the first is healthy, so the health of those before the one applied
     last is not asked again.
@@ -34,10 +41,10 @@ def apply_in_order(
         waiting = await_health(_subject(applied.value.get("component") or component, refs), refs, seen, deadline_of(call, applied.at), now)
         if waiting is not None:
             return waiting
-    return Done(export(last) if call.components else {})
+    return finish(call, last, seen) if call.components else Done()
 
 
-def apply_all(call: Call, results: Mapping[str, Result]) -> Outcome:
+def apply_all(call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any]) -> Outcome:
     """The same without waiting for health."""
     last = Result()
     for component in call.components:
@@ -45,7 +52,34 @@ def apply_all(call: Call, results: Mapping[str, Result]) -> Outcome:
         if not isinstance(applied, Result):
             return applied
         last = applied
-    return Done(export(last) if call.components else {})
+    return finish(call, last, seen) if call.components else Done()
+
+
+def finish(call: Call, applied: Result, seen: Mapping[Query, Any]) -> Outcome:
+    """
+    The step's end, once it is known what its outputs read.
+
+    KubeVela's `output` is the workload, `outputs` are the other objects: by the name that the trait gave it (`trait.oam.dev/resource`), by their
+    own name, and by their kind in lower case, the first of a kind.
+    """
+    asked = " ".join(call.outputs.values())
+    refs = refs_of(applied)
+    if not refs or not _OUTPUT.search(asked):
+        return Done(export(applied))
+    main = next((ref for ref in refs if ref.kind in _WORKLOADS), refs[0])
+    others = [ref for ref in refs if ref != main][:_MOST] if "outputs" in asked else []
+    queries = tuple(Live(ref) for ref in (main, *others))
+    unheard = next((query.ref for query in queries if query not in seen), None)
+    if unheard is not None:
+        return Wait(None, f"waiting to hear of {unheard}", queries)
+    outputs: dict[str, Any] = {}
+    for ref in others:
+        live = seen[Live(ref)]
+        if isinstance(live, dict):
+            label = ((live.get("metadata") or {}).get("labels") or {}).get(_RESOURCE)
+            for name in (label, ref.name, ref.kind.lower()):
+                outputs.setdefault(name or ref.name, live)
+    return Done({**export(applied), "output": seen[queries[0]], "outputs": outputs})
 
 
 def apply_component(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from reconciler.model.application import Step
+from reconciler.model.expression import ExpressionError, is_path, parse_expression
 from reconciler.model.run import Phase, StepState
 from reconciler.workflow.paths import read_path, with_path
 
@@ -56,11 +58,19 @@ def read_input(source: str, steps: Sequence[StepState]) -> Any:
 
 
 def read_outputs(spec: Step, exported: dict[str, Any]) -> dict[str, Any]:
-    """What the step's `outputs` name of what it exports; a path that leads nowhere gives null."""
+    """What the step's `outputs` name of what it exports; a path that leads nowhere, and an expression without an answer, give null."""
     found: dict[str, Any] = {}
     for output in spec.outputs:
         try:
-            found[output.name] = read_path(exported, output.value)
+            found[output.name] = _read_output(output.value, exported)
         except (LookupError, ValueError):
             found[output.name] = None
     return found
+
+
+def _read_output(text: str, exported: dict[str, Any]) -> Any:
+    """Raises LookupError or ValueError where there is nothing. Names of plug-ins' outputs may hold what means nothing in an expression."""
+    if not is_path(text):
+        with suppress(ExpressionError):
+            return parse_expression(text).ask(exported)
+    return read_path(exported, text)

@@ -15,6 +15,7 @@ from reconciler.model.identity import AppKey
 from reconciler.model.names import DEFINED
 from reconciler.model.outcome import HEALTH_SECONDS, Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
 from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
+from reconciler.workflow.conditions import context_of
 from reconciler.workflow.contexts import readable
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
@@ -121,7 +122,7 @@ class Turn:
             parameters=self.workflow.parameters,
             health=self.workflow.health or self.health,
             template=self.workflow.definitions.get(step.type, ""),
-            outputs={output.name: output.value for output in spec.outputs} if step.type in self.workflow.definitions else {},
+            outputs={output.name: output.value for output in spec.outputs},
         )
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
@@ -186,7 +187,8 @@ class Turn:
         if step.type in self.workflow.definitions:  # read already, where they are expressions, too
             step.outputs = {output.name: done.outputs.get(output.name) for output in spec.outputs}
         else:
-            step.outputs = read_outputs(spec, {**readable(self.run, self.workflow, step), **done.outputs})
+            names = {"context": context_of(spec, self.run, self.workflow)} if self.workflow.on_failure == "visit" else {}
+            step.outputs = read_outputs(spec, {**names, **readable(self.run, self.workflow, step), **done.outputs})
         return True
 
     def share(self, step: StepState, values: dict[str, Any]) -> bool:

@@ -101,3 +101,23 @@ async def test_endpoints_and_a_database_connection_reach_the_component_that_need
         env = {item["name"]: item for item in report["spec"]["template"]["spec"]["containers"][0]["env"]}
         assert env["password"]["valueFrom"]["secretKeyRef"] == {"name": "login", "key": "DB_PASSWORD"}
         assert "secret-DB" not in json.dumps(report)
+
+
+@virtual
+async def test_outputs_of_a_component_are_expressions_over_the_objects_as_they_live(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    objects = "{apiVersion: v1, kind: ConfigMap, metadata: {name: paint}, data: {colour: green}}"
+    clone.push(
+        {
+            "app.yaml": "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: flow}\nspec:\n  components:\n"
+            f"    - {{name: paint, type: k8s-objects, properties: {{objects: [{objects}]}}}}\n"
+            "  workflow:\n    steps:\n"
+            "    - name: apply\n      type: apply-component\n      properties: {component: paint}\n"
+            '      outputs: [{name: colour, valueFrom: \'"\\(context.appName)-\\(output.data["colour"])-\\(len(output.metadata.uid) > 0)"\'}]\n'
+            "    - {name: keep, type: export2config, inputs: [{from: colour, parameterKey: data.colour}], properties: {configName: kept, data: {}}}\n"
+        }
+    )
+    async with running(clone) as daemon:
+        run = await ended(daemon)
+        assert set(stands(run).values()) == {"Succeeded"}, stands(run)
+        assert (await daemon.get("ConfigMap", "kept"))["data"] == {"colour": "flow-green-true"}

@@ -293,7 +293,7 @@ def test_inputs_and_outputs_of_components_move_to_the_steps_that_apply_them(comp
 
 
 def test_an_unknown_value_from_is_an_error(compile_text):
-    text = steps("{type: apply-component, properties: {component: db}, outputs: [{name: o, valueFrom: output.status}]}")
+    text = steps("{type: apply-component, properties: {component: db}, outputs: [{name: o, valueFrom: result.status}]}")
     assert "must be a path into what a step exports" in said(compile_text(text))
 
 

@@ -94,6 +94,16 @@ def test_condition_timeout_and_alias_are_read(compile_text):
         (["{type: suspend, if: inputs.x == 1}"], "steps[0].if", "unknown input x"),
         (["{type: suspend, if: context.appNme == ''}"], "steps[0].if", "' means nothing here; a text stands in double quotes"),
         (["{type: suspend, if: context.appNme == null}"], "steps[0].if", "unknown name in context: appNme (did you mean appName?)"),
+        (
+            ["{type: read-object, properties: {name: a}, outputs: [{name: x, valueFrom: 'outptu.value + \"a\"'}]}"],
+            "steps[0].outputs[0].valueFrom",
+            "must be a path into what a step exports: output (did you mean output?)",
+        ),
+        (
+            ["{type: read-object, properties: {name: a}, outputs: [{name: x, valueFrom: 'list.Sort(output)'}]}"],
+            "steps[0].outputs[0].valueFrom",
+            "can't be read: list.Sort() can't be called here",
+        ),
         (["{type: suspend, if: context.appAnnotations.a == null}"], "steps[0].if", "annotations are no part of a revision"),
         (["{name: my-gate, type: suspend}", '{type: suspend, if: "my.failed"}'], "steps[1].if", "unknown name my"),
         (["{name: gate, type: suspend}", "{type: suspend, if: gate.timeout}"], "steps[1].if", "how a step stands is status.gate"),

@@ -83,6 +83,33 @@ def test_an_apply_step_exports_component_objects_and_connection():
     assert outcome == Done({"component": "db", "objects": objects, "connection": CONNECTION})
 
 
+SERVICE = ObjectRef("v1", "Service", "shop", "web-svc")
+LIVE = {"kind": "Deployment", "metadata": {"name": "web"}, "status": {"readyReplicas": 1}}
+ROUTED = {"kind": "Service", "metadata": {"name": "web-svc", "labels": {"trait.oam.dev/resource": "route"}}, "spec": {"clusterIP": "10.0.0.1"}}
+
+
+def both():
+    objects = [{"ref": ref.pack(), "uid": ref.name} for ref in (SERVICE, WEB)]
+    return {"apply/web": Result({"component": "web", "objects": objects, "connection": CONNECTION}, at=NOW)}
+
+
+@pytest.mark.parametrize("kind", ["apply-component", "apply-components", "deploy"])
+def test_live_objects_are_exported_where_an_output_reads_them(kind):
+    outputs, healthy = {"ip": '"\\(outputs.service.spec.clusterIP)"'}, {Health((SERVICE, WEB)): HEALTHY}
+    waiting = ask(kind, both(), healthy, components=("web",), outputs=outputs)
+    assert waiting == Wait(None, "waiting to hear of Deployment shop/web", (Live(WEB), Live(SERVICE)))
+    done = ask(kind, both(), {**healthy, Live(WEB): LIVE, Live(SERVICE): ROUTED}, components=("web",), outputs=outputs)
+    assert done.outputs["output"] == LIVE
+    assert done.outputs["outputs"] == {"route": ROUTED, "web-svc": ROUTED, "service": ROUTED}
+
+
+def test_only_what_an_output_reads_is_looked_at():
+    healthy = {Health((SERVICE, WEB)): HEALTHY}
+    waiting = ask("apply-component", both(), healthy, components=("web",), outputs={"ready": "output.status.readyReplicas"})
+    assert waiting.watch == (Live(WEB),)
+    assert "output" not in ask("apply-component", both(), healthy, components=("web",), outputs={"host": "connection.host"}).outputs
+
+
 @pytest.mark.parametrize(("retry", "retryable"), [("terminal", False), ("now", True), ("backoff", True), ("wait", True)])
 def test_a_failed_apply_fails_the_step_and_says_whether_to_try_again(retry, retryable):
     result = Result(error="no namespace shop", reason="NamespaceMissing", retry=retry)

@@ -98,6 +98,24 @@ def test_an_input_that_does_not_fit_says_so():
         gathered(("conn", "env.X"), env="text")
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('"http://\\(connection.host):\\(connection.port)"', "http://h:80"),
+        ('connection.host + "-x"', "h-x"),
+        ('data["a.b"]', 1),
+        ("data.my-key", 2),
+        ("len(objects)", 0),
+        ('"text"', "text"),
+        ('nothing.at.all + "x"', None),
+        ("odd name.x", 3),
+    ],
+)
+def test_an_output_may_be_an_expression(value, found):
+    exported = {"connection": {"host": "h", "port": 80}, "objects": [], "data": {"a.b": 1, "my-key": 2}, "odd name": {"x": 3}}
+    assert read_outputs(Step("db", "x", "db", outputs=[Output("o", value)]), exported) == {"o": found}
+
+
 def test_outputs_are_read_from_what_a_step_exports_and_are_null_where_there_is_nothing():
     spec = Step("db", "x", "db", outputs=[Output("host", "connection.host"), Output("gone", "objects[0].name"), Output("bad", "a..b")])
     assert read_outputs(spec, {"connection": {"host": "h"}, "objects": []}) == {"host": "h", "gone": None, "bad": None}
