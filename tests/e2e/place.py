@@ -67,6 +67,11 @@ class Place:
         with Process(folder, self.clone.origin, *options, program=program) as process:
             yield process
 
+    def account(self, name: str) -> str:
+        """The token of an account that may do everything, so that the audit log tells daemons apart."""
+        everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+        return self.plane.account(self.home, name, everything, cluster_wide=True)
+
     # --- what is there
 
     def path(self, group: str, plural: str, name: str = "", namespace: str = "") -> str:
@@ -127,3 +132,8 @@ def config_map_app(namespace: str, name: str, value: str, *more: str, **annotati
         lines.append(f"  - name: {each}\n    type: k8s-objects\n    properties:\n      objects:")
         lines.append(f"      - apiVersion: v1\n        kind: ConfigMap\n        metadata: {{name: {each}}}\n        data: {{value: '{value}'}}")
     return "\n".join(lines) + "\n"
+
+
+def in_shard(text: str, shard: str) -> str:
+    """The manifest with the label of a shard."""
+    return text.replace("spec:\n", f"  labels: {{reconciler.dev/shard: {shard}}}\nspec:\n", 1) if shard else text

@@ -8,13 +8,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.e2e.place import Place, config_map_app
+from tests.e2e.place import Place, config_map_app, in_shard
 from tests.integration.process import Process
-
-
-def labelled(namespace: str, name: str, value: str, shard: str) -> str:
-    text = config_map_app(namespace, name, value)
-    return text.replace("spec:\n", f"  labels: {{reconciler.dev/shard: {shard}}}\nspec:\n", 1) if shard else text
 
 
 def acts(daemon: Process, name: str, shard: str, revision: str) -> None:
@@ -27,7 +22,7 @@ def acts(daemon: Process, name: str, shard: str, revision: str) -> None:
 
 def test_each_acts_for_its_own_and_what_moves_is_handed_over_while_both_run(place: Place) -> None:
     def push(**values: tuple[str, str]) -> None:
-        place.clone.push({f"{name}.yaml": labelled(place.namespace, name, value, shard) for name, (value, shard) in values.items()})
+        place.clone.push({f"{name}.yaml": in_shard(config_map_app(place.namespace, name, value), shard) for name, (value, shard) in values.items()})
 
     push(web=("1", ""), api=("1", "b"))
     with place.daemon() as plain, place.daemon("--shard", "b") as other:

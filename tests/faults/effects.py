@@ -75,7 +75,9 @@ def flow(namespace: str, address: str, name: str = "flow") -> str:
     lines = [
         "apiVersion: workflow.example.com/v1alpha1",
         "kind: Workflow",
-        f"metadata: {{name: {name}, namespace: {namespace}}}",
+        "metadata:",
+        f"  name: {name}",
+        f"  namespace: {namespace}",
         "spec:",
         "  steps:",
     ]

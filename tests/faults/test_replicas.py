@@ -6,23 +6,21 @@ Rule 3h with real processes: three replicas, and the one that leads is killed or
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
-from itertools import count
 from typing import Self
 
 import pytest
 
 from tests.control_plane import Request
-from tests.e2e.place import Place, config_map_app
-from tests.faults.effects import Receiver, flow
+from tests.e2e.place import Place
+from tests.faults.effects import Receiver
+from tests.faults.pushes import Pushes
 from tests.integration.process import PATIENCE, Process
 
 PROOF = int(os.environ.get("RECONCILER_PROOF", "1"))
@@ -30,9 +28,7 @@ pytestmark = pytest.mark.timeout(300 * PROOF)
 LEASE = 3
 PAUSE = 2 * LEASE
 APART = 15 if PROOF > 1 else 3
-EVERYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
 WRITES = {"create", "update", "patch", "delete"}
-APPLICATIONS = ("shop", "news", "mail")
 
 
 class Replicas:
@@ -41,7 +37,7 @@ class Replicas:
     def __init__(self, place: Place, receiver: Receiver) -> None:
         self._place, self._receiver, self._stack = place, receiver, ExitStack()
         self._processes: dict[str, Process] = {}
-        self._accounts = {name: place.plane.account(place.home, name, EVERYTHING, cluster_wide=True) for name in ("one", "two", "three")}
+        self._accounts = {name: place.account(name) for name in ("one", "two", "three")}
 
     def __enter__(self) -> Self:
         for name in self._accounts:
@@ -97,46 +93,6 @@ class Replicas:
                     return
             assert time.monotonic() < end, f"never came: {what}\n{self._processes[self.leader()].ask('/v1/applications')}"
             time.sleep(0.1)
-
-
-class Pushes:
-    """A stream of them: in turn a new value for one of the applications, and a workflow of its own."""
-
-    def __init__(self, place: Place, receiver: Receiver) -> None:
-        self._place, self._receiver, self._end = place, receiver, threading.Event()
-        self._thread = threading.Thread(target=self._push)
-        self.values: dict[str, str] = {}
-        self.flows: list[str] = []
-        self.failure: BaseException | None = None
-
-    @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self.end()
-
-    def end(self) -> None:
-        self._end.set()
-        self._thread.join()
-        assert self.failure is None, self.failure
-
-    def _push(self) -> None:
-        try:
-            for number in count(1):
-                if self._end.wait(0.3):
-                    return
-                files: dict[str, str | None] = {}
-                name = APPLICATIONS[number % len(APPLICATIONS)]
-                self.values[name] = f"value-{number}"
-                files[f"{name}.yaml"] = config_map_app(self._place.namespace, name, self.values[name])
-                if number % 4 == 0:
-                    self.flows.append(f"flow-{number}")
-                    files[f"flow-{number}.yaml"] = flow(self._place.namespace, self._receiver.address, f"flow-{number}")
-                self._place.clone.push(files)
-        except BaseException as error:  # noqa: BLE001  # told by the test itself
-            self.failure = error
 
 
 def test_rule_3h_whoever_leads_and_dies_or_stands_still_all_is_done_once_and_ends_at_the_newest(place: Place, receiver: Receiver):
