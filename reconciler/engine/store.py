@@ -24,6 +24,8 @@ RESULT_LIMIT = 32 * 1024
 _OF_METADATA = frozenset({"uid", "version", "generation", "requested", "shard"})
 _LONGEST_HINT = 256
 FINALIZER = "reconciler.dev/terminate"
+UNOWNED: JsonObject = {"managedFields": [{}]}
+"""Nobody's fields any more (Kubernetes, "Clearing managedFields"): one writer needs no list of who owns what, which a server makes at each write."""
 _SIDES = ({"part"}, {"secret"})
 _PRIVATE = frozenset({"outputs", "attributes", "answer"})
 
@@ -232,7 +234,7 @@ class Store:
     async def save(self, mirror: Mirror, run: Run) -> Run:
         """Raises ConflictError: somebody else wrote; a stale reader loses before it acts."""
         obj = self._run_object(run, await self._spill(mirror, run))
-        obj["metadata"] |= {"resourceVersion": run.version, "uid": run.uid} | _belonging(mirror)
+        obj["metadata"] |= {"resourceVersion": run.version, "uid": run.uid} | _belonging(mirror) | UNOWNED
         stored = await self._cluster.replace(obj)
         run.version = stored["metadata"]["resourceVersion"]
         return run

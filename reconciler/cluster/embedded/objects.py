@@ -148,9 +148,9 @@ class Objects:
             return live
         self._count(resource, live, new)
         if not resource.ours:
-            entries = ownership.update(handed, live, new, resource.shape, stamp)
-            if entries:
-                metadata["managedFields"] = entries
+            metadata["managedFields"] = ownership.update(handed, live, new, resource.shape, stamp)
+            if not metadata["managedFields"]:
+                del metadata["managedFields"]
         return self._store("MODIFIED", key, new, live)
 
     def apply(self, obj: JsonObject, manager: str, force: bool = False, dry_run: bool = False) -> JsonObject:

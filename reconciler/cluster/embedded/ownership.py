@@ -44,8 +44,10 @@ def ownable(obj: JsonObject) -> JsonObject:
 def update(entries: Entries, old: JsonObject, new: JsonObject, shape: Shape, stamp: dict[str, str]) -> Entries:
     """
     Entries after `stamp`'s manager turned `old` into `new` by create or replace: it owns what it changed, and whoever owned
-    that before no longer does. `stamp`: manager, apiVersion, time and, for a subresource, subresource.
+    that before no longer does. `stamp`: manager, apiVersion, time and, for a subresource, subresource. What was there without entries stays so.
     """
+    if old and not entries:
+        return entries
     written, removed = fields.compare(ownable(old), ownable(new), shape)
     if written is None and removed is None:
         return entries
@@ -95,9 +97,14 @@ def apply(live: JsonObject, applied: JsonObject, entries: Entries, shape: Shape,
 
 
 def given(entries: Any, before: Entries) -> Entries:
-    """The entries that an update leaves from: those it was given, where it was given any, as a client does that hands fields on."""
+    """
+    The entries that an update leaves from: those it was given, where it was given any, as a client does that hands fields on. One that is
+    empty alone clears them.
+    """
     if not isinstance(entries, list) or not entries:
         return before
+    if entries == [{}]:
+        return []
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("manager"), str) or not isinstance(entry.get("fieldsV1"), dict):
             raise InvalidError("metadata.managedFields: each entry needs manager and fieldsV1")

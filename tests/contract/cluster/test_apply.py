@@ -151,6 +151,17 @@ async def test_managed_fields_cannot_be_applied(cluster, config_map):
         await cluster.apply(given, "team")
 
 
+async def test_an_update_can_clear_whose_the_fields_are_and_they_stay_so(cluster, config_map):
+    await cluster.create(config_map(color="green"))
+    live = await cluster.apply(config_map(color="red"), "team", force=True)
+    live["metadata"]["managedFields"] = [{}]
+    cleared = await cluster.replace(live)
+    assert "managedFields" not in cleared["metadata"]
+    cleared["data"] = {"color": "blue"}
+    again = await cluster.replace(cleared)
+    assert (again["data"], again["metadata"].get("managedFields")) == ({"color": "blue"}, None)
+
+
 async def test_an_applied_version_is_a_precondition(cluster, config_map):
     first = await cluster.apply(config_map(color="green"), "team")
     await cluster.apply(config_map(color="blue"), "team")
