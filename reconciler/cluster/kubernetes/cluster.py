@@ -45,7 +45,6 @@ class KubernetesCluster:
     def acting_as(self, user: str) -> KubernetesCluster:
         """By Impersonate-User. It shares the connection and what is known of kinds; watches of all kinds stay the daemon's own."""
         check_user(user)
-        check_user(user)
         other = object.__new__(KubernetesCluster)
         other.__dict__.update(self.__dict__)
         other._user = user
