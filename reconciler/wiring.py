@@ -34,7 +34,7 @@ from reconciler.model.text import nearest
 from reconciler.notify.mail import Post
 from reconciler.notify.protocol import NotifyError, Request, Sender
 from reconciler.render.definitions import shared
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.sealing.command import Command
 from reconciler.sealing.opening import Place
 from reconciler.settings import Settings
@@ -84,7 +84,7 @@ def build_engine(
         source,
         dialects(STEP_TYPES, plugins, shared()),
         types,
-        PythonRenderer(),
+        ComponentRenderer(),
         clock,
         sink,
         options,

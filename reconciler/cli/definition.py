@@ -1,10 +1,10 @@
-"""`reconciler definition`: the step types that a repository on disk defines. It makes no connection and runs nothing of what it reads."""
+"""`reconciler definition`: what types a repository on disk defines. It makes no connection and runs nothing of what it reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -13,7 +13,7 @@ from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import NotFoundError
 from reconciler.cli.output import output_option, print_json, print_line, print_table
 from reconciler.dialects.definitions import read_definitions
-from reconciler.dialects.scope import STEP_DEFINITION, in_scope
+from reconciler.dialects.scope import COMPONENT_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION, in_scope
 from reconciler.model.definition import Parameter
 from reconciler.model.text import nearest
 from reconciler.render.definitions import shared
@@ -23,10 +23,14 @@ _repo = click.option(
 )
 
 
+KINDS: Final = {STEP_DEFINITION: "step", COMPONENT_DEFINITION: "component", TRAIT_DEFINITION: "trait"}
+
+
 class Defined(msgspec.Struct):
     """A definition as scripts read it. `fault`: why it can't be used, empty where it can."""
 
     name: str
+    kind: str
     path: str
     line: int
     functions: list[str]
@@ -36,7 +40,7 @@ class Defined(msgspec.Struct):
 
 @click.group()
 def command() -> None:
-    """Step types that the repository defines."""
+    """Step, component and trait types that the repository defines."""
 
 
 @command.command("list")
@@ -48,8 +52,8 @@ def list_all(repo: Path, output: str) -> None:
     if output == "json":
         print_json(found)
         return
-    rows = [(each.name, f"{each.path}:{each.line}", ", ".join(each.functions) or "-", each.fault or "-") for each in found]
-    print_table(("NAME", "PLACE", "FUNCTIONS", "FAULT"), rows, "No definitions.")
+    rows = [(each.name, each.kind, f"{each.path}:{each.line}", ", ".join(each.functions) or "-", each.fault or "-") for each in found]
+    print_table(("NAME", "KIND", "PLACE", "FUNCTIONS", "FAULT"), rows, "No definitions.")
 
 
 @command.command()
@@ -59,15 +63,16 @@ def list_all(repo: Path, output: str) -> None:
 def show(name: str, repo: Path, output: str) -> None:
     """Show the parameters of the definition NAME as a table."""
     found = list(_find(repo))
-    one = next((each for each in found if each.name == name), None)
-    if one is None:
+    named = [each for each in found if each.name == name]
+    if not named:
         guess = nearest(name, [each.name for each in found])
         raise NotFoundError(f"there is no definition {name}" + (f"; did you mean {guess}?" if guess else ""))
     if output == "json":
-        print_json(one)
+        print_json(named[0] if len(named) == 1 else named)
         return
-    print_line(f"{one.name}, {one.path}:{one.line}" + (f": {one.fault}" if one.fault else ""))
-    print_table(("PARAMETER", "TYPE", "DEFAULT", "MEANING"), [_describe(row) for row in one.parameters], "It has no parameters.")
+    for one in named:  # a component and a trait may have one name
+        print_line(f"{one.kind} {one.name}, {one.path}:{one.line}" + (f": {one.fault}" if one.fault else ""))
+        print_table(("PARAMETER", "TYPE", "DEFAULT", "MEANING"), [_describe(row) for row in one.parameters], "It has no parameters.")
 
 
 def _describe(row: Parameter) -> tuple[str, str, str, str]:
@@ -85,10 +90,11 @@ def _find(repo: Path) -> Iterator[Defined]:
         except (OSError, ValueError):
             continue  # `lint` says so
         for document in documents:
-            if document.kind == STEP_DEFINITION:
+            kind = KINDS.get(document.kind)
+            if kind is not None:
                 checked = shared().check(_template(document.content))
                 fault = f"line {checked.faults[0].line} of the template: {checked.faults[0].message}" if checked.faults else ""
-                yield Defined(document.name, path, document.line, sorted(checked.uses), fault, list(checked.parameters))
+                yield Defined(document.name, kind, path, document.line, sorted(checked.uses), fault, list(checked.parameters))
 
 
 def _template(content: Any) -> str:

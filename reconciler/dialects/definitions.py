@@ -16,7 +16,7 @@ from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
-from reconciler.dialects.scope import STEP_DEFINITION
+from reconciler.dialects.scope import DEFINITIONS, STEP_DEFINITION
 from reconciler.dialects.shapes import Anything, Record, Text
 from reconciler.model.application import Reference
 from reconciler.model.definition import Checked, Checker, Fault, Parameter, Parts
@@ -55,7 +55,7 @@ class Definition(NamedTuple):
 class NoChecker:
     """Where nobody can read templates."""
 
-    def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:  # noqa: ARG002 - the protocol's arguments
+    def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:  # noqa: ARG002 - the protocol's
         return Checked((Fault("definitions are not available here"),))
 
     def take_apart(self, text: str) -> Parts:  # noqa: ARG002 - the protocol's argument
@@ -70,14 +70,7 @@ def check_definition(document: Document, checker: Checker, taken: Iterable[str],
     name = document.name
     findings = Findings(document, f"{STEP_DEFINITION[1]} {name}".strip())
     _read(document, checker, taken, findings)
-    places = _places(name)
-    first = next((place for place in places if reading.oid(place) is not None), "")
-    if not findings.failed and all(other.kind == STEP_DEFINITION for other in reading.beside):
-        if document.path not in places:
-            message = f"nobody finds it here: it stands in {' or '.join(places)}, or in the file of the application that uses it"
-            findings.warn(("metadata", "name"), message)
-        elif document.path != (first or document.path):
-            findings.warn(("metadata", "name"), f"nobody finds it here: {first} comes before it")
+    warn_unfound(document, reading, findings)
     return findings.problems()
 
 
@@ -90,13 +83,7 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
     """Those of the names that are defined; what is wrong with a definition elsewhere is that file's problem, and the caller's to include."""
     found = {}
     for name in names:
-        beside = [other for other in reading.beside if other.kind == STEP_DEFINITION and other.name == name]
-        path = "" if beside or not is_name(name) else next((place for place in _places(name) if reading.oid(place) is not None), "")
-        if not (beside or path):
-            continue
-        documents, problems = (beside, []) if beside else reading.parsed(path, read=partial(read_definitions, checker=checker))
-        findings.include(problems)
-        match = next((other for other in documents if other.kind == STEP_DEFINITION and other.name == name), None)
+        match, path = find_document(STEP_DEFINITION, name, reading, checker, findings)
         if match is None:
             continue
         own = Findings(match, f"{STEP_DEFINITION[1]} {name}")
@@ -104,8 +91,37 @@ def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Readin
         findings.include(own.problems())
         if definition is not None:
             reference = (Reference(path, path, reading.oid(path) or ""),) if path else ()
-            found[name] = definition._replace(references=reference, watched=_places(name) if path else ())
+            found[name] = definition._replace(references=reference, watched=places_of(name) if path else ())
     return found
+
+
+def find_document(kind: tuple[str, str], name: str, reading: Reading, checker: Checker, findings: Findings) -> tuple[Document | None, str]:
+    """The definition of a name, and its file where that is not the application's own. What is wrong with that file is included."""
+    beside = [other for other in reading.beside if other.kind == kind and other.name == name]
+    path = "" if beside or not is_name(name) else next((place for place in places_of(name) if reading.oid(place) is not None), "")
+    if not (beside or path):
+        return None, ""
+    documents, problems = (beside, []) if beside else reading.parsed(path, read=partial(read_definitions, checker=checker))
+    findings.include(problems)
+    return next((other for other in documents if other.kind == kind and other.name == name), None), path
+
+
+def places_of(name: str) -> tuple[str, ...]:
+    """Where a definition stands, beside the files of applications: the first that is there counts."""
+    return f"{DEFINITIONS_FOLDER}/{name}.yaml", f"{DEFINITIONS_FOLDER}/{name}{DEFINITION_FILE}"
+
+
+def warn_unfound(document: Document, reading: Reading, findings: Findings) -> None:
+    """A definition that no application finds."""
+    places = places_of(document.name)
+    first = next((place for place in places if reading.oid(place) is not None), "")
+    if findings.failed or any(other.kind not in DEFINITIONS for other in reading.beside):
+        return
+    if document.path not in places:
+        message = f"nobody finds it here: it stands in {' or '.join(places)}, or in the file of the application that uses it"
+        findings.warn(("metadata", "name"), message)
+    elif document.path != (first or document.path):
+        findings.warn(("metadata", "name"), f"nobody finds it here: {first} comes before it")
 
 
 def read_definitions(path: str, data: bytes | str, limit: int = MAX_BYTES, *, checker: Checker) -> tuple[list[Document], list[Problem]]:
@@ -123,14 +139,18 @@ def _read(document: Document, checker: Checker, taken: Iterable[str], findings: 
     if findings.failed:
         return None
     template = document.content["spec"]["schematic"]["cue"]["template"]
+    checked = check_template(document, template, checker, findings)
+    return Definition(name, template, checked, _make_type(name, template, checked, checker)) if checked is not None else None
+
+
+def check_template(document: Document, template: str, checker: Checker, findings: Findings) -> Checked | None:
+    """What is known of a template that compiles; what is wrong with another one is told at its lines."""
     if len(template.encode("utf-8", "surrogatepass")) > MAX_TEMPLATE:
         findings.error(TEMPLATE, f"has more than {MAX_TEMPLATE} bytes")
         return None
     checked = checker.check(template)
-    if checked.faults:
-        findings.include(_place(document, fault, template, findings.subject) for fault in checked.faults)
-        return None
-    return Definition(name, template, checked, _make_type(name, template, checked, checker))
+    findings.include(_place(document, fault, template, findings.subject) for fault in checked.faults)
+    return None if checked.faults else checked
 
 
 def _place(document: Document, fault: Fault, template: str, subject: str) -> Problem:

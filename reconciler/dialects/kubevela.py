@@ -21,11 +21,12 @@ from reconciler.dialects.kubevela_workflows import MODES, RUN_STEP_TYPES, STEP_T
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.retries import PATIENCE, pick_patience, read_health, read_retry
-from reconciler.dialects.scope import KUBEVELA, KUBEVELA_RUN
+from reconciler.dialects.scope import KUBEVELA, KUBEVELA_RUN, STEP_DEFINITION
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Shape, Text
 from reconciler.dialects.step_conditions import CONTEXT, check_conditions
 from reconciler.dialects.step_order import check_order
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, gate_key, hashed_key, join, type_names
+from reconciler.dialects.type_definitions import TypeDefinitions, check_type_definition
 from reconciler.model.application import Application, Mode, Retry, Step, Workflow
 from reconciler.model.canonical import canonical
 from reconciler.model.definition import Checker
@@ -94,7 +95,9 @@ class KubeVela:
 
     def check_definition(self, document: Document, files: Files) -> list[Problem]:
         """What is wrong with a definition by itself, and that it is found by its name."""
-        return check_definition(document, self._checker, self._taken, Reading.of(files))
+        if document.kind == STEP_DEFINITION:
+            return check_definition(document, self._checker, self._taken, Reading.of(files))
+        return check_type_definition(document, self._checker, Reading.of(files))
 
     def compile(self, document: Document, files: Files) -> Compiled:
         kind = document.kind
@@ -107,7 +110,8 @@ class KubeVela:
             return Compiled(None, findings.problems())
         written = _find_steps(spec, document, reading, findings)
         policies = Policies(spec, findings)
-        components = Components(spec, document, header.namespace, policies, reading, findings, written.items if written is not None else [])
+        kinds = TypeDefinitions(reading, self._checker, findings)
+        components = Components(spec, document, header.namespace, policies, kinds, findings, written.items if written is not None else [])
         parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
         built_in = self._steps[kind]
         used = list(dict.fromkeys(name for name in type_names(written.items if written is not None else []) if name not in built_in))
@@ -124,8 +128,13 @@ class KubeVela:
         app = self._assemble(document, header, spec, components, workflow, written)
         app = msgspec.structs.replace(
             app,
-            references=[*app.references, *(reference for definition in definitions.values() for reference in definition.references)],
-            watched=[*app.watched, *(path for definition in definitions.values() for path in definition.watched)],
+            references=[
+                *app.references,
+                *kinds.references,
+                *(reference for definition in definitions.values() for reference in definition.references),
+            ],
+            watched=[*kinds.watched, *app.watched, *(path for definition in definitions.values() for path in definition.watched)],
+            definitions=kinds.definitions,
         )
         return Compiled(msgspec.structs.replace(app, rules=policies.reader.rules), problems)
 

@@ -16,11 +16,11 @@ from reconciler.dialects.kustomizations import read_kustomization
 from reconciler.dialects.objects import check_object, read_folder, serve
 from reconciler.dialects.ordering import in_order
 from reconciler.dialects.protocol import Document
-from reconciler.dialects.reading import Reading
 from reconciler.dialects.step_order import describe_cycle
 from reconciler.dialects.steps import Draft, mappings, read_inputs, read_outputs, texts
 from reconciler.dialects.targets import find_step_inputs, full_target
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
+from reconciler.dialects.type_definitions import TypeDefinitions
 from reconciler.model.application import Component, Input, Output, Reference, Step, Trait, Workflow
 from reconciler.model.names import STEP_NAME
 from reconciler.model.sealed import without_metadata
@@ -46,7 +46,7 @@ class Components:
         document: Document,
         home: str,
         policies: Policies,
-        files: Reading,
+        types: TypeDefinitions,
         findings: Findings,
         steps: list[Any],
     ) -> None:
@@ -63,7 +63,7 @@ class Components:
         self._work = MAX_WORK
         self._path, self._size, self._home = document.path, len(document.text), home
         self._policies = policies
-        self._files = files
+        self._types, self._files = types, types.reading
         self._findings = findings
         items = spec.get("components")
         if isinstance(items, list) and len(items) > MAX_COMPONENTS:
@@ -160,19 +160,30 @@ class Components:
             depends_on=texts(item.get("dependsOn")),
             inputs=[entry for entry, _ in own],
             outputs=[entry for entry, _ in outputs],
-            namespace=find_namespace(type_name, properties),
+            namespace="" if self._is_defined(type_name) else find_namespace(type_name, properties),
+            defined=self._is_defined(type_name),
         )
+
+    def _is_defined(self, type_name: object) -> bool:
+        return isinstance(type_name, str) and self._types.get("component", type_name) is not None
 
     def _check_properties(self, component: str, type_name: str, properties: dict[str, Any], targets: list[str], at: FieldPath) -> dict[str, Any]:
         """The properties as the renderer reads them; `component`: its id."""
         findings = self._findings
+        defined = self._types.get("component", type_name)
         shape = COMPONENT_TYPES.get(type_name)
-        if shape is None:
+        if shape is None and defined is None:
             if type_name:
                 findings.unknown((*at, "type"), "component type", type_name, COMPONENT_TYPES)
             return properties
         place = (*at, "properties")
         properties = without_metadata(properties)
+        if defined is not None or shape is None:
+            findings.supplied.update((*at, *parse_path(target)) for target in targets)
+            if defined is not None:
+                self._types.check(defined, properties, place)
+            self._stateful.add(component)  # nobody knows before it is rendered
+            return properties
         for target in targets:
             path = parse_path(target)
             findings.supplied.add((*at, *path))
@@ -208,16 +219,21 @@ class Components:
             properties = trait["properties"] if isinstance(trait.get("properties"), dict) else {}
             if isinstance(type_name, str):
                 traits.append(Trait(type_name, without_metadata(properties)))
-                self._check_trait(traits[-1], item.get("type"), place)
+                self._check_trait(traits, len(traits) - 1, item.get("type"), place)
                 first = next((trait.type for trait in traits if trait.type in SCALERS), type_name)
                 if type_name in SCALERS and first != type_name:
                     self._findings.error((*place, "type"), f"{first} says how many pods there are already: take one of the two")
         return traits
 
-    def _check_trait(self, trait: Trait, component_type: object, at: FieldPath) -> None:
-        if trait.type in TRAITS:
+    def _check_trait(self, traits: list[Trait], index: int, component_type: object, at: FieldPath) -> None:
+        trait = traits[index]
+        defined = self._types.get("trait", trait.type) if trait.type else None
+        if defined is not None:
+            self._types.check(defined, trait.properties, (*at, "properties"))
+            self._types.check_fit(defined, str(component_type), [other.type for place, other in enumerate(traits) if place != index], at)
+        elif trait.type in TRAITS:
             TRAITS[trait.type].check(trait.properties, (*at, "properties"), self._findings)
-            if component_type in UNFIT.get(trait.type, ()):
+            if component_type in UNFIT.get(trait.type, ()) and not self._is_defined(component_type):
                 self._findings.error((*at, "type"), f"a {trait.type} does not fit a component of type {component_type}")
         elif trait.type:
             self._findings.unknown((*at, "type"), "trait type", trait.type, TRAITS)
@@ -350,12 +366,12 @@ class Components:
         if component.name in self._broken:
             return component
         changed = msgspec.structs.replace(component, id=f"{component.name}@{patch.at}")
-        for trait in component.traits:
+        for index, trait in enumerate(component.traits):
             place = next((written.at for written in patch.traits if written.type == trait.type), None)
             if place is not None:
-                self._check_trait(trait, component.type, place)
+                self._check_trait(component.traits, index, component.type, place)
         properties = self._check_properties(changed.id, component.type, component.properties, [], patch.at)
-        return msgspec.structs.replace(changed, properties=properties)
+        return msgspec.structs.replace(changed, properties=properties, defined=self._is_defined(component.type))
 
     def _afford(self, at: FieldPath) -> bool:
         """Whether policies may make one more component; an error where not."""

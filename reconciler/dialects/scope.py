@@ -15,14 +15,17 @@ KUBEVELA_WORKFLOW = ("core.oam.dev/v1alpha1", "Workflow")
 KUBEVELA_RUN = ("core.oam.dev/v1alpha1", "WorkflowRun")
 SREWORKS = ("core.oam.dev/v1alpha2", "ApplicationConfiguration")
 STEP_DEFINITION = ("core.oam.dev/v1beta1", "WorkflowStepDefinition")
+COMPONENT_DEFINITION = ("core.oam.dev/v1beta1", "ComponentDefinition")
+TRAIT_DEFINITION = ("core.oam.dev/v1beta1", "TraitDefinition")
+DEFINITIONS = (STEP_DEFINITION, COMPONENT_DEFINITION, TRAIT_DEFINITION)
 STEPFLOW = ("workflow.example.com/v1alpha1", "Workflow")
 ENVIRONMENT = (f"{GROUP}/v1alpha1", "Environment")
 
-_KINDS = (KUBEVELA[1], KUBEVELA_RUN[1], STEP_DEFINITION[1], SREWORKS[1], STEPFLOW[1], ENVIRONMENT[1])
+_KINDS = (KUBEVELA[1], KUBEVELA_RUN[1], *(kind for _, kind in DEFINITIONS), SREWORKS[1], STEPFLOW[1], ENVIRONMENT[1])
 _SUFFIXES = (".yaml", ".yml", ".json")
 _OWN_FOLDERS = frozenset({"components", ".reconciler"})
 _OUR_GROUPS = ("core.oam.dev", "workflow.example.com", GROUP)
-_LATER = frozenset({"ComponentDefinition", "TraitDefinition", "PolicyDefinition", "Policy"})
+_LATER = frozenset({"PolicyDefinition", "Policy"})
 
 
 def in_scope(path: str, folders: Collection[str] = ()) -> bool:
@@ -52,7 +55,7 @@ def classify(path: str, document: dict[str, Any]) -> Class:
         return "environment" if path.rpartition("/")[2] == ENVIRONMENT_FILE else "unrecognised"
     if named == KUBEVELA_WORKFLOW:
         return "workflow"
-    if named == STEP_DEFINITION:
+    if named in DEFINITIONS:
         return "definition"
     if named in (KUBEVELA, KUBEVELA_RUN, SREWORKS, STEPFLOW) or is_fragment(document):
         return "application"
@@ -88,7 +91,7 @@ def explain_unrecognised(document: dict[str, Any]) -> str:
         return f"{kind} is not available yet"
     if (api_version, kind) == ENVIRONMENT:
         return f"an Environment stands in a file named {ENVIRONMENT_FILE}"
-    for known in (KUBEVELA, KUBEVELA_WORKFLOW, STEP_DEFINITION, KUBEVELA_RUN, SREWORKS, ENVIRONMENT):
+    for known in (KUBEVELA, KUBEVELA_WORKFLOW, *DEFINITIONS, KUBEVELA_RUN, SREWORKS, ENVIRONMENT):
         if kind == known[1]:
             return f"{kind} is read as apiVersion {known[0]}, not {_shown(api_version)}"
     close = nearest(kind, _KINDS) if len(kind) <= 64 else None

@@ -135,7 +135,7 @@ class Applier:
         declared, partition = application.component(str(effect.params["component"])), str(effect.params.get("partition", ""))
         decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
         waves = [decorated]
-        if declared.type == CHART:
+        if declared.type == CHART and not declared.defined:
             waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
             decorated = waves[int(effect.params.get("wave", 0))]
         decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))

@@ -31,7 +31,7 @@ CHART: str = "helm"
 
 class Supply(NamedTuple):
     """`application`: with the values from the cluster in it. `charts`: pins by component id; `archives`: what they name; `pins`: for the record.
-    `capabilities`: of the cluster, where there are charts."""
+    `capabilities`: of the cluster, where there are charts or definitions."""
 
     application: Compiled
     charts: dict[str, ChartPin]
@@ -66,8 +66,8 @@ class Charting:
 
         Raises ChartError, of which `retry` says whether it may come right with nothing changed in git.
         """
-        charted = [component for component in compiled.components if component.type == CHART]
-        if not charted:
+        charted = [component for component in compiled.components if component.type == CHART and not component.defined]
+        if not charted and not compiled.definitions:
             return Supply(compiled, {}, {}, {})
         if not any(source_of(component.properties) or component.properties.get("valuesFrom") for component in charted):
             return await self._supply(app, compiled, charted)

@@ -19,6 +19,7 @@ from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component, Workflow
 from reconciler.model.chart import Capabilities
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.names import SHARD, is_ours
 from reconciler.model.records import Content, RevisionRecord
 from reconciler.render.protocol import Files, RenderContext, Renderer, RenderError
 from reconciler.render.sealed import put_values
@@ -112,11 +113,11 @@ class Contents:
         content = await self.get(key, revision)
         app, declared = content.application, content.application.component(component)
         files = ChartFiles(archive) if archive else NoFiles()
-        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files, content.capabilities)
+        objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files, content.capabilities, revision)
         return put_values(declared.name, objects, content.sealed, content.salt)
 
-    def render_all(self, app: Compiled, files: Files, capabilities: Capabilities) -> dict[str, list[JsonObject]]:
-        """All components, rendered at the commit of the revision. Raises RenderError.
+    def render_all(self, app: Compiled, files: Files, capabilities: Capabilities, revision: str) -> dict[str, list[JsonObject]]:
+        """All components, rendered at the commit of the revision of that display name. Raises RenderError.
 
         One that takes inputs is rendered without them, so that one knows its objects; it is rendered again when they are there,
         and left out where it makes no sense before.
@@ -125,15 +126,24 @@ class Contents:
         rendered: dict[str, list[JsonObject]] = {}
         for component in app.components:
             try:
-                rendered[component.id] = self._render(component, app, files, capabilities)
+                rendered[component.id] = self._render(component, app, files, capabilities, revision)
             except RenderError:
                 if component.id not in with_inputs:
                     raise
         return rendered
 
-    def _render(self, component: Component, app: Compiled, files: Files, capabilities: Capabilities) -> list[JsonObject]:
-        environment = app.environment
-        context = RenderContext(app.name, component.namespace or app.namespace, environment.name, environment.values, capabilities)
+    def _render(self, component: Component, app: Compiled, files: Files, capabilities: Capabilities, revision: str) -> list[JsonObject]:
+        context = RenderContext(
+            app.name,
+            component.namespace or app.namespace,
+            app.environment.name,
+            app.environment.values,
+            capabilities,
+            tuple(app.definitions),
+            revision,
+            {name: value for name, value in app.labels.items() if name != SHARD},
+            {name: value for name, value in app.annotations.items() if not is_ours(name)},
+        )
         return self._renderer.render(component, context, files)
 
     def declared_now(self, key: AppKey) -> list[str] | None:

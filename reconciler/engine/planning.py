@@ -187,10 +187,10 @@ class Planner:
             app.render_again = app.render_problem[0] == declared.digest
             return None
         app.render_problem = "", None
-        number = max((record.number for record in app.records), default=0) + 1
+        number = _next_number(app)
         record = RevisionRecord(
             number=number,
-            name=f"{app.key.name}-v{number}",
+            name=_revision_name(app, number),
             digest=declared.digest,
             commit=declared.commit,
             revision_digest=revision_digest(declared.digest, pins),
@@ -217,7 +217,9 @@ class Planner:
         supply = await context.charting.supply(app, declared.digest, compiled, wait=wait)
         if supply is None:
             return None, {}
-        content = await context.thread.lend(lambda trees: self._content(trees, declared, supply))
+        known = next((record.name for record in app.records if record.digest == declared.digest), "")
+        revision = known or _revision_name(app, _next_number(app))
+        content = await context.thread.lend(lambda trees: self._content(trees, declared, supply, revision))
         if not is_sealed(content):
             return content, supply.pins
         paths = files_of(content.application)
@@ -238,11 +240,11 @@ class Planner:
             return compiled
         return _compile_declared(self._context.index.dialects, TreeFiles(source, declared.commit), declared)
 
-    def _content(self, trees: Trees, declared: Declared, supply: Supply) -> Content:
+    def _content(self, trees: Trees, declared: Declared, supply: Supply, revision: str) -> Content:
         compiled, files = supply.application, TreeFiles(trees, declared.commit, supply.archives)
-        rendered = self._context.contents.render_all(compiled, files, supply.capabilities)
+        rendered = self._context.contents.render_all(compiled, files, supply.capabilities, revision)
         content = Content(compiled, rendered, charts=supply.charts, folders=_folders(compiled, files))
-        if any(compiled.component(name).type == CHART for name in take_inputs(compiled)):
+        if compiled.definitions or any(compiled.component(name).type == CHART for name in take_inputs(compiled)):
             content.capabilities = supply.capabilities
         check_encrypted(content, files)
         return content
@@ -282,6 +284,14 @@ class Planner:
             if run.phase.final and run.name in app.mirror.settled and run.name not in kept | owing.keys():
                 await context.store.delete_run(app.key, run.name)
                 app.runs.remove(run)
+
+
+def _next_number(app: Application) -> int:
+    return max((record.number for record in app.records), default=0) + 1
+
+
+def _revision_name(app: Application, number: int) -> str:
+    return f"{app.key.name}-v{number}"
 
 
 def _run_name(app: Application, record: RevisionRecord) -> str:
@@ -357,7 +367,7 @@ def _folders(compiled: Compiled, files: TreeFiles) -> dict[str, bytes]:
     for name in sorted(take_inputs(compiled)):
         component = compiled.component(name)
         path = str(component.properties.get("path") or "")
-        if component.type == CHART and path:
+        if component.type == CHART and not component.defined and path:
             try:
                 found[name] = pack_archive("chart", unpack_charts({at.removeprefix(f"{path}/"): data for at, data in files.tree(path).items()}))
             except (ValueError, FileNotFoundError, ChartError) as error:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from reconciler.model.dependencies import read_dependencies
+from reconciler.model.health_policy import HealthPolicy
 from reconciler.model.identity import AppKey
 from reconciler.model.names import DEPENDS_ON_APP, SHARD
 from reconciler.model.rules import Rules
@@ -37,13 +38,26 @@ class Trait(msgspec.Struct, frozen=True, omit_defaults=True):
     properties: dict[str, Any] = {}
 
 
+class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    A component or trait type that the repository defines, as it was when the application was compiled: `template` is CUE. `attributes` are the
+    rest of its `spec` as written, `health` is its `spec.status`.
+    """
+
+    kind: Literal["component", "trait"]
+    name: str
+    template: str
+    attributes: dict[str, Any] = {}
+    health: HealthPolicy = HealthPolicy()
+
+
 class Component(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What can be rendered and applied, with the policies of one place already in it.
 
     `id` is unique within the application. A component that several steps apply with different policies is several
     components of one name here; `policies` says by which. `namespace`: where its objects go, by topology or scopes;
-    empty: the application's.
+    empty: the application's. `defined`: its type is one of the application's `definitions`, whatever is built in by that name.
     """
 
     id: str
@@ -56,6 +70,7 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: list[Output] = []
     namespace: str = ""
     policies: list[str] = []
+    defined: bool = False
 
 
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -178,7 +193,8 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `spec` is as written, before defaults. `annotations` are all of the document's; `read_annotations` names those that the
     dialect reads and that so belong to the digest. `location`: path, document index in the file (from 0), first line (from 1).
-    `watched`: paths whose change can change this application; one that ends in `/` is a folder.
+    `watched`: paths whose change can change this application; one that ends in `/` is a folder. `definitions`: of the types of its components
+    and their traits that the repository defines.
     """
 
     namespace: str
@@ -199,6 +215,7 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     references: list[Reference] = []
     watched: list[str] = []
     options: dict[str, Any] = {}
+    definitions: list[Definition] = []
 
     @property
     def key(self) -> AppKey:
@@ -219,6 +236,10 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
         """Those that a step of its workflow waits for."""
         waits = [step.properties for step in self.workflow.steps if step.type == DEPENDS_ON_APP and isinstance(step.properties.get("name"), str)]
         return [AppKey(str(properties.get("namespace") or self.namespace), properties["name"]) for properties in waits]
+
+    def definition(self, kind: Literal["component", "trait"], name: str) -> Definition | None:
+        """That of a component or trait type; None for one that is built in."""
+        return next((found for found in self.definitions if found.kind == kind and found.name == name), None)
 
     def component(self, component_id: str) -> Component:
         """The component of that id. Raises KeyError: a compiled application never names one that it lacks."""

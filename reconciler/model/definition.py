@@ -31,7 +31,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Checked(NamedTuple):
     """
     `findings`: (field, message) of what is wrong with the properties that were given. `uses`: the functions that it calls, as `#Suspend`.
-    `fields`: the names at its top, which outputs may begin with.
+    `fields`: the names at its top, which outputs may begin with. `workload`: apiVersion and kind of its `output`, each empty where the template
+    alone does not say it.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -39,6 +40,7 @@ class Checked(NamedTuple):
     findings: tuple[tuple[str, str], ...] = ()
     uses: frozenset[str] = frozenset()
     fields: tuple[str, ...] = ()
+    workload: tuple[str, str] = ("", "")
 
 
 class Parts(NamedTuple):
@@ -62,8 +64,8 @@ class Checker(Protocol):
         self, name: str, params: Mapping[str, str], required: tuple[str, ...], check: Callable[[dict[str, Any]], list[tuple[str, str]]]
     ) -> StepType: ...
 
-    def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:
-        """Never raises for what a template or properties hold."""
+    def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:
+        """Never raises for what a template or properties hold. `whole`: also what properties lack below their top is found."""
         ...
 
     def take_apart(self, text: str) -> Parts:

@@ -1,1 +1,1 @@
-"""Components to objects. Pure and deterministic; `engine.PythonRenderer` is the way in, `catalog` names what it can render."""
+"""Components to objects. Pure and deterministic; `engine.ComponentRenderer` is the way in, `catalog` names what it can render."""

@@ -1,4 +1,5 @@
-"""Definitions in the sandbox: what a template is worth, and how far a step comes with it. Remembered by what went in (rule 10)."""
+"""Definitions in the sandbox: what a template is worth, how far a step comes with it, what a component renders to. Remembered by what went in
+(rule 10)."""
 
 from __future__ import annotations
 
@@ -44,10 +45,10 @@ class Definitions:
         self._answers: OrderedDict[bytes, Any] = OrderedDict()
         self.evaluated = 0
 
-    def check(self, template: str, properties: dict[str, Any] | None = None) -> Checked:
+    def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:
         """As the dialects' `Checker`."""
         try:
-            asked = canonical({"template": template, "properties": properties or {}, "given": properties is not None})
+            asked = canonical({"template": template, "properties": properties or {}, "given": properties is not None, "whole": whole})
             answer = self._ask("check", asked)
         except SandboxError as error:
             return Checked((Fault(one_line(error, 500), error.line),))
@@ -59,6 +60,7 @@ class Definitions:
             tuple((problem.get("field", ""), problem["message"]) for problem in answer["findings"]),
             frozenset(answer["uses"]),
             tuple(answer["fields"]),
+            (answer["apiVersion"], answer["kind"]),
         )
 
     def take_apart(self, text: str) -> Parts:
@@ -70,6 +72,15 @@ class Definitions:
         faults = tuple(Fault(problem["message"], problem["line"]) for problem in answer["problems"])
         lines = {tuple(place["path"]): place["line"] for place in answer["places"]}
         return Parts(faults, answer["name"], answer["said"], answer["template"], answer["line"], lines)
+
+    def render(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A component and its traits, as the module reads and answers it. Raises SandboxError, whose `file` is `component` or `traits[N]`."""
+        try:
+            asked = canonical(request)
+        except (ValueError, RecursionError) as error:
+            raise SandboxError(f"it can't be given what it needs: {one_line(error, 200)}") from error
+        found: dict[str, Any] = self._ask("render", asked)
+        return found
 
     def evaluate(self, request: str) -> dict[str, Any]:
         """How far a step comes, as the query `Evaluation` is answered: what is wrong is an answer, too."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
-from reconciler.model.names import COMPONENT_LABEL
+from reconciler.model.names import COMPONENT_LABEL, NAME_LABEL
 from reconciler.render.fields import Fields
 from reconciler.render.placement import is_label
-from reconciler.render.pods import NAME_LABEL, container_ports, environment_of
+from reconciler.render.pods import container_ports, environment_of
 from reconciler.render.protocol import Files, RenderContext
 from reconciler.render.services import service
 

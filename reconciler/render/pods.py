@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from reconciler.model.identity import JsonObject
-from reconciler.model.names import COMPONENT_LABEL
+from reconciler.model.names import COMPONENT_LABEL, NAME_LABEL
 from reconciler.render.fields import Fields
 
-NAME_LABEL: Final = "app.oam.dev/name"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _VOLUME_KINDS = ("pvc", "configMap", "secret", "emptyDir", "hostPath")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
-from reconciler.model.application import Component
+from reconciler.model.application import Component, Definition
 from reconciler.model.chart import Capabilities
 from reconciler.model.identity import JsonObject
 
@@ -15,13 +16,25 @@ class RenderError(Exception):
 
 
 class RenderContext(NamedTuple):
-    """`namespace`: where objects without one go. `values`: the environment's globals. `capabilities`: what a chart may know of the cluster."""
+    """
+    `namespace`: where objects without one go. `values`: the environment's globals. `capabilities`: what a chart may know of the cluster.
+    `definitions`: of the types that the repository defines, for whose templates are `revision` (its display name), and `labels` and `annotations`
+    of the application.
+    """
 
     application: str
     namespace: str
     environment: str
     values: Mapping[str, Any]
     capabilities: Capabilities = Capabilities()
+    definitions: tuple[Definition, ...] = ()
+    revision: str = ""
+    labels: Mapping[str, str] = MappingProxyType({})
+    annotations: Mapping[str, str] = MappingProxyType({})
+
+    def definition(self, kind: Literal["component", "trait"], name: str) -> Definition | None:
+        """That of a type; None for one that is built in."""
+        return next((found for found in self.definitions if found.kind == kind and found.name == name), None)
 
 
 class Files(Protocol):

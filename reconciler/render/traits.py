@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.model.application import Component
+from reconciler.model.application import Component, Trait
 from reconciler.model.identity import JsonObject
 from reconciler.model.names import LABEL_TRAIT
 from reconciler.render.accounts import set_service_account
+from reconciler.render.defined import apply_defined
 from reconciler.render.exposure import add_gateway, add_service
 from reconciler.render.fields import Fields
 from reconciler.render.more_containers import add_init_container, add_sidecar
 from reconciler.render.patches import apply_json_patch, apply_merge_patch
+from reconciler.render.placement import check_objects
 from reconciler.render.pod_traits import set_lifecycle, set_resources, set_security_context, set_startup_probe
+from reconciler.render.protocol import RenderContext
 from reconciler.render.scaling import add_autoscaler, add_cpu_scaler, set_replicas, set_update_strategy
 from reconciler.render.scheduling import set_affinity
 from reconciler.render.storage import add_storage
@@ -23,9 +27,20 @@ from reconciler.render.workloads import Target, dig, mappings, templates
 Change = Callable[[Fields, Target], None]
 
 
-def apply_traits(component: Component, namespace: str, objects: list[JsonObject]) -> None:
-    """All traits of the component, in order, on its objects in place. Raises RenderError."""
-    for index, trait in enumerate(component.traits):
+def apply_traits(component: Component, first: int, context: RenderContext, namespace: str, objects: list[JsonObject]) -> None:
+    """The traits of the component from `first` on, in order, on its objects in place. Raises RenderError."""
+    listed = list(enumerate(component.traits))[first:]
+    for defined, group in groupby(listed, lambda item: context.definition("trait", item[1].type) is not None):
+        traits = list(group)
+        if defined:
+            apply_defined(component, traits[0][0], [trait for _, trait in traits], context, objects)
+            check_objects(component.name, objects)  # before the next: traits rely on it
+        else:
+            _apply_built_in(component, traits, namespace, objects)
+
+
+def _apply_built_in(component: Component, traits: list[tuple[int, Trait]], namespace: str, objects: list[JsonObject]) -> None:
+    for index, trait in traits:
         fields = Fields(component.name, trait.properties, f"traits[{index}].properties")
         change = TRAIT_TYPES.get(trait.type)
         if change is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from reconciler.model.application import Application
 from reconciler.model.canonical import digest
@@ -48,8 +50,15 @@ def _version_1(app: Application) -> str:
             "references": sorted({(reference.name, reference.oid) for reference in app.references}),
             # Left out where there are none, as before there could be some: what was digested then keeps its digest.
             **({"definitions": app.workflow.definitions} if app.workflow.definitions else {}),
+            **(_types(app) if app.definitions else {}),
         }
     )
+
+
+def _types(app: Application) -> dict[str, Any]:
+    """The definitions of component and trait types, and what their templates see of the application beside its spec."""
+    definitions = sorted((found.kind, found.name, msgspec.to_builtins(found)) for found in app.definitions)
+    return {"types": definitions, "shown": {name: value for name, value in app.annotations.items() if not is_ours(name)}}
 
 
 ALGORITHMS: Mapping[int, Callable[[Application], str]] = MappingProxyType({1: _version_1})

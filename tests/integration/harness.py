@@ -25,7 +25,7 @@ from reconciler.model.names import DEFINED
 from reconciler.model.status import ApplicationStatus
 from reconciler.observe.metrics import Fanout
 from reconciler.render.definitions import shared
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.simulation.clock import VirtualClock, VirtualLoop
 from reconciler.source.git import GitSource
 from reconciler.steps.catalog import STEP_TYPES
@@ -210,7 +210,7 @@ async def running(
     families = options.pop("families", None) or dialects(types, checker=shared())
     options.setdefault("evaluate", shared().evaluate)
     chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)
-    engine = Engine(own, source, families, types, PythonRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender, lead)
+    engine = Engine(own, source, families, types, ComponentRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender, lead)
     task = asyncio.create_task(engine.run())
     try:
         yield Daemon(engine, own, sink, task)

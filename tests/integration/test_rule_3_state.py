@@ -17,7 +17,7 @@ from reconciler.daemon import SystemClock
 from reconciler.engine.store import StateError
 from reconciler.model.identity import GVK, AppKey, ObjectRef
 from reconciler.model.names import API_VERSION, GROUP
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderError
 from tests.integration.harness import Clone, config_map_app, running
 from tests.integration.sequences import gate_of, phases, push, replace_data, value
@@ -88,7 +88,7 @@ async def test_rule_3b_a_rollback_needs_neither_renderer_nor_the_old_commit(tmp_
             clone.git("--git-dir", str(clone.origin), "gc", "-q", "--prune=now")
             assert not clone.git("--git-dir", str(clone.origin), "cat-file", "-t", old, check=False)
             gate = (await daemon.waiting("web", revision="web-v2")).gate
-        monkeypatch.setattr(PythonRenderer, "render", _refuse)
+        monkeypatch.setattr(ComponentRenderer, "render", _refuse)
         async with running(clone, cluster=cluster) as daemon:
             await daemon.waiting("web")
             assert gate is not None

@@ -8,6 +8,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
 )
 
@@ -20,21 +21,26 @@ type Parameter struct {
 	Description string `json:"description,omitempty"`
 }
 
-// CheckRequest asks what is wrong with a template, and, where Properties are given, with those.
+// CheckRequest asks what is wrong with a template, and, where Properties are given, with those. Whole: they are also to be complete below their
+// top.
 type CheckRequest struct {
 	Template   string         `json:"template"`
 	Properties map[string]any `json:"properties"`
 	Given      bool           `json:"given"`
+	Whole      bool           `json:"whole"`
 }
 
 // CheckAnswer has the problems of the template, its parameters, what is wrong with the properties (by Field), and the names of the
-// functions of ours that it uses. Fields are the names at its top, which outputs may begin with.
+// functions of ours that it uses. Fields are the names at its top, which outputs may begin with. APIVersion and Kind are those of its `output`,
+// where the template alone says them.
 type CheckAnswer struct {
 	Problems   []Problem   `json:"problems"`
 	Parameters []Parameter `json:"parameters"`
 	Findings   []Problem   `json:"findings"`
 	Uses       []string    `json:"uses"`
 	Fields     []string    `json:"fields"`
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
 }
 
 const standIn = "\ncontext: _"
@@ -52,7 +58,7 @@ func Check(asked CheckRequest) CheckAnswer {
 	if !slices.Contains(answer.Fields, "parameter") {
 		source += "\nparameter: {}"
 	}
-	value, found := assemble(source)
+	value, found := assemble(cuecontext.New(), source)
 	if found == nil {
 		if err := value.Validate(); err != nil {
 			found = list(err)
@@ -64,8 +70,12 @@ func Check(asked CheckRequest) CheckAnswer {
 	}
 	schema := value.LookupPath(cue.ParsePath("parameter"))
 	answer.Parameters = describe(schema)
+	answer.APIVersion, answer.Kind = text(value, "output.apiVersion"), text(value, "output.kind")
 	if asked.Given {
 		answer.Findings = validate(schema, asked.Properties)
+	}
+	if asked.Given && asked.Whole && len(answer.Findings) == 0 {
+		answer.Findings = incompleteBelow(schema, asked.Properties)
 	}
 	return answer
 }
@@ -186,13 +196,27 @@ func validate(schema cue.Value, properties map[string]any) []Problem {
 	if properties == nil {
 		properties = map[string]any{}
 	}
-	joined := schema.Unify(encode(schema, properties))
+	joined := schema.Unify(encode(schema.Context(), properties))
 	if err := joined.Validate(); err != nil {
 		for _, problem := range list(err) {
 			problem.Field = strings.TrimPrefix(strings.TrimPrefix(problem.Field, "parameter"), ".")
 			problem.Message = strings.TrimPrefix(strings.TrimPrefix(problem.Message, "parameter"), ".")
 			problem.Message = strings.TrimPrefix(problem.Message, problem.Field+": ")
 			found = append(found, problem)
+		}
+	}
+	return found
+}
+
+// incompleteBelow finds what is missing in properties below their top.
+func incompleteBelow(schema cue.Value, properties map[string]any) []Problem {
+	found := []Problem{}
+	if err := schema.Unify(encode(schema.Context(), properties)).Validate(cue.Concrete(true), cue.Final()); err != nil {
+		for _, problem := range list(err) {
+			problem.Field = strings.TrimPrefix(strings.TrimPrefix(problem.Field, "parameter"), ".")
+			if above, _, below := strings.Cut(problem.Field, "."); below && properties[above] != nil {
+				found = append(found, Problem{Message: "is required", Field: problem.Field})
+			}
 		}
 	}
 	return found

@@ -8,6 +8,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 )
 
 // Status is what a definition says of the health of what it makes: KubeVela's spec.status. Each is a template of its own, empty where there
@@ -86,7 +87,7 @@ func (h *Health) fail(field string, err error) {
 // read evaluates one field of a template; the zero value where there is an error.
 func read[Answer any](text string, values map[string]any, field string, as func(cue.Value) (Answer, error)) (Answer, error) {
 	var none Answer
-	value, problems := compile(text, values)
+	value, problems := compile(cuecontext.New(), text, values)
 	if problems != nil {
 		return none, problems
 	}
@@ -105,7 +106,7 @@ func read[Answer any](text string, values map[string]any, field string, as func(
 // templates alone, and those marked @local() or @private() for their own.
 func (s Subject) details(values map[string]any, found map[string]string) (map[string]any, error) {
 	seen := map[string]any{}
-	value, problems := compile(s.Details, values)
+	value, problems := compile(cuecontext.New(), s.Details, values)
 	if problems != nil {
 		return seen, problems
 	}
@@ -174,7 +175,7 @@ func checkStatus(text, field string, kind cue.Kind) Problems {
 	if problems != nil {
 		return problems
 	}
-	value, problems := assemble(text + standIn + "\nparameter: _")
+	value, problems := assemble(cuecontext.New(), text+standIn+"\nparameter: _")
 	if problems == nil {
 		if err := value.Validate(); err != nil {
 			problems = list(err)

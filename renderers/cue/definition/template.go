@@ -15,7 +15,6 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/build"
-	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
@@ -70,7 +69,7 @@ func parse(text string) (*ast.File, Problems) {
 }
 
 // compile builds a template with the values that stand behind it, by their names, as JSON.
-func compile(text string, values map[string]any) (cue.Value, Problems) {
+func compile(maker *cue.Context, text string, values map[string]any) (cue.Value, Problems) {
 	if _, found := parse(text); found != nil {
 		return cue.Value{}, found
 	}
@@ -83,10 +82,10 @@ func compile(text string, values map[string]any) (cue.Value, Problems) {
 		}
 		fmt.Fprintf(&source, "\n%s: %s", name, encoded)
 	}
-	return assemble(source.String())
+	return assemble(maker, source.String())
 }
 
-func assemble(text string) (cue.Value, Problems) {
+func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
 	parsed, err := parser.ParseFile(file, text, parser.ParseComments)
 	if err != nil {
 		return cue.Value{}, list(err)
@@ -98,7 +97,7 @@ func assemble(text string) (cue.Value, Problems) {
 	if err := instance.Complete(); err != nil {
 		return cue.Value{}, list(err)
 	}
-	value := cuecontext.New().BuildInstance(instance)
+	value := maker.BuildInstance(instance)
 	if err := value.Err(); err != nil {
 		if broken := list(err); !incomplete(value) {
 			return cue.Value{}, broken
@@ -134,12 +133,12 @@ func source(name string) ([]byte, bool) {
 }
 
 // encode makes a value of plain data by way of JSON, so that a whole number stays one.
-func encode(value cue.Value, data any) cue.Value {
+func encode(maker *cue.Context, data any) cue.Value {
 	text, err := json.Marshal(data)
 	if err != nil {
 		text = []byte("_|_") // what came as JSON can be JSON again
 	}
-	return value.Context().CompileBytes(text)
+	return maker.CompileBytes(text)
 }
 
 // list makes problems of what CUE says, each with its first place in the template.

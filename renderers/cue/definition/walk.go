@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
 )
 
 // WalkRequest asks how far a step comes. Objects are what is known of the cluster, by the key of a question; nil: it is not there.
@@ -61,7 +62,7 @@ type walk struct {
 // Walk goes depth-first to the first function without a result and answers it; functions that only compute are carried out here.
 func Walk(asked WalkRequest) (WalkAnswer, error) {
 	values := map[string]any{"context": given(asked.Context), "parameter": given(asked.Parameter)}
-	value, problems := compile(asked.Template, values)
+	value, problems := compile(cuecontext.New(), asked.Template, values)
 	if problems != nil {
 		return WalkAnswer{}, problems
 	}
@@ -301,7 +302,7 @@ func (w *walk) fill(f function, answer map[string]any) error {
 	} else if f.name == "http" {
 		path = cue.MakePath(append(path.Selectors(), cue.Str("response"))...)
 	}
-	w.value = w.value.FillPath(path, encode(w.value, answer))
+	w.value = w.value.FillPath(path, encode(w.value.Context(), answer))
 	return nil
 }
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from reconciler.model.application import Component
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.kustomize import render_kustomize
 from reconciler.render.protocol import RenderContext, RenderError
 from tests.integration.rendering.corpus import CORPUS, REFUSED
@@ -55,5 +55,5 @@ def test_a_kustomization_that_makes_nothing_is_an_error_since_what_was_there_wou
 
 def test_traits_and_the_components_namespace_apply_to_what_it_makes(renderers):
     component = Component("web", "web", "kustomize", {"path": "over"}, namespace="mine")
-    placed = {obj["kind"]: obj["metadata"].get("namespace") for obj in PythonRenderer().render(component, CONTEXT, Texts(CORPUS["plain"]))}
+    placed = {obj["kind"]: obj["metadata"].get("namespace") for obj in ComponentRenderer().render(component, CONTEXT, Texts(CORPUS["plain"]))}
     assert placed == {"Deployment": "mine", "Service": "mine", "ClusterRoleBinding": None}

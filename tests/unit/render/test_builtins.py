@@ -16,7 +16,7 @@ from reconciler.dialects.kubevela_policies import POLICY_TYPES
 from reconciler.dialects.registry import dialects
 from reconciler.dialects.traits import TRAITS
 from reconciler.model.application import Component, Trait
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext, RenderError
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -49,12 +49,12 @@ def rendered(name):
     assert compiled.problems == []
     app = compiled.application
     context = RenderContext(app.name, app.namespace, app.environment.name, app.environment.values)
-    return [obj for component in app.components for obj in PythonRenderer().render(component, context, Nothing())]
+    return [obj for component in app.components for obj in ComponentRenderer().render(component, context, Nothing())]
 
 
 def render(kind, properties, *traits):
     component = Component("web", "web", kind, properties, traits=[Trait(*trait) for trait in traits])
-    return PythonRenderer().render(component, CONTEXT, Nothing())
+    return ComponentRenderer().render(component, CONTEXT, Nothing())
 
 
 def pod(objects):
@@ -159,7 +159,7 @@ def test_an_init_container_that_mounts_what_the_pod_does_not_have_is_an_error():
 def test_privileges_of_a_service_account_are_bound_in_the_namespace_that_the_pods_run_in():
     properties = {"name": "reader", "privileges": [{"verbs": ["get"], "resources": ["pods"]}]}
     component = Component("web@far", "web", "webservice", WEB, traits=[Trait("service-account", properties)], namespace="far")
-    _, role, binding = PythonRenderer().render(component, CONTEXT, Nothing())
+    _, role, binding = ComponentRenderer().render(component, CONTEXT, Nothing())
     assert role["rules"] == [{"apiGroups": [""], "verbs": ["get"], "resources": ["pods"]}]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "reader", "namespace": "far"}]
 

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.dialects.documents import parse
 from reconciler.dialects.registry import dialects
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext
 from reconciler.steps.catalog import STEP_TYPES
 
@@ -45,7 +45,7 @@ def applications():
 
 def objects(app):
     context = RenderContext(app.name, app.namespace, app.environment.name, app.environment.values)
-    return [obj for component in app.components for obj in PythonRenderer().render(component, context, Disk())]
+    return [obj for component in app.components for obj in ComponentRenderer().render(component, context, Disk())]
 
 
 def test_each_application_has_its_own_identity_and_namespace():

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from reconciler.model.application import Component
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext, RenderError
 
 
 def make(kind, /, **properties):
     component = Component("object/a", "object/a", kind, {"stepName": "a", **properties})
-    return PythonRenderer().render(component, RenderContext("app", "home", "", {}), None)
+    return ComponentRenderer().render(component, RenderContext("app", "home", "", {}), None)
 
 
 def test_objects_go_where_the_step_says_else_to_the_applications_namespace():

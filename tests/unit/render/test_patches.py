@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.application import Component, Trait
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.fields import Fields
 from reconciler.render.patches import MOST_OPERATIONS, apply_json_patch
 from reconciler.render.protocol import RenderContext, RenderError
@@ -19,7 +19,7 @@ BASE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 
 def render(data, trait, properties):
     component = Component("web", "web", "k8s-objects", {"objects": [{**BASE, "data": data}]}, traits=[Trait(trait, properties)])
-    return PythonRenderer().render(component, CONTEXT, None)[0].get("data")
+    return ComponentRenderer().render(component, CONTEXT, None)[0].get("data")
 
 
 def patch(data, *operations):
@@ -124,7 +124,7 @@ def test_a_field_of_the_object_itself_can_be_taken_away():
 def test_a_workload_is_patched_before_what_stands_beside_it():
     objects = [{**BASE}, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}]
     component = Component("web", "web", "k8s-objects", {"objects": objects}, traits=[Trait("json-merge-patch", {"spec": {"paused": True}})])
-    rendered = PythonRenderer().render(component, CONTEXT, None)
+    rendered = ComponentRenderer().render(component, CONTEXT, None)
     assert [obj.get("spec") for obj in rendered] == [None, {"paused": True}]
     assert "labels" not in rendered[1]["metadata"], "it is still the component's object, not the trait's"
 

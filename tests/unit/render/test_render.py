@@ -10,7 +10,7 @@ from reconciler.dialects.catalog import COMPONENT_TYPES as KNOWN_TO_VALIDATION
 from reconciler.dialects.traits import TRAITS as TRAITS_KNOWN_TO_VALIDATION
 from reconciler.model.application import Component, Trait
 from reconciler.render.catalog import COMPONENT_TYPES
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext, RenderError
 from reconciler.render.traits import TRAIT_TYPES
 
@@ -40,7 +40,7 @@ class Folder:
 
 
 def render(kind, properties, files=None, **more):
-    return PythonRenderer().render(Component("web", "web", kind, properties, **more), CONTEXT, Folder(files))
+    return ComponentRenderer().render(Component("web", "web", kind, properties, **more), CONTEXT, Folder(files))
 
 
 def config(name="c", **meta):
@@ -155,10 +155,10 @@ def test_no_objects_at_all_is_an_error():
 def test_rendering_changes_no_argument_and_shares_nothing_with_it():
     component = Component("web", "web", "k8s-objects", {"objects": [config(labels={"a": "b"})]}, traits=[Trait("labels", {"x": "y"})])
     before = copy.deepcopy(component)
-    first = PythonRenderer().render(component, CONTEXT, Folder())
+    first = ComponentRenderer().render(component, CONTEXT, Folder())
     first[0]["metadata"]["labels"]["a"] = "changed"
     assert component == before
-    assert PythonRenderer().render(component, CONTEXT, Folder())[0]["metadata"]["labels"] == {"a": "b", "x": "y"}
+    assert ComponentRenderer().render(component, CONTEXT, Folder())[0]["metadata"]["labels"] == {"a": "b", "x": "y"}
 
 
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\n"

@@ -2,7 +2,7 @@ import pytest
 
 from reconciler.model.application import Component, Trait
 from reconciler.render.connection import connection
-from reconciler.render.engine import PythonRenderer
+from reconciler.render.engine import ComponentRenderer
 from reconciler.render.partition import with_partition
 from reconciler.render.protocol import RenderContext, RenderError
 from reconciler.render.values import with_values
@@ -13,7 +13,7 @@ SELECTOR = {"app.oam.dev/component": "web"}
 
 def render(kind, properties, traits=(), namespace=""):
     component = Component("web#1", "web", kind, properties, traits=[Trait(*trait) for trait in traits], namespace=namespace)
-    return PythonRenderer().render(component, CONTEXT, None)
+    return ComponentRenderer().render(component, CONTEXT, None)
 
 
 def container(objects):

@@ -1,0 +1,250 @@
+"""
+KubeVela's `ComponentDefinition` and `TraitDefinition`: component and trait types that the repository defines by templates in CUE.
+
+They are found by name as all definitions are, before what is built in.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from reconciler.dialects.definition_files import TEMPLATE
+from reconciler.dialects.definitions import check_template, find_document, places_of, warn_unfound
+from reconciler.dialects.fieldpath import FieldPath
+from reconciler.dialects.findings import Findings
+from reconciler.dialects.header import is_name
+from reconciler.dialects.protocol import Document
+from reconciler.dialects.reading import Reading
+from reconciler.dialects.scope import COMPONENT_DEFINITION, TRAIT_DEFINITION
+from reconciler.dialects.shapes import Anything, ListOf, Record, Shape, Text, Truth
+from reconciler.model.application import Definition, Reference
+from reconciler.model.definition import Checked, Checker
+from reconciler.model.health_policy import FIELDS, HealthPolicy
+from reconciler.model.problem import Problem
+from reconciler.model.text import one_line
+
+Kind = Literal["component", "trait"]
+_KINDS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType({"component": COMPONENT_DEFINITION, "trait": TRAIT_DEFINITION})
+_MADE: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType({"component": ("output", "outputs"), "trait": ("outputs", "patch", "patchOutputs")})
+
+_ELSEWHERE: Final = {
+    "helm": "not a template in CUE: use a component of type helm",
+    "terraform": "no cloud is asked here: apply the objects of an operator that asks one",
+    "kube": "KubeVela has given it up: write the object as a template in CUE",
+}
+_REFERENCE: Final = Record({"name": Text(), "version": Text(empty=True)}, required=("name",))
+_COMMON: Final[dict[str, Shape]] = {
+    "schematic": Record({"cue": Record({"template": Text()}, required=("template",))}, required=("cue",), refused=_ELSEWHERE),
+    "status": Record(dict.fromkeys(FIELDS, Text(empty=True))),
+    "version": Text(empty=True),
+    "extension": Anything(),
+    "revisionLabel": Text(empty=True),
+    "podSpecPath": Text(empty=True),
+    "childResourceKinds": Anything(),
+}
+_WORKLOAD: Final = Record(
+    {"type": Text(), "definition": Record({"apiVersion": Text(), "kind": Text()}, required=("apiVersion", "kind"))}, required=()
+)
+_SPECS: Final[Mapping[Kind, Record]] = MappingProxyType(
+    {
+        "component": Record({**_COMMON, "workload": _WORKLOAD}, required=("schematic",)),
+        "trait": Record(
+            {
+                **_COMMON,
+                "definitionRef": _REFERENCE,
+                "appliesToWorkloads": ListOf(Text()),
+                "conflictsWith": ListOf(Text()),
+                "workloadRefPath": Text(empty=True),
+                "podDisruptive": Truth(),
+                "revisionEnabled": Truth(),
+                "manageWorkload": Truth(),
+                "skipRevisionAffect": Truth(),
+                "controlPlaneOnly": Truth(),
+                "stage": Text(choices=("PreDispatch", "DefaultDispatch", "PostDispatch")),
+            },
+            required=("schematic",),
+        ),
+    }
+)
+_SHAPES: Final = {
+    kind: Record({"apiVersion": Anything(), "kind": Anything(), "metadata": Anything(), "spec": spec, "status": Anything()}, required=("spec",))
+    for kind, spec in _SPECS.items()
+}
+_AUTODETECTED: Final = "autodetects.core.oam.dev"
+_BUILT_IN: Final = {
+    "webservice": "deployments.apps",
+    "worker": "deployments.apps",
+    "statefulset": "statefulsets.apps",
+    "daemon": "daemonsets.apps",
+    "task": "jobs.batch",
+    "cron-task": "cronjobs.batch",
+}
+
+
+class DefinedType(NamedTuple):
+    """A component or trait type that the repository defines. `checked` None: its definition has errors, which are told."""
+
+    definition: Definition
+    checked: Checked | None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def workload(self) -> str:
+        """`deployments.apps`, of a component; empty where nobody knows before it is rendered."""
+        workload = self.definition.attributes.get("workload") or {}
+        named = workload.get("type", "")
+        if "." in named and named != _AUTODETECTED:
+            return str(named)
+        made = workload.get("definition") or {}
+        api_version, kind = (made.get("apiVersion", ""), made.get("kind", "")) if made else self.checked.workload if self.checked else ("", "")
+        return _resource(api_version, kind)
+
+
+class TypeDefinitions:
+    """
+    The types of components and traits that the repository defines, each looked up when an application first names it.
+
+    `definitions` and `references`: of those that were found; `watched`: where each that was asked for may stand.
+    """
+
+    def __init__(self, reading: Reading, checker: Checker, findings: Findings) -> None:
+        self.reading = reading
+        self._checker, self._findings = checker, findings
+        self._found: dict[tuple[Kind, str], DefinedType | None] = {}
+        self.watched: list[str] = []
+
+    @property
+    def definitions(self) -> list[Definition]:
+        return [found.definition for found in self._found.values() if found is not None]
+
+    @property
+    def references(self) -> list[Reference]:
+        return list(dict.fromkeys(reference for found in self._found.values() if found is not None for reference in found.references))
+
+    def get(self, kind: Kind, name: str) -> DefinedType | None:
+        """None where the repository does not define it."""
+        if (kind, name) not in self._found:
+            self._found[kind, name] = self._find(kind, name)
+        return self._found[kind, name]
+
+    def check(self, found: DefinedType, properties: dict[str, Any], at: FieldPath) -> None:
+        """Properties held against the parameters of their type. What an input supplies may be missing."""
+        if found.checked is None:
+            return
+        known = {parameter.name for parameter in found.checked.parameters}
+        for parameter in found.checked.parameters:
+            if parameter.required and properties.get(parameter.name) is None and not self._supplied((*at, parameter.name)):
+                self._findings.error(at, f"{parameter.name} is required")
+        for field, message in self._checker.check(found.definition.template, properties, whole=True).findings:
+            place = (*at, *_path(properties, field))
+            if message == "unknown field" and "." not in field:
+                self._findings.unknown(place, "field", field, known)
+            elif not self._supplied(place):
+                self._findings.error(place, message)
+
+    def check_fit(self, trait: DefinedType, component_type: str, others: list[str], at: FieldPath) -> None:
+        """Whether a trait may stand on a component of that type, and beside `others`."""
+        attributes, name = trait.definition.attributes, trait.definition.name
+        component = self.get("component", component_type)
+        workload = component.workload if component is not None else _BUILT_IN.get(component_type, "")
+        fits = attributes.get("appliesToWorkloads") or ["*"]
+        if workload and not any(_fits(pattern, workload, component_type) for pattern in fits):
+            self._findings.error(
+                (*at, "type"), f"a {name} applies to {', '.join(fits)}, and a component of type {one_line(component_type, 80)} makes {workload}"
+            )
+        for other in others:
+            if self._conflicts(name, other) or self._conflicts(other, name):
+                self._findings.error((*at, "type"), f"a {name} conflicts with a {one_line(other, 80)} of the same component")
+
+    def _conflicts(self, trait: str, other: str) -> bool:
+        found, against = self.get("trait", trait), self.get("trait", other)
+        reference = (against.definition.attributes.get("definitionRef") or {}).get("name", "") if against is not None else ""
+        patterns = found.definition.attributes.get("conflictsWith") or [] if found is not None else []
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (other, reference) if name)
+
+    def _supplied(self, place: FieldPath) -> bool:
+        return any(place[: len(supplied)] == supplied for supplied in self._findings.supplied)
+
+    def _find(self, kind: Kind, name: str) -> DefinedType | None:
+        document, path = find_document(_KINDS[kind], name, self.reading, self._checker, self._findings)
+        if is_name(name):
+            self.watched += [place for place in places_of(name) if place not in self.watched]
+        if document is None:
+            return None
+        own = Findings(document, f"{_KINDS[kind][1]} {name}")
+        definition, checked = _read(kind, document, self._checker, own)
+        self._findings.include(own.problems())
+        references = (Reference(path, path, self.reading.oid(path) or ""),) if path else ()
+        return DefinedType(definition, checked, references)
+
+
+def check_type_definition(document: Document, checker: Checker, reading: Reading) -> list[Problem]:
+    """What is wrong with a definition by itself, and where nobody finds it."""
+    kind: Kind = "component" if document.kind == COMPONENT_DEFINITION else "trait"
+    findings = Findings(document, f"{_KINDS[kind][1]} {document.name}".strip())
+    _read(kind, document, checker, findings)
+    warn_unfound(document, reading, findings)
+    return findings.problems()
+
+
+def _read(kind: Kind, document: Document, checker: Checker, findings: Findings) -> tuple[Definition, Checked | None]:
+    _SHAPES[kind].check(document.content, (), findings)
+    name = document.name
+    if not name:
+        findings.error(("metadata",), "name is required and is text")
+    if findings.failed:
+        return Definition(kind, name, ""), None
+    spec = document.content["spec"]
+    template = spec["schematic"]["cue"]["template"]
+    checked = check_template(document, template, checker, findings)
+    if checked is not None:
+        _check_fields(kind, checked, findings)
+    if spec.get("manageWorkload"):
+        findings.error(("spec", "manageWorkload"), "a trait does not take over the component here: a rollout is the workflow's")
+    attributes = {name: value for name, value in spec.items() if name in _SPECS[kind].fields and name not in ("schematic", "status")}
+    return Definition(kind, name, template, attributes, msgspec.convert(spec.get("status") or {}, HealthPolicy)), None if findings.failed else checked
+
+
+def _check_fields(kind: Kind, checked: Checked, findings: Findings) -> None:
+    if checked.uses:
+        findings.error(TEMPLATE, f"it calls {', '.join(sorted(checked.uses))}, and only steps call functions: {kind}s are values alone")
+    if "processing" in checked.fields:
+        findings.error(TEMPLATE, "processing asks another server while it renders, which would make another object each time: not available here")
+    elif not set(checked.fields) & set(_MADE[kind]):
+        findings.error(TEMPLATE, f"it makes nothing: there is none of {', '.join(_MADE[kind])}")
+
+
+def _path(properties: Any, field: str) -> FieldPath:
+    """The path that CUE writes with dots only: numbers are items of lists."""
+    path: list[str | int] = []
+    for part in field.split(".") if field else ():
+        is_item = isinstance(properties, list) and part.isdecimal() and int(part) < len(properties)
+        path.append(int(part) if is_item else part)
+        properties = properties[int(part)] if is_item else properties.get(part) if isinstance(properties, dict) else None
+    return tuple(path)
+
+
+def _resource(api_version: str, kind: str) -> str:
+    """`deployments.apps` of a kind, by the rule that CustomResourceDefinitions name theirs by; empty where there is none."""
+    if not kind:
+        return ""
+    word = kind.lower()
+    plural = (
+        f"{word[:-1]}ies"
+        if word.endswith("y") and word[-2:-1] not in "aeiou"
+        else f"{word}es"
+        if word.endswith(("s", "x", "ch", "sh"))
+        else f"{word}s"
+    )
+    group = api_version.rpartition("/")[0]
+    return f"{plural}.{group}" if group else plural
+
+
+def _fits(pattern: str, workload: str, component_type: str) -> bool:
+    """`*`, `*.apps`, `deployments.apps`, or the name of a component type."""
+    return pattern in (component_type, workload) or fnmatch.fnmatchcase(workload, pattern)
