@@ -37,7 +37,7 @@ def test_rule_1a_folders_that_components_refer_to_are_out_of_scope():
         ({"apiVersion": "core.oam.dev/v1beta1", "kind": "Aplication"}, "unrecognised"),
         ({"apiVersion": "core.oam.dev/v1beta1"}, "unrecognised"),
         ({"apiVersion": "core.oam.dev/v1alpha2", "kind": "Application"}, "unrecognised"),
-        ({"apiVersion": "core.oam.dev/v1beta1", "kind": "ComponentDefinition"}, "unrecognised"),
+        ({"apiVersion": "core.oam.dev/v1beta1", "kind": "ComponentDefinition"}, "definition"),
         ({"apiVersion": "workflow.example.com/v1alpha1", "kind": "Workflow"}, "application"),
         ({"apiVersion": "workflow.example.com/v1alpha1", "kind": "Step"}, "unrecognised"),
         ({"apiVersion": "workflow.example.com/v1", "kind": "Workflow"}, "unrecognised"),
@@ -67,7 +67,7 @@ def test_rule_1a_foreign_documents_are_recognised_and_their_names_kept(compile_t
     ("text", "message"),
     [
         (APP.replace("kind: Application", "kind: Aplication"), "did you mean Application?"),
-        (APP.replace("kind: Application", "kind: ComponentDefinition"), "ComponentDefinition is not available yet"),
+        (APP.replace("kind: Application", "kind: PolicyDefinition"), "PolicyDefinition is not available yet"),
         ("apiVersion: v1\nkind: List\nitems: []\n", "put each of its items in a document of its own"),
         ("apiVersion: reconciler.dev/v1alpha1\nkind: Environment\nmetadata: {name: a}\n", "stands in a file named environment.yaml"),
         (APP + "x: [\n", "not valid YAML"),
