@@ -23,7 +23,7 @@ def test_definitions_are_listed_with_their_place_and_what_is_wrong(call, repo):
         ("broken", "shop.yaml", []),
     ]
     assert found[1]["fault"].startswith("line 1 of the template: expected '}'")
-    assert "put     definitions/put.yaml:1" in call("definition", "list", "--repo", repo).out
+    assert "put     step  definitions/put.yaml:1" in call("definition", "list", "--repo", repo).out
 
 
 def test_parameters_are_shown_as_a_table(call, repo):
