@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -125,6 +125,14 @@ class Context:
 
     def __post_init__(self) -> None:
         self.dependencies = Dependencies(self.index, self.apps, self.observations, self.hint)
+
+    def keep_compiled(self, found: Mapping[AppKey, Compiled]) -> None:
+        """Of what a look has compiled, that of which this daemon is to make a revision; it is compiled again where another one comes to need it."""
+        for key, compiled in found.items():
+            if key in self.unplanned and not self.shards.is_strange(self.apps.get(key), self.index.entries.get(key)):
+                self.compiled[key] = compiled
+            else:
+                self.compiled.pop(key, None)
 
     def close(self) -> None:
         """Nobody is asked any more, and git is not read."""

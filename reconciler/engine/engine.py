@@ -284,7 +284,6 @@ class Engine:
         first = not context.informed
         touched = index.take(look, self._record.identity == self._identity)
         touched |= index.entries.keys() if first else set()  # also what it has read while it stood by
-        context.compiled.update(look.compiled)
         context.approved = look.approved
         await self._reconciler.remover.judge(self._record, touched)
         if index.accept() or self._record.observed != look.head.id:
@@ -294,6 +293,7 @@ class Engine:
             entry, app = index.entries.get(key), context.apps.get(key)
             if entry is not None and entry.valid and (app is None or all(record.digest != entry.declared.digest for record in app.records)):
                 context.unplanned.add(key)
+        context.keep_compiled(look.compiled)
         context.informed = self.reader.started = True
         self.reader.reason = ""
         for key in sorted({*touched, *awaiting, *self._waiting_for_approval()}):

@@ -88,6 +88,20 @@ async def test_one_that_was_made_for_this_daemon_by_another_is_read(tmp_path: Pa
 
 
 @virtual
+async def test_what_a_look_has_compiled_is_held_only_until_this_daemon_has_made_a_revision_of_it(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1"), "api.yaml": config_map_app("api", "1", shard="b")})
+    async with replicas(clone) as found:
+        both = await found.start(shard=""), await found.start(shard="b")
+        await until(lambda: all(runs(one, "web-v1") and runs(one, "api-v1", "api") for one in both), "both show both")
+        held = [engine_of(one)._context.compiled for one in both]
+        assert held == [{}, {}]
+        await push(clone, *both, web="# A comment.\n" + config_map_app("web", "1"), api=config_map_app("api", "2", shard="b"))
+        await until(lambda: all(runs(one, "api-v2", "api") for one in both), "both follow")
+        assert held == [{}, {}]
+
+
+@virtual
 async def test_who_has_the_cluster_to_itself_follows_no_runs_and_revisions_until_there_is_a_neighbour(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     clone.push({"web.yaml": config_map_app("web", "1")})
