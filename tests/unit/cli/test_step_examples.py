@@ -1,4 +1,4 @@
-"""The examples of KubeVela's built-in steps: lint finds nothing wrong, and each of the steps is in one of them."""
+"""The examples of KubeVela's built-in steps, and of charts and overlays: lint finds nothing wrong, and each of the steps is in one of them."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from reconciler.dialects.documents import parse
 from reconciler.dialects.kubevela_workflows import RUN_STEP_TYPES
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "steps"
+RENDERING = EXAMPLES.parent / "rendering"
 ELSEWHERE = {"apply-object", "suspend", "print-message-in-status", "depends-on-app", "step-group"}
 
 
@@ -27,5 +28,6 @@ def test_every_built_in_step_is_in_an_example(name):
     assert name in used()
 
 
-def test_lint_finds_nothing_wrong_with_the_examples(call):
-    assert call("lint", EXAMPLES).out == "Nothing is wrong.\n"
+@pytest.mark.parametrize("folder", [EXAMPLES, RENDERING], ids=lambda folder: folder.name)
+def test_lint_finds_nothing_wrong_with_the_examples(call, folder):
+    assert call("lint", folder).out == "Nothing is wrong.\n"
