@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +16,7 @@ from reconciler.engine.applications import Application
 from reconciler.engine.charting import CHART, Charting
 from reconciler.engine.content import ContentError, pack
 from reconciler.engine.contents import Contents
+from reconciler.engine.deletion import PRECIOUS
 from reconciler.engine.judging import owner_objection
 from reconciler.engine.observations import Observations
 from reconciler.engine.ownership import ReadOnlyMissingError, origin_of
@@ -23,7 +26,7 @@ from reconciler.engine.stages import is_first, kinds_of, until_ready
 from reconciler.engine.writing import Look, Manner, Writer, decorate
 from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
-from reconciler.model.hooks import WavesError, plan_waves
+from reconciler.model.hooks import WavesError, hook_of, plan_waves
 from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.outcome import Effect, Result
 from reconciler.model.rules import Origin, Rules
@@ -40,7 +43,7 @@ _SECONDS = 60.0
 class Prepared(NamedTuple):
     """What an apply effect is about to apply. `source`: where it can be read again, as an inventory item keeps it. `origins`: of each
     object, for `rules`. `connection`: how others reach it. `absent`: the objects that are not there, of a workflow that undoes what it created.
-    `waves`: in how many parts the component is applied, of which this is one."""
+    `waves`: in how many parts the component is applied, of which this is one; `sweep`: packed refs of what goes when it `succeeded` or `failed`."""
 
     component: str
     source: dict[str, str]
@@ -51,6 +54,7 @@ class Prepared(NamedTuple):
     connection: dict[str, Any]
     absent: tuple[ObjectRef, ...] = ()
     waves: int = 1
+    sweep: Mapping[str, list[str]] = MappingProxyType({})
 
     @property
     def written(self) -> list[ObjectRef]:
@@ -145,7 +149,8 @@ class Applier:
         refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
         origins = [origin_of(declared, obj) for obj in decorated]
         source = {"component_id": str(effect.params["component"]), "partition": partition, "content": mark}
-        return Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves))
+        sweep = _sweep(refs, decorated) if declared.type == CHART else {}
+        return Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves), sweep=sweep)
 
     def _objection(self, app: Application, prepared: Prepared) -> Result | None:
         for ref, obj in zip(prepared.refs, prepared.objects, strict=True):
@@ -217,6 +222,8 @@ class Applier:
         value["connection"] = prepared.connection
         if prepared.waves > 1:
             value["waves"] = prepared.waves
+        if prepared.sweep:
+            value["sweep"] = prepared.sweep
         return Result(value=value, at=now())
 
     async def _write(self, app: Application, prepared: Prepared, looks: list[Look | None], done: list[dict[str, Any]], at: list[ObjectRef]) -> None:
@@ -252,6 +259,19 @@ class Applier:
 
     def _failed(self, reason: str, message: str, retry: str = "terminal") -> Result:
         return msgspec.convert({"error": message[:1024], "reason": reason, "retry": retry, "at": self._clock.now()}, Result)
+
+
+def _sweep(refs: list[ObjectRef], objects: list[JsonObject]) -> dict[str, list[str]]:
+    """The hooks that go when their wave came to an end so, by their own word; never what needs an approval to go (rule 1d)."""
+    found: dict[str, list[str]] = {}
+    for ref, obj in zip(refs, objects, strict=True):
+        hook = hook_of(obj)
+        if hook is None or ref.kind in PRECIOUS or treatment_of(obj).stays:
+            continue
+        for end in ("succeeded", "failed"):
+            if f"hook-{end}" in hook.policies:
+                found.setdefault(end, []).append(ref.pack())
+    return found
 
 
 def _kept(rules: Rules, origin: Origin, treatment: Treatment) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
 from reconciler.engine.deletion import delete_ours
 from reconciler.engine.executors import Plain
+from reconciler.engine.observations import Identity
+from reconciler.engine.ownership import ProtectedError
 from reconciler.engine.reach import Reach
 from reconciler.model.clock import Clock
 from reconciler.model.identity import ObjectRef
@@ -30,8 +32,10 @@ class Cleaner:
         return Plain(run, order)
 
     async def execute(self, app: Application, planned: Plain) -> Result:
-        """Value: `deleted` and `uids`, of the objects that go."""
+        """Value: `deleted` and `uids`, of the objects that go; `because` as it was ordered."""
         params = planned.order.effect.params
+        if "refs" in params:
+            return await self._sweep(app, [ObjectRef.unpack(packed).identity for packed in params["refs"]], str(params.get("because") or ""))
         deleted: list[str] = []
         uids: list[str] = []
         value: dict[str, Any] = {"deleted": deleted, "uids": uids}
@@ -48,6 +52,23 @@ class Cleaner:
                 return Result(value, f"{ref} is none that this application made", "NotOurs", "terminal", self._clock.now())
         except ClusterError as error:
             return Result(value, f"{ref}: {error}"[:1024], error.reason, error.retry, self._clock.now())
+        return Result(value, at=self._clock.now())
+
+    async def _sweep(self, app: Application, wanted: list[Identity], because: str) -> Result:
+        """Exactly those, as far as the application has them; what is marked by hand stays."""
+        deleted: list[str] = []
+        uids: list[str] = []
+        value: dict[str, Any] = {"deleted": deleted, "uids": uids, **({"because": because} if because else {})}
+        for item in [item for identity in wanted if (item := app.items.get(identity)) is not None and item.uid and not item.shared]:
+            try:
+                await delete_ours(self._reach.of(app), item.object, item.uid, app.mirror.uid)
+            except ProtectedError:
+                continue
+            except ClusterError as error:
+                return Result(value, f"{item.object}: {error}"[:1024], error.reason, error.retry, self._clock.now())
+            deleted.append(item.ref)
+            uids.append(item.uid)
+            self._claims.release(item.object, app.key)
         return Result(value, at=self._clock.now())
 
     async def _has(self, app: Application, ref: ObjectRef, labels: dict[str, str]) -> bool:

@@ -11,6 +11,7 @@ from reconciler.model.names import ANNOTATION_REVISION
 
 HOOK: Final = "helm.sh/hook"
 WEIGHT: Final = "helm.sh/hook-weight"
+POLICY: Final = "helm.sh/hook-delete-policy"
 MOST_WAVES: Final = 20
 
 
@@ -19,21 +20,26 @@ class WavesError(ValueError):
 
 
 class Hook(NamedTuple):
-    """`events`: as Helm names them; `weight`: lighter ones go first."""
+    """`events` and `policies`: as Helm names them; `weight`: lighter ones go first."""
 
     events: frozenset[str]
     weight: int
+    policies: frozenset[str] = frozenset()
 
 
 def hook_of(obj: JsonObject) -> Hook | None:
     """None for an object that is no hook. Total: a weight that is no number is 0, as for Helm."""
     annotations = obj["metadata"].get("annotations") or {}
-    events = frozenset(event.strip() for event in str(annotations.get(HOOK) or "").split(",") if event.strip())
+    events, policies = (_words(annotations.get(name)) for name in (HOOK, POLICY))
     try:
         weight = int(str(annotations.get(WEIGHT, "0")))
     except ValueError:
         weight = 0
-    return Hook(events, weight) if events else None
+    return Hook(events, weight, policies) if events else None
+
+
+def _words(value: object) -> frozenset[str]:
+    return frozenset(word.strip() for word in str(value or "").split(",") if word.strip())
 
 
 def plan_waves(objects: Iterable[JsonObject], revision: str, *, first: bool, restore: bool) -> list[list[JsonObject]]:

@@ -17,6 +17,7 @@ _OUTPUT: Final = re.compile(r"\boutputs?\b", re.ASCII)
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
 _RESOURCE: Final = "trait.oam.dev/resource"
 _MOST: Final = 50  # objects that are read for `outputs`
+_JOB_FAILED: Final = "JobFailed"
 
 
 def apply_in_order(
@@ -93,24 +94,24 @@ def apply_component(
     """
     The stored result of applying that component where it succeeded, else the effect that is to do it, or the failure.
 
-    A chart with hooks is applied in waves, each healthy before the next; their results are one. A failure that the cluster calls temporary
-    (`now`, `backoff`, `wait`) is retryable: the machine tries the step again with back-off and within its limit; a step counts no attempts.
+    A chart with hooks is applied in waves, each healthy before the next, and its hooks gone that go then; their results are one. A failure that
+    the cluster calls temporary (`now`, `backoff`, `wait`) is retryable: the machine tries the step again with back-off and within its limit; a
+    step counts no attempts.
     """
     waves: list[Result] = []
     while True:
         applied = _apply_wave(call, component, results, len(waves), partition)
         if not isinstance(applied, Result):
             return applied
-        waves.append(applied)
-        if len(waves) >= int(applied.value.get("waves", 1)):
+        number = len(waves)
+        following, last = _path(component, number + 1), number + 1 >= int(applied.value.get("waves", 1))
+        if (not last or applied.value.get("sweep")) and following not in call.begun and following not in results:
+            unended = _end_wave(call, component, number, applied, results, seen, now)
+            if unended is not None:
+                return unended
+        waves.append(_less(applied, results.get(_sweeping(component, number))))
+        if last:
             return _as_one(waves)
-        following = _path(component, len(waves))
-        if following in call.begun or following in results:
-            continue
-        refs = refs_of(applied)
-        waiting = await_health(_subject(f"{component}, wave {len(waves)}", refs), refs, seen, deadline_of(call, applied.at), now)
-        if waiting is not None:
-            return waiting
 
 
 def _apply_wave(call: Call, component: str, results: Mapping[str, Result], wave: int, partition: int | str | None = None) -> Result | Do | Failed:
@@ -121,6 +122,37 @@ def _apply_wave(call: Call, component: str, results: Mapping[str, Result], wave:
     if result.ok:
         return result
     return Failed(result.reason or "EffectFailed", result.error, retryable=result.retry != "terminal")
+
+
+def _end_wave(
+    call: Call, component: str, wave: int, applied: Result, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime
+) -> Outcome | None:
+    """None when all of it is healthy, and the hooks are gone that go by their own word then. One that failed for good takes those along that
+    go when it fails; a deadline that is over proves no failure."""
+    swept = results.get(_sweeping(component, wave))
+    if swept is not None:
+        if not swept.ok:
+            return Failed(swept.reason or "EffectFailed", swept.error, retryable=swept.retry != "terminal")
+        return Failed(_JOB_FAILED, swept.value["because"]) if swept.value.get("because") else None
+    refs, sweep = refs_of(applied), applied.value.get("sweep") or {}
+    waiting = await_health(_subject(f"{component}, wave {wave + 1}", refs), refs, seen, deadline_of(call, applied.at), now)
+    failed = isinstance(waiting, Failed) and waiting.reason == _JOB_FAILED
+    going = sweep.get("failed" if failed else "succeeded")
+    if not going or (waiting is not None and not failed):
+        return waiting
+    because = {"because": waiting.message[:512]} if isinstance(waiting, Failed) else {}
+    return Do({_sweeping(component, wave): Effect("delete", {"refs": going, **because})})
+
+
+def _less(applied: Result, swept: Result | None) -> Result:
+    """What was applied and is still there."""
+    gone = set(swept.value.get("deleted") or []) if swept is not None else set()
+    left = [item for item in applied.value.get("objects") or [] if item["ref"] not in gone]
+    return msgspec.structs.replace(applied, value={**applied.value, "objects": left}) if gone else applied
+
+
+def _sweeping(component: str, wave: int) -> str:
+    return f"sweep/{component}/{wave}"
 
 
 def _path(component: str, wave: int) -> str:

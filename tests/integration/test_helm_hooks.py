@@ -10,7 +10,7 @@ import pytest
 from reconciler.cluster.protocol import NotFoundError
 from reconciler.model.identity import ObjectRef
 from tests.charts import Repository, serving
-from tests.integration.harness import Clone
+from tests.integration.harness import Clone, Daemon
 from tests.integration.helming import app, deploying
 
 pytestmark = pytest.mark.usefixtures("renderers")
@@ -89,5 +89,58 @@ async def test_a_hook_that_fails_ends_the_run_before_anything_else_is_applied(tm
             await daemon.until(
                 lambda: (found := daemon.status("web")) is not None and found.run is not None and found.run.phase == "Failed", "it failed"
             )
+            with pytest.raises(NotFoundError):
+                await daemon.get("ConfigMap", "main")
+
+
+def hook(name: str, policy: str, image: str = "work", events: str = "pre-install,pre-upgrade") -> str:
+    notes = f"{{helm.sh/hook: '{events}', helm.sh/hook-delete-policy: '{policy}'}}"
+    return (
+        f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, annotations: {notes}}}\n"
+        f"spec: {{backoffLimit: 0, template: {{spec: {{restartPolicy: Never, containers: [{{name: a, image: {image}}}]}}}}}}\n---\n"
+    )
+
+
+async def there(daemon: Daemon, name: str) -> bool:
+    try:
+        await daemon.get("Job", name, api_version="batch/v1")
+    except NotFoundError:
+        return False
+    return True
+
+
+async def test_hooks_go_by_their_policy_when_their_wave_succeeded_and_come_back_with_the_next_revision(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    hooks = hook("before", "hook-succeeded") + hook("kept", "before-hook-creation") + hook("failing", "hook-failed")
+    after = hook("after", "before-hook-creation,hook-succeeded", events="post-install,post-upgrade")
+    async with serving(Repository()) as repository:
+        repository.add("web", "1.0.0", {"templates/all.yaml": f"{hooks}{after}{HOOKED['templates/main.yaml']}"})
+        async with deploying(clone) as daemon:
+            for value in (1, 2):
+                commit = clone.push({"web.yaml": app(repository.url, more=f", values: {{v: {value}}}")})
+                status = await daemon.synced("web", commit)
+                assert status.health == "Healthy"
+                assert [name for name in ("before", "after", "kept", "failing") if await there(daemon, name)] == ["kept", "failing"]
+                done = [event.fields["kind"] for event in daemon.sink.events if event.kind == "effect"]
+                assert done == ["apply", "delete", "apply", "apply", "delete"] * value
+            await daemon.looked()
+            await daemon.until(daemon.idle, "at rest")
+            assert not await there(daemon, "before")  # a hook that has run is not put back
+
+
+async def test_rule_1_a_hook_that_failed_goes_where_it_says_so_and_the_others_of_its_wave_stay(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    hooks = hook("gone", "hook-failed", "will-fail") + hook("kept", "hook-succeeded", "will-fail")
+    async with serving(Repository()) as repository:
+        repository.add("web", "1.0.0", {"templates/all.yaml": f"{hooks}{HOOKED['templates/main.yaml']}"})
+        clone.push({"web.yaml": app(repository.url)})
+        async with deploying(clone) as daemon:
+
+            def failed() -> str:
+                status = daemon.status("web")
+                return status.run.message if status is not None and status.run is not None and status.run.phase == "Failed" else ""
+
+            assert "Job default/" in await daemon.until(failed, "it failed")
+            assert [name for name in ("gone", "kept") if await there(daemon, name)] == ["kept"]
             with pytest.raises(NotFoundError):
                 await daemon.get("ConfigMap", "main")

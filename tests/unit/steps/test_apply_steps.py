@@ -66,6 +66,24 @@ def test_rule_6c_health_has_ten_minutes_unless_the_step_says_otherwise():
     assert isinstance(ask("apply-component", results, seen, NOW + timedelta(seconds=601), properties={"timeout": "1h"}), Wait)
 
 
+def test_rule_1_hooks_go_when_their_wave_succeeded_or_failed_for_good_and_never_because_time_is_over():
+    wave = applied(DB)
+    wave = Result({**wave.value, "waves": 2, "sweep": {"succeeded": [DB.pack()], "failed": [DB.pack()]}}, at=NOW)
+    results, query, late = {"apply/web": wave}, Health((DB,)), NOW + timedelta(hours=1)
+    failed = {"status": "Degraded", "message": "Job failed", "failed": True}
+    why = "StatefulSet shop/db: Job failed"
+    assert ask("apply-component", results, {query: {"status": "Degraded"}}, late, components=("web",)).reason == "HealthTimeout"
+    gone = ask("apply-component", results, {query: HEALTHY}, components=("web",))
+    assert gone == Do({"sweep/web/0": Effect("delete", {"refs": [DB.pack()]})})
+    lost = ask("apply-component", results, {query: failed}, components=("web",))
+    assert lost == Do({"sweep/web/0": Effect("delete", {"refs": [DB.pack()], "because": why})})
+    swept = {"deleted": [DB.pack()], "uids": ["uid-db"]}
+    after = ask("apply-component", results | {"sweep/web/0": Result(swept)}, {}, components=("web",))
+    assert after == Do({"apply/web/1": Effect("apply", {"component": "web", "wave": 1})})
+    told = ask("apply-component", results | {"sweep/web/0": Result({**swept, "because": why})}, {}, components=("web",))
+    assert told == Failed("JobFailed", why)
+
+
 def test_rule_6a_the_health_deadline_stands_still_while_the_application_is_suspended():
     results, seen = {"apply/db": applied(DB)}, {Health((DB,)): {"status": "Progressing", "message": "x"}}
     outcome = ask("apply-component", results, seen, NOW + timedelta(minutes=15), paused=timedelta(minutes=10))
