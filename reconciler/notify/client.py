@@ -190,7 +190,8 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> Answer:
             body += chunk
             if len(body) > limit:
                 answer.close()
-                return Answer(answer.status, bytes(body[:limit]), whole=False, challenge=challenge)
+                del body[limit:]  # in place: it may be large
+                return Answer(answer.status, bytes(body), whole=False, challenge=challenge)
     return Answer(answer.status, bytes(body), challenge=challenge)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from aiohttp import web
 from reconciler import wiring
 from reconciler.charts.archive import pack_archive, read_archive
 from reconciler.charts.fetching import Charts
+from reconciler.charts.index import MOST_BYTES
 from reconciler.charts.protocol import ChartError, Credentials
 from reconciler.model.chart import ChartPin, ChartSource
 from reconciler.notify.client import GuardedClient
 from reconciler.notify.egress import Egress
 from reconciler.wiring import build_charts
-from tests.charts import Registry, Repository, chart, endless, serving
+from tests.charts import Registry, Repository, chart, digest_of, endless, serving
 
 
 @asynccontextmanager
@@ -221,6 +223,41 @@ async def test_an_index_and_an_archive_that_never_end_are_cut() -> None:
     async with serving(Repository()) as repository, fetching() as charts:
         repository.routes["/charts/index.yaml"] = endless
         assert "answered with more than 48 MiB" in str(await refusal(charts, ChartSource(repository.url, "web")))
+
+
+@pytest.mark.parametrize(("size", "cut"), [(40_000_000, False), (100_000_000, True)])
+async def test_an_index_of_that_many_bytes_of_charts_costs_memory_for_what_is_read_of_it_alone(size: int, cut: bool) -> None:
+    """Versions, each with a long description, as long indexes have them; the first is the one that is wanted."""
+    sent = 0
+
+    async def index(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(f"apiVersion: v1\nentries:\n  web:\n  - {{version: 1.0.0, urls: [web-1.0.0.tgz], digest: {digest}}}\n".encode())
+        block = b"".join(b"  - {version: 0.%d.0, urls: [web-0.tgz], description: %s}\n" % (number, b"x" * 4000) for number in range(250))
+        with suppress(ConnectionError):  # it was cut
+            while sent < size:
+                await response.write(block)
+                sent += len(block)
+        return response
+
+    async with serving(Repository()) as repository, fetching() as charts:
+        digest = digest_of(repository.add("web", "1.0.0"))
+        repository.routes["/charts/index.yaml"] = index
+        source = ChartSource(repository.url, "web", "^1")
+        tracemalloc.start()
+        try:
+            if cut:
+                assert "answered with more than 48 MiB" in str(await refusal(charts, source))
+            else:
+                assert (await charts.resolve(source)).digest == f"sha256:{digest}"
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        read = min(size, MOST_BYTES)
+        assert peak < 2.5 * read
+        assert sent < 1.5 * read
 
 
 async def test_a_repository_that_never_answers_is_an_error_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
