@@ -18,6 +18,7 @@ from reconciler.model.version import Range
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _RELEASE: Final = re.compile(r"(?=.{1,53}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+_TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,19}", re.ASCII)
 _CHART: Final = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,252})", re.ASCII)
 MOST_FILES: Final = 1000
 _ELSEWHERE: Final = "for KubeVela's own controllers"
@@ -31,10 +32,11 @@ _VALUES_FROM: Final = Record(
         "valuesKey": Text(),
         "key": Text(),
         "optional": Truth(),
+        "targetPath": Text(pattern=_TARGET, meaning="names of values with dots between them, as in auth.password"),
     },
     required=("kind",),
-    refused={"targetPath": "not supported: write the values as YAML below the key"},
 )
+_KINDS: Final = {"ConfigMap": "configMap", "Secret": "secret"}
 HELM: Final = Record(
     {
         "repoType": Text(choices=("helm", "oci", "git")),
@@ -176,7 +178,7 @@ def _read_folder(written: str, manifest: str, at: FieldPath, files: Reading, fin
 
 
 def _read_sources(listed: Any, manifest: str, at: FieldPath, files: Reading, findings: Findings) -> tuple[list[dict[str, Any]], list[Reference]]:
-    """`valuesFrom` in order: `{values}` of a file of the repository, `{configMap, key, optional}` of the cluster."""
+    """`valuesFrom` in order: `{values}` of a file of the repository, `{configMap or secret, key, optional, target}` of the cluster."""
     sources: list[dict[str, Any]] = []
     references: list[Reference] = []
     for index, item in enumerate(listed if isinstance(listed, list) else ()):
@@ -187,16 +189,14 @@ def _read_sources(listed: Any, manifest: str, at: FieldPath, files: Reading, fin
             reference, values = _read_values(item, manifest, place, files, findings)
             references += [reference] if reference else []
             sources.append({"values": values})
-        elif item.get("kind") == "ConfigMap":
+            if item.get("targetPath") is not None:
+                findings.error((*place, "targetPath"), "is for one entry of a ConfigMap or a Secret; a file has all values below their names")
+        elif item.get("kind") in _KINDS:
             if not isinstance(item.get("name"), str):
-                findings.error(place, "name is required: of a ConfigMap in the application's namespace")
+                findings.error(place, f"name is required: of a {item['kind']} in the application's namespace")
             key = item.get("valuesKey") or item.get("key") or "values.yaml"
-            sources.append({"configMap": item.get("name"), "key": key, "optional": item.get("optional") is True})
-        elif item.get("kind") == "Secret":
-            findings.error(
-                (*place, "kind"),
-                "a chart's values are not taken from a Secret, which anything might then show: encrypt them in git with SOPS",
-            )
+            target = {"target": item["targetPath"]} if item.get("targetPath") else {}
+            sources.append({_KINDS[item["kind"]]: item.get("name"), "key": key, "optional": item.get("optional") is True, **target})
     return sources, references
 
 

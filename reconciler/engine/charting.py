@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from reconciler.charts.fetching import Charts
 from reconciler.charts.protocol import ChartError, Credentials
-from reconciler.cluster.protocol import Cluster, ClusterError, NotFoundError
-from reconciler.dialects.documents import parse
+from reconciler.cluster.protocol import Cluster, ClusterError
 from reconciler.engine.applications import Application
+from reconciler.engine.chart_values import read_object, read_values
 from reconciler.engine.reach import Reach
 from reconciler.model.application import Application as Compiled
 from reconciler.model.application import Component
 from reconciler.model.canonical import digest
 from reconciler.model.chart import Capabilities, ChartPin, ChartSource, source_of
 from reconciler.model.consent import read_consents
-from reconciler.model.identity import AppKey, JsonObject, ObjectRef
+from reconciler.model.identity import AppKey, JsonObject
 from reconciler.model.names import ALLOW_STEPS
 from reconciler.model.records import Content
 from reconciler.model.text import one_line
@@ -31,13 +32,14 @@ CHART: str = "helm"
 
 class Supply(NamedTuple):
     """`application`: with the values from the cluster in it. `charts`: pins by component id; `archives`: what they name; `pins`: for the record.
-    `capabilities`: of the cluster, where there are charts or definitions."""
+    `capabilities`: of the cluster, where there are charts or definitions. `sealed`: what tokens in values stand for, which came from Secrets."""
 
     application: Compiled
     charts: dict[str, ChartPin]
     archives: dict[str, bytes]
     pins: dict[str, str]
     capabilities: Capabilities = Capabilities()
+    sealed: Mapping[str, str] = MappingProxyType({})
 
 
 class _Asked(NamedTuple):
@@ -60,9 +62,10 @@ class Charting:
             asked.task.cancel()
         self._asked.clear()
 
-    async def supply(self, app: Application, of_git: str, compiled: Compiled, *, wait: bool) -> Supply | None:
+    async def supply(self, app: Application, of_git: str, compiled: Compiled, salt: str = "", *, wait: bool) -> Supply | None:
         """
-        For a revision of that git digest. None, unless it is to `wait`: not there yet, the application gets another turn when it is.
+        For a revision of that git digest. `salt`: the application's, needed where values come from Secrets. None, unless it is to `wait`: not
+        there yet, the application gets another turn when it is.
 
         Raises ChartError, of which `retry` says whether it may come right with nothing changed in git.
         """
@@ -70,10 +73,10 @@ class Charting:
         if not charted and not compiled.definitions:
             return Supply(compiled, {}, {}, {})
         if not any(source_of(component.properties) or component.properties.get("valuesFrom") for component in charted):
-            return await self._supply(app, compiled, charted)
+            return await self._supply(app, compiled, charted, salt)
         if wait:
-            return await self._supply(app, compiled, charted)
-        return self._ask(app.key, "", of_git, lambda: self._supply(app, compiled, charted))
+            return await self._supply(app, compiled, charted, salt)
+        return self._ask(app.key, "", of_git, lambda: self._supply(app, compiled, charted, salt))
 
     def archive(self, app: Application, content: Content, component: str) -> bytes | None:
         """What a component is rendered from again: that of its pin, or what is stored of a folder; empty where it has no chart. None: not there
@@ -107,17 +110,18 @@ class Charting:
             done.exception()  # it is raised where it is asked for
             self._hint(key)
 
-    async def _supply(self, app: Application, compiled: Compiled, charted: list[Component]) -> Supply:
+    async def _supply(self, app: Application, compiled: Compiled, charted: list[Component], salt: str) -> Supply:
         changed: dict[str, Component] = {}
         charts: dict[str, ChartPin] = {}
         archives: dict[str, bytes] = {}
         capabilities = await self._capabilities()
         pins = {"cluster": capabilities.text}
+        sealed: dict[str, str] = {}
         known: dict[ChartSource, tuple[ChartPin, bytes]] = {}
         for component in charted:
             properties, listed = component.properties, component.properties.get("valuesFrom") or []
-            if any("configMap" in source for source in listed):
-                read = [source if "values" in source else {"values": await self._read_values(app, component.name, source)} for source in listed]
+            if any("values" not in source for source in listed):
+                read = [{"values": await self._values(app, component.name, source, salt, sealed)} for source in listed]
                 properties = {**properties, "valuesFrom": read}
                 changed[component.id] = msgspec.structs.replace(component, properties=properties)
                 pins[f"values/{component.id}"] = digest(read)
@@ -128,7 +132,11 @@ class Charting:
                 charts[component.id], archives[component.id] = known[source]
                 pins[f"chart/{component.id}"] = charts[component.id].text
         components = [changed.get(component.id, component) for component in compiled.components]
-        return Supply(msgspec.structs.replace(compiled, components=components), charts, archives, pins, capabilities)
+        return Supply(msgspec.structs.replace(compiled, components=components), charts, archives, pins, capabilities, sealed)
+
+    async def _values(self, app: Application, component: str, source: JsonObject, salt: str, sealed: dict[str, str]) -> JsonObject:
+        found: JsonObject = source["values"] if "values" in source else await read_values(self._reach, app, component, source, salt, sealed)
+        return found
 
     async def _capabilities(self) -> Capabilities:
         try:
@@ -152,7 +160,7 @@ class Charting:
         """Rule 13c: of the application's own namespace, for the hosts that the Secret's owner names."""
         if not name:
             return None
-        found = await self._read(app, "Secret", name)
+        found = await read_object(self._reach, app, "Secret", name)
         if found is None:
             raise ChartError(f"the Secret {one_line(name, 80)} of secretRef is not in the namespace {app.key.namespace}", retry=True)
         said = (found["metadata"].get("annotations") or {}).get(ALLOW_STEPS, "")
@@ -173,26 +181,8 @@ class Charting:
             raise ChartError(f"the Secret {one_line(name, 80)} of secretRef holds no username and password as text", retry=True) from None
         return Credentials(username, password, frozenset(f"{host}:{port}" if port else host for host, port in hosts))
 
-    async def _read_values(self, app: Application, component: str, source: JsonObject) -> JsonObject:
-        name, key = str(source["configMap"]), str(source["key"])
-        place = one_line(f"component {component}: valuesFrom: ConfigMap {app.key.namespace}/{name}", 300)
-        found = await self._read(app, "ConfigMap", name)
-        text = ((found or {}).get("data") or {}).get(key)
-        if text is None:
-            if source.get("optional"):
-                return {}
-            raise ChartError(f"{place} is not there" if found is None else f"{place} has no entry {one_line(key, 80)}", retry=True)
-        documents, problems = parse(one_line(f"{name}/{key}", 120), str(text))
-        broken = next((problem for problem in problems if problem.severity == "error"), None)
-        if broken is not None or len(documents) > 1:
-            raise ChartError(f"{place}: {one_line(broken, 300) if broken is not None else 'values are one document'}", retry=True)
-        return documents[0].content if documents else {}
 
-    async def _read(self, app: Application, kind: str, name: str) -> JsonObject | None:
-        """In the application's own name; None where it is not there. Raises ChartError."""
-        try:
-            return await self._reach.of(app).get(ObjectRef("v1", kind, app.key.namespace, name))
-        except NotFoundError:
-            return None
-        except ClusterError as error:
-            raise ChartError(f"{kind} {one_line(name, 80)} can't be read: {one_line(error, 300)}", retry=True) from None
+def takes_secrets(compiled: Compiled) -> bool:
+    """Whether values of its charts come from Secrets."""
+    charted = (component for component in compiled.components if component.type == CHART and not component.defined)
+    return any("secret" in source for component in charted for source in component.properties.get("valuesFrom") or [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from reconciler.charts.archive import pack_archive, unpack_charts
@@ -10,7 +12,7 @@ from reconciler.dialects.protocol import Dialect
 from reconciler.dialects.registry import compile_file
 from reconciler.engine.applications import Application, ended_badly
 from reconciler.engine.callbacks import next_owed
-from reconciler.engine.charting import CHART, Supply
+from reconciler.engine.charting import CHART, Supply, takes_secrets
 from reconciler.engine.content import pack
 from reconciler.engine.contents import take_inputs
 from reconciler.engine.context import Context
@@ -214,7 +216,8 @@ class Planner:
         RenderError, SealError, ChartError, SourceError."""
         context = self._context
         compiled = await context.thread.call(lambda source: self._compile(source, declared, compiled))
-        supply = await context.charting.supply(app, declared.digest, compiled, wait=wait)
+        salt = (await self._salt(app) or secrets.token_hex(16)) if takes_secrets(compiled) else ""
+        supply = await context.charting.supply(app, declared.digest, compiled, salt, wait=wait)
         if supply is None:
             return None, {}
         known = next((record.name for record in app.records if record.digest == declared.digest), "")
@@ -225,7 +228,7 @@ class Planner:
         paths = files_of(content.application)
         texts = await context.thread.call(lambda source: read_texts(TreeFiles(source, declared.commit), paths))
         values = await context.unsealer.unseal(declared.path, texts)
-        return opened(content, values, await self._salt(app)), supply.pins
+        return opened(content, {**values, **supply.sealed}, salt or await self._salt(app)), supply.pins
 
     async def _salt(self, app: Application) -> str:
         """That of the newest revision that has one, so that what stays the same is not applied again."""

@@ -16,7 +16,7 @@ from reconciler.engine.files import TreeFiles
 from reconciler.model.application import Application
 from reconciler.model.identity import ObjectRef
 from reconciler.model.records import Content
-from reconciler.model.sealed import MARK, is_others, tokens_of
+from reconciler.model.sealed import MARK, homes_of, is_others, tokens_of
 from reconciler.model.text import one_line
 from reconciler.render.sealed import put_values
 from reconciler.sealing.command import Command
@@ -87,7 +87,7 @@ def is_sealed(content: Content) -> bool:
         return False
     objects = [obj for listed in content.rendered.values() for obj in listed if not is_others(obj)]
     later = [component.properties for component in content.application.components if component.id not in content.rendered]
-    return any(tokens_of(objects)) or any(tokens_of(later))
+    return any(tokens_of(objects)) or any(tokens_of(later)) or bool(homes_of(content.rendered))
 
 
 def check_encrypted(content: Content, files: TreeFiles) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,9 +15,22 @@ MARK: Final = "ENC[AES256_GCM,"
 """How every encrypted value begins: what does not hold this holds none."""
 FIELD: Final = "sops"
 TOKEN: Final = re.compile(r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+),type:([a-z]+)\]", re.ASCII)
+_LIVE: Final = "Secret"  # the tag of what comes from a Secret of the cluster; shorter than any of SOPS
 _DEFAULT_SUFFIX: Final = "_unencrypted"
 _RULES: Final = ("unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex")
 _OURS: Final = frozenset({"apps", "batch", "autoscaling", "policy", "extensions"})
+
+
+def make_token(value: str, salt: str, namespace: str) -> str:
+    """What stands for a value of a Secret of that namespace as long as templates are rendered. Without the salt it can't be told by trying values."""
+    mark = hmac.new(salt.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return f"{MARK}data:{mark},iv:{base64.b64encode(namespace.encode()).decode()},tag:{_LIVE},type:str]"
+
+
+def homes_of(value: Any) -> set[str]:
+    """The namespaces of the Secrets that values in plain data come from: they may not leave them."""
+    parts = [match for token in tokens_of(value) if (match := TOKEN.fullmatch(token)) is not None and match[3] == _LIVE]
+    return {base64.b64decode(match[2]).decode("utf-8", "replace") for match in parts}
 
 
 def is_token(value: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_SEALED
-from reconciler.model.sealed import MARK, is_others, is_token, tokens_of
+from reconciler.model.sealed import MARK, homes_of, is_others, is_token, tokens_of
 from reconciler.model.text import one_line
 from reconciler.render.protocol import RenderError
 from reconciler.render.workloads import dig, mappings, templates
@@ -36,6 +36,9 @@ def put_values(component: str, objects: list[JsonObject], values: Mapping[str, s
     made: list[JsonObject] = []
     names = {ObjectRef.of(obj).identity for obj in objects}
     for obj in objects:
+        homes = homes_of(obj)
+        if homes and (is_others(obj) or homes != {obj["metadata"].get("namespace")}):
+            raise _error(component, f"{one_line(ObjectRef.of(obj))}: values of a Secret go into Secrets and containers of its own namespace alone")
         if is_others(obj) or not any(tokens_of(obj)):
             made.append(obj)
             continue

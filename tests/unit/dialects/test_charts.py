@@ -94,10 +94,11 @@ def test_a_target_namespace_is_where_its_objects_go_and_a_step_says_otherwise(co
         (f"{REMOTE}, git: {{branch: main}}", "git", "not supported: a chart of another git repository is not fetched"),
         (f"{REMOTE}, releaseName: {'a' * 54}", "releaseName", "a release name"),
         (f"{REMOTE}, targetNamespace: Data", "targetNamespace", "a DNS-1123 label"),
-        (f"{REMOTE}, valuesFrom: [{{kind: Secret, name: a}}]", "valuesFrom[0].kind", "encrypt them in git with SOPS"),
+        (f"{REMOTE}, valuesFrom: [{{kind: Secret}}]", "valuesFrom[0]", "name is required: of a Secret"),
+        (f"{REMOTE}, valuesFrom: [{{kind: File, path: a.yaml, targetPath: b}}]", "valuesFrom[0].targetPath", "for one entry of a ConfigMap"),
         (f"{REMOTE}, valuesFrom: [{{kind: ConfigMap}}]", "valuesFrom[0]", "name is required"),
         (f"{REMOTE}, valuesFrom: [{{kind: File, path: ../a.yaml}}]", "valuesFrom[0].path", "of a YAML file of the repository"),
-        (f"{REMOTE}, valuesFrom: [{{kind: ConfigMap, name: a, targetPath: b}}]", "valuesFrom[0].targetPath", "not supported"),
+        (f"{REMOTE}, valuesFrom: [{{kind: ConfigMap, name: a, targetPath: 'b[0].c'}}]", "valuesFrom[0].targetPath", "with dots between them"),
         ("path: ../web", "path", "must be a folder of the repository"),
     ],
 )
