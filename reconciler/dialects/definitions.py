@@ -41,6 +41,22 @@ _SHAPE: Final = Record(
 )
 
 
+_APPLYING_ALL: Final = frozenset({"#ApplyApplication", "#ApplyApplicationInParallel", "#ApplyRemaining"})
+LOADING: Final = _APPLYING_ALL | {
+    "#Load",
+    "#LoadInOrder",
+    "#LoadComponets",
+    "#LoadComponetsInOrder",
+    "#LoadPolicies",
+    "#GetPlacementsFromTopologyPolicies",
+    "#GetPlacementsFromTmulticlusterologyPolicies",
+}
+"""Functions that are told what the application declares, spelled as KubeVela does."""
+APPLYING: Final = _APPLYING_ALL | {"#ApplyComponent"}
+MAKING: Final = frozenset({"#Apply", "#ApplyInParallel", "#CreateConfig"})
+"""Functions that apply objects of the template's own."""
+
+
 class Definition(NamedTuple):
     """One that compiles. `references`: its file, where that is not the application's own; `watched`: where it may stand."""
 

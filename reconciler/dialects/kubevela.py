@@ -11,7 +11,7 @@ import msgspec
 
 from reconciler.dialects import words
 from reconciler.dialects.catalog import DNS_LABEL
-from reconciler.dialects.definitions import Definition, NoChecker, check_definition, find_definitions, read_definitions
+from reconciler.dialects.definitions import LOADING, Definition, NoChecker, check_definition, find_definitions, read_definitions
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
@@ -201,7 +201,13 @@ class KubeVela:
             group_mode=group_mode,
             parameters=parameters,
             definitions={name: definition.template for name, definition in definitions.items()},
+            declared=_declare(spec) if any(definition.checked.uses & LOADING for definition in definitions.values()) else {},
         )
+
+
+def _declare(spec: dict[str, Any]) -> dict[str, Any]:
+    """What definitions may ask for of the application itself."""
+    return {name: [item for item in spec.get(name) or [] if isinstance(item, dict)] for name in ("components", "policies")}
 
 
 def _find_steps(spec: dict[str, Any], document: Document, files: Reading, findings: Findings) -> Written | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from reconciler.dialects.catalog import LATER_STEP_TYPES
-from reconciler.dialects.definitions import Definition
+from reconciler.dialects.definitions import APPLYING, LOADING, MAKING, Definition
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.header import is_name
@@ -174,13 +174,13 @@ def _target(step_type: str, parameter_key: str) -> str:
 def _resolve_defined(step: Step, properties: dict[str, Any], at: FieldPath, definition: Definition, components: Components) -> list[str]:
     """
     What a step of a definition may apply: the components that its properties or the template name, all where they name none, and one that
-    stands for the objects of the template's own.
+    stands for the objects of the template's own. One that asks which components there are may apply all of them.
     """
     uses, found = definition.checked.uses, list[str]()
-    if "#ApplyComponent" in uses:
-        named = set(_texts_in(properties))
+    if uses & APPLYING:
+        named = set() if uses & LOADING else set(_texts_in(properties))
         found = [name for name in components.declared if name in named or f'"{name}"' in definition.template] or list(components.declared)
-    if uses & {"#Apply", "#ApplyInParallel"}:
+    if uses & MAKING:
         found += components.make(msgspec.structs.replace(step, type=DEFINED), {"objects": []}, at)
     return found
 
@@ -197,7 +197,7 @@ def _target_of(definition: Definition, parameter_key: str) -> str:
     """An input that is no parameter of the definition goes into the component that its template applies (seed 001)."""
     first = re.split(r"[.\[]", parameter_key, maxsplit=1)[0]
     known = any(parameter.name == first for parameter in definition.checked.parameters)
-    return parameter_key if known or "#ApplyComponent" not in definition.checked.uses else full_target(parameter_key)
+    return parameter_key if known or not definition.checked.uses & APPLYING else full_target(parameter_key)
 
 
 def _mark_gate(step: Step, definition: Definition) -> Step:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from reconciler.cluster.protocol import ClusterError, NotFoundError
 from reconciler.engine.access import Claims
 from reconciler.engine.applications import Application
-from reconciler.engine.deletion import delete_ours
+from reconciler.engine.deletion import PRECIOUS, delete_ours
 from reconciler.engine.executors import Plain
 from reconciler.engine.observations import Identity
 from reconciler.engine.ownership import ProtectedError
@@ -18,8 +18,6 @@ from reconciler.model.outcome import Result
 from reconciler.model.records import InventoryItem
 from reconciler.model.run import Run
 from reconciler.workflow.facts import Order
-
-_VERSIONS: Final = {"batch": "batch/v1", "": "v1"}
 
 
 class Cleaner:
@@ -39,11 +37,15 @@ class Cleaner:
         deleted: list[str] = []
         uids: list[str] = []
         value: dict[str, Any] = {"deleted": deleted, "uids": uids}
-        ref = ObjectRef(_VERSIONS[params["group"]], params["kind"], params["namespace"], params["name"])
+        ref = ObjectRef(params["apiVersion"], params["kind"], params["namespace"], params["name"])
         try:
             for item in _chosen(app, ref):
                 ref = item.object
                 if await self._has(app, ref, params["labels"]):
+                    if ref.kind in PRECIOUS:
+                        return Result(
+                            value, f"{ref} goes with approval alone: leave it out of the manifest", "Protected", "terminal", self._clock.now()
+                        )
                     await delete_ours(self._reach.of(app), ref, item.uid, app.mirror.uid)
                     deleted.append(item.ref)
                     uids.append(item.uid)

@@ -145,8 +145,8 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
     `always_removed`: it goes when it is removed from git also where undoing it failed. `contexts`: each step begins with a context of its own,
     made of `parameters`, of what those before it leave and of what a person puts in, and kept from before it starts.
-    `definitions`: templates of the step types that the repository defines, by name, as they were when it was compiled. `labels`: the
-    application's, where conditions may ask for them.
+    `definitions`: templates of the step types that the repository defines, by name, as they were when it was compiled. `declared`: `components` and
+    `policies` as they are written, where one of those asks for them. `labels`: the application's, where conditions may ask for them.
     """
 
     mode: Mode = "StepByStep"
@@ -164,6 +164,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     group_mode: Mode = "DAG"
     definitions: dict[str, str] = {}
     labels: dict[str, str] = {}
+    declared: dict[str, Any] = {}
 
     @property
     def groups(self) -> frozenset[str]:

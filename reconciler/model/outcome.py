@@ -160,7 +160,8 @@ class Call(msgspec.Struct, frozen=True):
     carries it out again (rule 9a). `key`: of this try of this step, never used twice; what is left to chance follows from it. `attributes`:
     what steps before it shared, and where its workflow has contexts all that it began with; `parameters`: the workflow's. `made`: when it
     is undone or looked at again, the results of having run it. `health`: seconds that it waits for health, unless its properties say so.
-    `template`: of the definition that its type is. `outputs`: what is to be read of what it exports, by name.
+    `template`: of the definition that its type is; `declared`: `components` and `policies` of the application as they are written, where the template
+    asks for them. `outputs`: what is to be read of what it exports, by name.
     """
 
     app: AppKey
@@ -181,6 +182,7 @@ class Call(msgspec.Struct, frozen=True):
     health: float = HEALTH_SECONDS
     template: str = ""
     outputs: dict[str, str] = {}
+    declared: dict[str, Any] = {}
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from reconciler.model.application import Component
 from reconciler.model.identity import JsonObject
-from reconciler.model.names import CONFIG_CATALOG, CONFIG_DATA, CONFIG_TYPE, DEFINED, STEP_NAME
+from reconciler.model.names import DEFINED, STEP_NAME
 from reconciler.render.fields import Fields
 from reconciler.render.objects import render_objects
 from reconciler.render.protocol import Files, RenderContext
+from reconciler.steps.create_config import make_config
 
 _DOCKER: Final = "https://index.docker.io/v1/"
 
@@ -57,9 +58,7 @@ def _make_data(component: Component, context: RenderContext, files: Files) -> li
 
 def _make_config(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:  # noqa: ARG001
     fields = Fields(component.name, component.properties)
-    labels = {**CONFIG_CATALOG, **({CONFIG_TYPE: fields.text("template")} if fields.has("template") else {})}
-    text = json.dumps(fields.mapping("config"), sort_keys=True, ensure_ascii=False)
-    return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**_named(fields, "name"), "labels": labels}, "data": {CONFIG_DATA: text}}]
+    return [make_config(fields.required("name"), fields.text("namespace"), fields.text("template"), fields.mapping("config"))]
 
 
 def _named(fields: Fields, field: str, otherwise: str = "") -> JsonObject:

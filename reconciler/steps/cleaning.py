@@ -40,7 +40,7 @@ class CleanJobs(NoCompensation):
             return wrong
         labels = {name: str(value) for name, value in (call.properties.get("labelselector") or {}).items()}
         place = {"name": "", "namespace": call.properties.get("namespace") or call.app.namespace}
-        return _delete({"group": "batch", "kind": "Job", **place, "labels": labels}, results)
+        return delete({"apiVersion": "batch/v1", "kind": "Job", **place, "labels": labels}, results)
 
 
 class DeleteConfig(NoCompensation):
@@ -58,10 +58,11 @@ class DeleteConfig(NoCompensation):
         if wrong is not None:
             return wrong
         place = {"name": call.properties["name"], "namespace": call.properties.get("namespace") or call.app.namespace}
-        return _delete({"group": "", "kind": "ConfigMap", **place, "labels": dict(CONFIG_CATALOG)}, results)
+        return delete({"apiVersion": "v1", "kind": "ConfigMap", **place, "labels": dict(CONFIG_CATALOG)}, results)
 
 
-def _delete(params: dict[str, Any], results: Mapping[str, Result]) -> Outcome:
+def delete(params: dict[str, Any], results: Mapping[str, Result]) -> Outcome:
+    """One effect, over when what has that `apiVersion`, `kind`, `namespace` and these `labels` is going; all names where `name` is empty."""
     result = results.get(_PATH)
     if result is None:
         return Do({_PATH: Effect("delete", params)})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.model.identity import JsonObject
+from reconciler.model.names import CONFIG_CATALOG, CONFIG_DATA, CONFIG_TYPE
 from reconciler.steps.making import Making
 from reconciler.steps.validation import Finding, check_text, check_type
 
@@ -29,3 +32,11 @@ class CreateConfig(Making):
 
     def check(self, properties: dict[str, Any]) -> list[Finding]:
         return check_text(properties, "name", "namespace", "template") + check_type(properties, "config", dict)
+
+
+def make_config(name: str, namespace: str, template: str, config: Mapping[str, Any]) -> JsonObject:
+    """The object that keeps a config; no namespace: the application's own."""
+    labels = {**CONFIG_CATALOG, **({CONFIG_TYPE: template} if template else {})}
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels}
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {CONFIG_DATA: text}}

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from reconciler.model.canonical import canonical
 from reconciler.model.duration import parse_duration
-from reconciler.model.identity import ObjectRef
+from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.model.names import DEFINED
 from reconciler.model.outcome import Call, Do, Done, Effect, Evaluation, Failed, Gate, Listed, Live, Outcome, Query, Result, Wait
 from reconciler.model.text import one_line
 from reconciler.steps.compensation import NoCompensation
+from reconciler.steps.create_config import make_config
+from reconciler.steps.defined_functions import FUNCTIONS, Answered, carry_out
 from reconciler.steps.health import await_health, refs_of
 from reconciler.steps.http import ANSWER_LIMIT, Http
 from reconciler.steps.validation import Check, Finding, refuse
@@ -63,6 +65,7 @@ class _Walk:
         self._watch: list[Query] = []
         self._healthy: set[str] = set()
         self._objects: dict[str, Any] = {}
+        self._answers: dict[str, Any] = {}
 
     def go(self) -> Outcome:
         for _ in range(_MOST):
@@ -92,7 +95,9 @@ class _Walk:
             "context": context,
             "parameter": call.properties,
             "objects": self._objects,
-            "results": {path: self._result(path, result) for path, result in self._results.items()},
+            "results": {**{path: self._result(path, result) for path, result in self._results.items()}, **self._answers},
+            "declared": call.declared,
+            "variables": call.attributes,
             "outputs": call.outputs,
             "continued": call.restore or call.decision == "continue",
         }
@@ -130,7 +135,7 @@ class _Walk:
             return self._suspend(answer.get("duration") or "", message)
         if state in ("fail", "break"):
             return Failed("Action" if state == "fail" else "Terminate", message or f"{answer['path']} of its definition says so")
-        return Done(answer.get("outputs") or {}, message)
+        return Done(answer.get("outputs") or {}, message, answer.get("variables") or {})
 
     def _suspend(self, duration: str, message: str) -> Outcome:
         try:
@@ -154,7 +159,7 @@ class _Walk:
         self._healthy.add(path)
         return None
 
-    def _do(self, answer: dict[str, Any]) -> Outcome:
+    def _do(self, answer: dict[str, Any]) -> Outcome | None:
         path, function, params = answer["path"], answer["function"], answer.get("params") or {}
         if params.get("cluster") not in (None, *_LOCAL):
             return Failed("InvalidProperties", f"{path}: only the cluster that the daemon works on is known")
@@ -162,16 +167,30 @@ class _Walk:
             return self._apply_component(path, params)
         if function == "http":
             return _request(path, params)
-        values = params.get("value")
+        if function in FUNCTIONS:
+            return self._carry_out(function, path, params)
+        values = _make(params) if function == "create-config" else params.get("value")
         objects = values if isinstance(values, list) else [values]
         carrier = next(component for component in self._call.components if component.startswith(CARRIER))
         return Do({path: Effect("apply", {"component": carrier, "values": {"properties.objects": objects}})})
+
+    def _carry_out(self, function: str, path: str, params: dict[str, Any]) -> Outcome | None:
+        """None: it is answered, for this look; what is stored of it are its effects."""
+        outcome = carry_out(function, path, params, self._call, self._results, self._seen, self._now)
+        if isinstance(outcome, Answered):
+            self._watch += outcome.watch
+            self._answers[path] = {"value": outcome.value, "objects": [], "healthy": True}
+            return None
+        return Wait(outcome.until, outcome.message, (*self._watch, *outcome.watch)) if isinstance(outcome, Wait) else outcome
 
     def _apply_component(self, path: str, params: dict[str, Any]) -> Outcome:
         value = params.get("value")
         name = params.get("component") or (value.get("name") if isinstance(value, dict) else "")
         if params.get("namespace") or params.get("env"):
             return Failed("InvalidProperties", f"{path}: a component goes to its own namespace; leave out namespace and env")
+        declared: dict[str, Any] = next((each for each in self._call.declared.get("components", ()) if each.get("name") == name), {})
+        if isinstance(value, dict) and any(value[field] != declared.get(field) for field in ("properties", "traits") if field in value):
+            return Failed("InvalidProperties", f"{path}: a component is applied as the application declares it; change it by an override policy")
         if name not in self._call.components:
             message = f"{path}: component {one_line(name, 80)} is none of this application, or is not named in the step's properties"
             return Failed("InvalidProperties", message)
@@ -189,6 +208,10 @@ def _request(path: str, params: dict[str, Any]) -> Outcome:
         return Failed(wrong.reason, f"{path}: {wrong.message}")
     seconds = {"seconds": parse_duration(wanted.pop("timeout")).total_seconds()} if "timeout" in wanted else {}
     return Do({path: Effect("http", {**wanted, **seconds, "answer": ANSWER_LIMIT, "verbatim": True})})
+
+
+def _make(params: dict[str, Any]) -> JsonObject:
+    return make_config(params["name"], params.get("namespace") or "", params.get("template") or "", params["config"])
 
 
 def _after(result: Result, other: Result) -> bool:

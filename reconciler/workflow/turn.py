@@ -123,6 +123,7 @@ class Turn:
             health=self.workflow.health or self.health,
             template=self.workflow.definitions.get(step.type, ""),
             outputs={output.name: output.value for output in spec.outputs},
+            declared=self.workflow.declared,
         )
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:

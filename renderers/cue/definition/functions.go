@@ -15,40 +15,42 @@ import (
 	"cuelang.org/go/cue/token"
 )
 
-// absent are functions of the originals that are not done here, by package, and what to do instead.
+const (
+	byTopology = "use a topology policy"
+	byDeploy   = "use a deploy step"
+	byList     = "list the objects of a kind with #List"
+	byPatching = "join the patch to the whole object and #Apply that"
+	noLogs     = "logs are where the pods write them"
+	noCloud    = "no cloud is asked here"
+)
+
+// absent are functions of the originals that are not done here, by package, and why, or what to do instead.
 var absent = map[string]map[string]string{
 	"vela/op": {
-		"#ApplyRemaining": "apply them by an apply-component step each", "#ApplyApplication": "apply the components by steps of their own",
-		"#ApplyApplicationInParallel": "apply the components by steps of their own", "#ApplyEnvBindApp": "use a topology policy",
-		"#ApplyComponentRemaining": "apply the components by steps of their own",
-		"#DeployCloudResource":     "", "#ShareCloudResource": "", "#Deploy": "use a deploy step", "#RenderComponent": "", "#ListClusters": "",
-		"#GetPlacementsFromTopologyPolicies": "use a topology policy", "#MakePlacementDecisions": "use a topology policy", "#PatchApplication": "",
-		"#Load": "name the component itself", "#LoadInOrder": "", "#Delete": "leave the object out: it is pruned", "#LoadPolicies": "", "#Patch": "use #Apply", "#PatchK8sObject": "", "#DoVar": "use the step's outputs and inputs",
-		"#SendEmail": "use a notification step", "#DingTalk": "use #HTTPPost", "#Slack": "use #HTTPPost", "#Lark": "use #HTTPPost",
-		"#PromCheck": "use a check-metrics step", "#CreateConfig": "", "#DeleteConfig": "", "#ReadConfig": "", "#ListConfig": "",
-		"#ListResourcesInApp": "", "#ListAppliedResources": "", "#CollectPods": "", "#CollectServices": "", "#SearchEvents": "",
-		"#CollectLogsInPod": "", "#CollectServiceEndpoints": "use a collect-service-endpoints step", "#GetApplicationTree": "",
-		"#LoadTerraformComponents": "", "#GetConnectionStatus": "",
+		"#ApplyEnvBindApp": byTopology, "#MakePlacementDecisions": byTopology, "#ReadPlacementDecisions": byTopology, "#PatchApplication": byTopology,
+		"#LoadEnvBindingEnv": byTopology, "#PrepareEnvBinding": byTopology, "#ApplyComponentsToEnv": byTopology,
+		"#ApplyComponentRemaining": "apply the component with #ApplyComponent", "#RenderComponent": "apply the component with #ApplyComponent",
+		"#DeployCloudResource": noCloud, "#ShareCloudResource": noCloud, "#LoadTerraformComponents": noCloud, "#GetConnectionStatus": noCloud,
+		"#Deploy": byDeploy, "#Patch": byPatching, "#PatchK8sObject": byPatching,
+		"#DingTalk": "use #HTTPPost", "#Slack": "use #HTTPPost", "#Lark": "use #HTTPPost",
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
-	"vela/kube":    {"#Patch": "use #Apply", "#Delete": "leave the object out: it is pruned"},
-	"vela/builtin": {"#DoVar": "use the step's outputs and inputs"},
-	"vela/util":    {"#PatchK8sObject": ""},
-	"vela/email":   {"#SendEmail": "use a notification step"},
-	"vela/metrics": {"#PromCheck": "use a check-metrics step"},
-	"vela/config":  {"#CreateConfig": "", "#DeleteConfig": "", "#ReadConfig": "", "#ListConfig": ""},
+	"vela/kube": {"#Patch": byPatching},
+	"vela/util": {"#PatchK8sObject": byPatching},
 	"vela/oam": {
-		"#RenderComponent": "", "#LoadComponets": "name the component itself", "#LoadComponetsInOrder": "", "#LoadPolicies": "", "#ApplyApplication": "apply the components by steps of their own",
-		"#ApplyApplicationInParallel": "", "#ApplyComponentRemaining": "", "#ApplyRemaining": "",
+		"#RenderComponent": "apply the component with #ApplyComponent", "#ApplyComponentRemaining": "apply the component with #ApplyComponent",
+		"#Apply": "use #ApplyComponent",
 	},
 	"vela/multicluster": {
-		"#ListClusters": "", "#GetPlacementsFromTopologyPolicies": "use a topology policy", "#Deploy": "use a deploy step",
-		"#MakePlacementDecisions": "", "#PatchApplication": "", "#ApplyEnvBindApp": "", "#DeployCloudResource": "", "#ShareCloudResource": "",
+		"#Deploy": byDeploy, "#MakePlacementDecisions": byTopology, "#PatchApplication": byTopology, "#ApplyEnvBindApp": byTopology,
+		"#DeployCloudResource": noCloud, "#ShareCloudResource": noCloud,
 	},
 	"vela/query": {
-		"#ListResourcesInApp": "", "#ListAppliedResources": "", "#CollectPods": "", "#CollectServices": "", "#SearchEvents": "",
-		"#CollectLogsInPod": "", "#CollectServiceEndpoints": "use a collect-service-endpoints step", "#GetApplicationTree": "",
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
-	"vela/terraform": {"#LoadTerraformComponents": "", "#GetConnectionStatus": ""},
+	"vela/terraform": {"#LoadTerraformComponents": noCloud, "#GetConnectionStatus": noCloud},
 }
 
 // checkImports complains of packages that are not there, and of functions that are not done, at their places.
@@ -95,11 +97,7 @@ func checkImports(parsed *ast.File) Problems {
 
 func checkFunction(name, label string, place token.Pos) Problems {
 	if instead, later := absent[name][label]; later {
-		text := fmt.Sprintf("%s of %s is not available here", label, name)
-		if instead != "" {
-			text += "; " + instead
-		}
-		return Problems{at(place, text)}
+		return Problems{at(place, fmt.Sprintf("%s of %s is not available here; %s", label, name, instead))}
 	}
 	if !declared(name)[label] {
 		return Problems{at(place, fmt.Sprintf("%s has no %s", name, label))}

@@ -12,7 +12,7 @@ import (
 )
 
 // WalkRequest asks how far a step comes. Objects are what is known of the cluster, by the key of a question; nil: it is not there.
-// Results are those of what was done, by path. Outputs are expressions or paths, by name. Continued: a decision opened its gate.
+// Results are those of what was done, by path. Variables are those that steps before it put. Outputs are expressions or paths, by name. Continued: a decision opened its gate.
 type WalkRequest struct {
 	Template  string                     `json:"template"`
 	Context   map[string]any             `json:"context"`
@@ -21,6 +21,8 @@ type WalkRequest struct {
 	Results   map[string]Result          `json:"results"`
 	Outputs   map[string]string          `json:"outputs"`
 	Continued bool                       `json:"continued"`
+	Declared  Declared                   `json:"declared"`
+	Variables map[string]any             `json:"variables"`
 }
 
 // Result of something that was done: what it answered, and whose objects are to be looked at now.
@@ -45,6 +47,7 @@ type WalkAnswer struct {
 	Duration  string         `json:"duration,omitempty"`
 	Questions []Question     `json:"questions"`
 	Outputs   map[string]any `json:"outputs,omitempty"`
+	Variables map[string]any `json:"variables,omitempty"`
 }
 
 const longest = 500 // functions in one template
@@ -67,7 +70,7 @@ func Walk(asked WalkRequest) (WalkAnswer, error) {
 		return WalkAnswer{}, problems
 	}
 	w := walk{asked: asked, value: value, done: map[string]bool{}}
-	w.answer.Questions = []Question{}
+	w.answer.Questions, w.answer.Variables = []Question{}, map[string]any{}
 	for range longest {
 		if err := w.value.Validate(); err != nil {
 			return WalkAnswer{}, list(err)
@@ -153,7 +156,7 @@ type child struct {
 func children(value cue.Value) []child {
 	var found []child
 	switch value.IncompleteKind() {
-	case cue.StructKind:
+	case cue.StructKind, cue.BottomKind: // a struct that has fields which nobody knows yet is no value, and has others
 		fields, err := value.Fields(cue.Hidden(true))
 		if err != nil {
 			return nil
@@ -209,6 +212,14 @@ func (w *walk) carryOut(f function) (bool, error) {
 		return false, nil
 	case "log":
 		return false, nil
+	case "var":
+		return false, w.variable(f, params)
+	case "load", "load-in-order", "load-policies", "list-clusters", "placements":
+		answer, err := w.tell(f, params)
+		if err != nil {
+			return false, err
+		}
+		return false, w.fill(f, answer)
 	case "read", "list":
 		return w.ask(f, params)
 	case "convert-string", "date-to-timestamp", "timestamp-to-date":

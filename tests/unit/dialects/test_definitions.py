@@ -82,7 +82,7 @@ def test_properties_are_held_against_the_parameters_of_the_definition(properties
         ("a: 1\na: 2\n", "conflicting values 2 and 1"),
         ("a: {\n", "expected '}'"),
         ('import "vela/op"\nx: op.#Aply & {}\n', "9: spec.schematic.cue.template: vela/op has no #Aply"),
-        ('import "vela/op"\nx: op.#Delete & {}\n', "#Delete of vela/op is not available here; leave the object out: it is pruned"),
+        ('import "vela/op"\nx: op.#Patch & {}\n', "#Patch of vela/op is not available here; join the patch to the whole object and #Apply that"),
     ],
 )
 def test_a_template_that_does_not_compile_is_told_with_its_line_of_the_file(template, expected):

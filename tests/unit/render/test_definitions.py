@@ -150,6 +150,14 @@ def test_steps_nest_and_attributes_order_them():
     assert [answer.get("path") for answer in play(template, answers)] == ["s.soon", "s.late", None]
 
 
+@pytest.mark.parametrize("where", ["", "more: "])
+def test_functions_made_of_what_is_not_known_yet_come_once_it_is(where):
+    each = '{for name in list.$returns.values.names {"get-\\(name)": http.#HTTPGet & {$params: url: "http://\\(name)"}}}'
+    template = f'import "vela/kube"\nimport "vela/http"\nlist: kube.#List & {{$params: resource: {{apiVersion: "v1", kind: "Pod"}}}}\n{where}{each}\n'
+    found = play(template, objects={"v1|Pod|shop||": {"names": ["a", "b"]}})
+    assert [answer["params"]["url"] for answer in found if answer["state"] == "do"] == ["http://a", "http://b"]
+
+
 def test_conversions_need_nothing():
     template = """
         import "vela/util"
