@@ -147,6 +147,16 @@ class Application:
         """The run to drive: the newest that is not final; a restore run comes before the one that it undoes."""
         return next((run for run in reversed(self.runs) if not run.phase.final), None)
 
+    def abandoned(self, run: Run) -> set[str]:
+        """Keys of intents that nobody carries out: a leader whose time was over stored them late, with a run under a name that was still free, after
+        the next leader had begun another one (3h)."""
+        names = [other.name for other in self.runs]
+        later = self.runs[names.index(run.name) + 1 :] if run.name in names and not run.phase.final else []
+        begun = min((other.created_at for other in later if other.kind == "deploy" and other.created_at is not None), default=None)
+        if begun is None:
+            return set()
+        return {intent.key for step in run.steps for path, intent in step.intents.items() if path not in step.results and intent.at < begun}
+
     def unsettled(self) -> list[Run]:
         """Final runs whose outcome is not yet in the mirror."""
         return [run for run in self.runs if run.phase.final and run.name not in self.mirror.settled]
@@ -205,7 +215,7 @@ class Application:
         settled = set(self.mirror.settled)
         undone = {run.restores for run in self.runs if run.name in settled}
         for run in self.runs:
-            if run.name not in settled | undone:
+            if run.name not in settled | undone and not self.abandoned(run):
                 self.fold_results(run)
 
     def fold_results(self, run: Run, before: Run | None = None) -> None:

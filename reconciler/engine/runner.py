@@ -35,7 +35,8 @@ class Runner:
         context = self._context
         admitted = context.admission.admits(run)
         workflow = await self._workflow(app, run)
-        facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted, unbegun=context.throttle.unbegun(app.key))
+        unbegun = context.throttle.unbegun(app.key) | app.abandoned(run)
+        facts = msgspec.structs.replace(await self._facts(app, run, workflow), admitted=admitted, unbegun=unbegun)
         step = await self._ask(app, run, workflow, facts)
         prepared, refused = await self._prepare(app, step)
         while refused:  # what is refused before it is tried is a result as any other; the intents that it answers stand in `step.run`

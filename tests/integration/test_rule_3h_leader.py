@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.cluster.protocol import ClusterError
 from reconciler.engine.leadership import LeadLostError
-from reconciler.model.identity import ObjectRef
+from reconciler.model.identity import GVK, AppKey, ObjectRef
+from reconciler.model.names import STATE_KINDS
 from tests.integration.harness import Clone, config_map_app, virtual
 from tests.integration.replicas import LEASE, SECONDS, Replica, Replicas, replicas, until
 
@@ -24,6 +27,16 @@ def value_of(found: Replicas, name: str = "web") -> str:
 def shows(replica: Replica, text: str, name: str = "web") -> bool:
     status = replica.daemon.status(name)
     return status is not None and status.sync == "Synced" and status.running is not None and status.running.revision == text
+
+
+def synced(replica: Replica, name: str = "web") -> bool:
+    status = replica.daemon.status(name)
+    return status is not None and status.sync == "Synced"
+
+
+def phase_of(replica: Replica, run: str, name: str = "web") -> str:
+    found = replica.daemon.engine._context.apps[AppKey("default", name)].find_run(run)
+    return found.phase.value if found is not None else ""
 
 
 async def push(clone: Clone, *found: Replica, **texts: Any) -> None:
@@ -209,6 +222,85 @@ async def test_rule_3h_a_late_apply_of_a_leader_that_stood_still_is_put_right(tm
         first.line.go_on()
         await until(lambda: first.ended, "the first ends")
         await until(lambda: value_of(found) == "3", "3 is put back")
+
+
+class Late:
+    """The process stops between the check and the sending of one request about state: the first of its kind."""
+
+    def __init__(self, replica: Replica, method: str, kind: str) -> None:
+        self._inner, self._line, self._method, self._kind = replica.line._cluster, replica.line, method, kind
+        self.held, self.refused = "", ""
+        replica.line._cluster = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return functools.partial(self._send, found) if name == self._method else found
+
+    async def _send(self, send: Any, obj: Any) -> Any:
+        if self.held or obj["kind"] != self._kind:
+            return await send(obj)
+        self.held = obj["metadata"]["name"]
+        self._line.stop()
+        await self._line._moves.wait()
+        try:
+            return await send(obj)
+        except ClusterError as error:
+            self.refused = error.reason
+            raise
+
+
+async def stored(found: Replicas) -> dict[str, str]:
+    """Every state object with its version."""
+    kinds = [GVK("reconciler.dev", "v1alpha1", kind) for kind in STATE_KINDS]
+    return {str(ObjectRef.of(obj)): obj["metadata"]["resourceVersion"] for kind in kinds for obj in (await found.cluster.list(kind)).items}
+
+
+@virtual
+@pytest.mark.parametrize(("method", "kind"), [("create", "ApplicationRevision"), ("replace", "WorkflowRun"), ("replace_status", "Application")])
+async def test_rule_3h_a_late_write_of_state_is_refused_once_the_next_leader_has_written(tmp_path: Path, method: str, kind: str) -> None:
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        first, second = await found.start(), await found.start()
+        await until(lambda: shows(second, "web-v1"), "applied, and seen")
+        late = Late(first, method, kind)
+        await push(clone, first, web=2)
+        await until(lambda: late.held, "it stands still before it writes")
+        clone.push({"web.yaml": config_map_app("web", "3")})
+        await until(lambda: second.leads, "the second leads")
+        await until(lambda: second.daemon.engine.look() or (value_of(found) == "3" and synced(second)), "the second applies the newest")
+        before = await stored(found)
+        first.line.go_on()
+        await until(lambda: first.ended, "the first ends")
+        assert late.refused in ("Conflict", "AlreadyExists")
+        assert await stored(found) == before
+        assert value_of(found) == "3"
+
+
+@virtual
+async def test_rule_3h_a_run_that_a_stopped_leader_makes_late_is_passed_by_and_applies_nothing(tmp_path: Path) -> None:
+    """Its name was free, so nothing refuses it."""
+    clone = Clone(tmp_path)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with replicas(clone) as found:
+        first, second = await found.start(), await found.start()
+        await until(lambda: shows(second, "web-v1"), "applied, and seen")
+        late = Late(first, "create", "WorkflowRun")
+        await push(clone, first, web=2)
+        await until(lambda: late.held, "it stands still before it makes the run of 2")
+        clone.push({"web.yaml": config_map_app("web", "3")})
+        await until(lambda: second.leads, "the second leads")
+        await until(lambda: second.daemon.engine.look() or (value_of(found) == "3" and synced(second)), "the second applies the newest")
+        first.line.go_on()
+        await until(lambda: first.ended, "the first ends")
+        assert late.refused == ""
+        await second.end()
+        begun = len(found.writes)
+        third = await found.start()
+        await until(lambda: third.leads and synced(third), "the third leads, and has read of it")
+        await until(lambda: phase_of(third, "web-v2-1") == "Superseded", "it is passed by")
+        assert value_of(found) == "3"
+        assert not {("apply", "ConfigMap"), ("create", "WorkflowRun")} & {(method, kind) for _, method, kind, _, _ in found.writes[begun:]}
 
 
 @virtual
