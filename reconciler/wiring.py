@@ -115,6 +115,7 @@ def read_options(
         recall=recall,
         unsealer=unsealer,
         evaluate=shared().evaluate,
+        judge=shared().judge,
         charts=charts,
         meter=meter,
         take_over_from=frozenset(settings.take_over_from),

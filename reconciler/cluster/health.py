@@ -31,12 +31,10 @@ def assess(obj: JsonObject, rules: Rules = NO_RULES) -> Answer:
 
     As kstatus has it, an object of a kind without a rule that has no status is healthy: nobody says whether one will ever come.
     """
-    metadata, spec, status = (_map(obj.get(name)) for name in ("metadata", "spec", "status"))
-    if metadata.get("deletionTimestamp"):
-        return "Progressing", _terminating(metadata, status)
-    observed, generation = status.get("observedGeneration"), metadata.get("generation")
-    if isinstance(observed, int) and isinstance(generation, int) and observed < generation:
-        return "Progressing", f"Generation is {generation}, but the latest observed is {observed}"
+    early = unsettled(obj)
+    if early is not None:
+        return early
+    spec, status = _map(obj.get("spec")), _map(obj.get("status"))
     gvk = GVK.of(obj)
     own = rules.get((gvk.group, gvk.kind))
     if own is not None:
@@ -47,6 +45,17 @@ def assess(obj: JsonObject, rules: Rules = NO_RULES) -> Answer:
         return _generic(status)
     kind, message = rule(spec, status)
     return kind, clean(message)
+
+
+def unsettled(obj: JsonObject) -> Answer | None:
+    """What stands before every rule: it goes, or nobody has looked at what was asked for last. None where neither is so."""
+    metadata, status = _map(obj.get("metadata")), _map(obj.get("status"))
+    if metadata.get("deletionTimestamp"):
+        return "Progressing", _terminating(metadata, status)
+    observed, generation = status.get("observedGeneration"), metadata.get("generation")
+    if isinstance(observed, int) and isinstance(generation, int) and observed < generation:
+        return "Progressing", f"Generation is {generation}, but the latest observed is {observed}"
+    return None
 
 
 def has_failed(obj: JsonObject) -> bool:

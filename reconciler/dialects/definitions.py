@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.dialects.definition_files import TEMPLATE, read_definition_file
 from reconciler.dialects.documents import MAX_BYTES, lines_of, parse
+from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
 from reconciler.dialects.protocol import Document
@@ -20,6 +21,7 @@ from reconciler.dialects.scope import DEFINITIONS, STEP_DEFINITION
 from reconciler.dialects.shapes import Anything, Record, Text
 from reconciler.model.application import Reference
 from reconciler.model.definition import Checked, Checker, Fault, Parameter, Parts
+from reconciler.model.health_policy import HealthPolicy
 from reconciler.model.names import DEFINITION_FILE, DEFINITIONS_FOLDER
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
@@ -73,6 +75,9 @@ class NoChecker:
 
     def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:  # noqa: ARG002 - the protocol's
         return Checked((Fault("definitions are not available here"),))
+
+    def check_policy(self, policy: HealthPolicy) -> Mapping[str, tuple[Fault, ...]]:  # noqa: ARG002 - the protocol's argument
+        return {}
 
     def take_apart(self, text: str) -> Parts:  # noqa: ARG002 - the protocol's argument
         return Parts((Fault("definitions are not available here"),))
@@ -169,14 +174,21 @@ def check_template(document: Document, template: str, checker: Checker, findings
     return None if checked.faults else checked
 
 
-def _place(document: Document, fault: Fault, template: str, subject: str) -> Problem:
+def check_policy(document: Document, policy: HealthPolicy, checker: Checker, findings: Findings) -> None:
+    """What is wrong with what a definition says of health is told at its lines."""
+    for name, faults in checker.check_policy(policy).items():
+        at = ("spec", "status", name)
+        findings.include(_place(document, fault, document.content["spec"]["status"][name], findings.subject, at) for fault in faults)
+
+
+def _place(document: Document, fault: Fault, template: str, subject: str, at: FieldPath = TEMPLATE) -> Problem:
     """A fault at its line of the file: a template of many lines is a block that begins below its key."""
-    line = lines_of(document, {TEMPLATE})[TEMPLATE]
-    if fault.line and document.lines is not None:
+    line = lines_of(document, {at})[at]
+    if fault.line and document.lines is not None and at == TEMPLATE:
         line = fault.line  # the template has the lines of its file
     elif fault.line and "\n" in template:
         line += min(fault.line, template.count("\n") + 1)
-    return Problem(document.path, line, one_line(fault.message, 500), one_line(subject, 200), ".".join(map(str, TEMPLATE)))
+    return Problem(document.path, line, one_line(fault.message, 500), one_line(subject, 200), ".".join(map(str, at)))
 
 
 def _make_type(name: str, template: str, checked: Checked, checker: Checker) -> StepType:

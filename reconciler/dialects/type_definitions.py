@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from reconciler.dialects.definition_files import TEMPLATE
-from reconciler.dialects.definitions import check_template, find_document, places_of, warn_unfound
+from reconciler.dialects.definitions import check_policy, check_template, find_document, places_of, warn_unfound
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
@@ -207,7 +207,10 @@ def _read(kind: Kind, document: Document, checker: Checker, findings: Findings) 
     if spec.get("manageWorkload"):
         findings.error(("spec", "manageWorkload"), "a trait does not take over the component here: a rollout is the workflow's")
     attributes = {name: value for name, value in spec.items() if name in _SPECS[kind].fields and name not in ("schematic", "status")}
-    return Definition(kind, name, template, attributes, msgspec.convert(spec.get("status") or {}, HealthPolicy)), None if findings.failed else checked
+    policy = msgspec.convert(spec.get("status") or {}, HealthPolicy)
+    if policy:
+        check_policy(document, policy, checker, findings)
+    return Definition(kind, name, template, attributes, policy), None if findings.failed else checked
 
 
 def _check_fields(kind: Kind, checked: Checked, findings: Findings) -> None:

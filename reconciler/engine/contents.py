@@ -133,7 +133,12 @@ class Contents:
         return rendered
 
     def _render(self, component: Component, app: Compiled, files: Files, capabilities: Capabilities, revision: str) -> list[JsonObject]:
-        context = RenderContext(
+        return self._renderer.render(component, self.render_context(app, component, capabilities, revision), files)
+
+    @staticmethod
+    def render_context(app: Compiled, component: Component, capabilities: Capabilities, revision: str) -> RenderContext:
+        """What a component of the revision of that display name may know of all that is around it."""
+        return RenderContext(
             app.name,
             component.namespace or app.namespace,
             app.environment.name,
@@ -144,7 +149,6 @@ class Contents:
             {name: value for name, value in app.labels.items() if name != SHARD},
             {name: value for name, value in app.annotations.items() if not is_ours(name)},
         )
-        return self._renderer.render(component, context, files)
 
     def declared_now(self, key: AppKey) -> list[str] | None:
         """Packed refs of what an application's head declares; None while its head has no revision yet (it comes soon)."""

@@ -27,6 +27,7 @@ from reconciler.engine.shards import Shards
 from reconciler.engine.store import Store
 from reconciler.engine.throttle import Throttle
 from reconciler.engine.unsealing import Unsealer
+from reconciler.engine.verdicts import Judge, Verdicts
 from reconciler.model.application import Application as Compiled
 from reconciler.model.clock import Clock
 from reconciler.model.event import Sink
@@ -75,7 +76,8 @@ class SourceThread:
 @dataclass(slots=True)
 class Context:
     """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
-    key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, blocking. `sender`: None where nothing may leave
+    key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, `judge`: how health policies judge, both
+    blocking. `sender`: None where nothing may leave
     the machine; `rpc_seconds`: how long an answer of who is asked over HTTP is waited for. `approved`: digests of the approvals in
     `.reconciler/prune.yaml`. `unplanned`: applications
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `making`: those whose mirror
@@ -103,6 +105,7 @@ class Context:
     compiled: dict[AppKey, Compiled]
     unsealer: Unsealer
     evaluate: Callable[[str], dict[str, Any]]
+    judge: Judge
     charting: Charting
     measuring: Measuring
     write_back: bool
@@ -122,8 +125,10 @@ class Context:
     acting: bool = False
     informed: bool = False
     dependencies: Dependencies = field(init=False)
+    verdicts: Verdicts = field(init=False)
 
     def __post_init__(self) -> None:
+        self.verdicts = Verdicts(self.contents, self.observations, self.reach, self.judge, self.hint_after)
         self.dependencies = Dependencies(self.index, self.apps, self.observations, self.hint)
 
     def keep_compiled(self, found: Mapping[AppKey, Compiled]) -> None:

@@ -113,6 +113,7 @@ class Engine:
             apps=apps,
             compiled={},
             evaluate=options.evaluate,
+            judge=options.judge,
             charting=charting,
             unsealer=options.unsealer or Unsealing(cluster),
             measuring=Measuring(options.meter, clock, self._hint),

@@ -47,6 +47,7 @@ class Mover:
         context.admission.renew(app.key, [])
         context.throttle.withdraw(app.key)
         context.observations.follow(app.mirror.uid, ())
+        context.verdicts.drop(app.mirror.uid)
 
 
 def _asked_for_state(app: Application) -> bool:

@@ -6,7 +6,7 @@ Kept of an object: its version and uid, the digest of our own managedFields entr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -86,6 +86,7 @@ class Observations:
         self._rules: Rules = NO_RULES
         self._unjudged: set[tuple[str, str]] = set()
         self._attended: dict[str, frozenset[Identity]] = {}
+        self._overruled: dict[str, dict[Identity, tuple[str, str]]] = {}
         self._troubles = Troubles(clock, on_change)
         self.heartbeat = clock.monotonic()
 
@@ -194,7 +195,8 @@ class Observations:
                 self._on_change(before.owner)
             return
         seen = self._objects[identity] = observe(obj, self._rules)
-        if before is None or before[1:] != seen[1:] or identity in self._attended.get(seen.owner, ()):
+        followed = self._attended.get(seen.owner, ()), self._overruled.get(seen.owner, ())
+        if before is None or before[1:] != seen[1:] or any(identity in identities for identities in followed):
             self._on_change(seen.owner)
 
     def attend(self, owner: str, refs: Iterable[ObjectRef]) -> None:
@@ -204,6 +206,19 @@ class Observations:
             self._attended[owner] = found
         else:
             self._attended.pop(owner, None)
+
+    def overrule(self, owner: str, told: Mapping[Identity, tuple[str, str]]) -> None:
+        """These objects of that owner are so, whatever our own rules say, until another call says otherwise: status, empty where those hold, and
+        words, empty where those do. Of these objects every change is told."""
+        if told:
+            self._overruled[owner] = dict(told)
+        else:
+            self._overruled.pop(owner, None)
+
+    def overruled(self, owner: str, identities: Iterable[Identity]) -> dict[Identity, tuple[str, str]]:
+        """What stands of these."""
+        told = self._overruled.get(owner, {})
+        return {identity: told[identity] for identity in identities if identity in told}
 
     def note(self, obj: JsonObject) -> Observed:
         """Takes in what an apply of ours answered, so that nothing older than it is believed."""
@@ -253,7 +268,7 @@ class Observations:
 
     def unwell(self, refs: Iterable[ObjectRef]) -> list[Followed]:
         """Those of them that are there and not healthy, the worst first."""
-        found = [(ref, seen) for ref in refs if (seen := self._objects.get(ref.identity)) is not None and seen.status != "Healthy"]
+        found = [(ref, seen) for ref in refs if (seen := self._seen(ref)) is not None and seen.status != "Healthy"]
         found.sort(key=lambda each: (not each[1].failed, _ORDER.index(each[1].status)))
         return [_followed(ref, seen) for ref, seen in found]
 
@@ -293,10 +308,20 @@ class Observations:
             except ClusterError:
                 continue
 
+    def _seen(self, ref: ObjectRef) -> Observed | None:
+        """With its health as its definition tells it, where one does."""
+        seen = self._objects.get(ref.identity)
+        status, words = self._overruled.get(seen.owner, {}).get(ref.identity, ("", "")) if seen is not None else ("", "")
+        if seen is None or not (status or words):
+            return seen
+        return seen._replace(
+            status=status or seen.status, message=words or ("" if status else seen.message), failed=seen.failed and status != "Healthy"
+        )
+
     def _health(self, refs: tuple[ObjectRef, ...]) -> dict[str, Any]:
         worst, message, failed = "Healthy", "", False
         for ref in refs:
-            seen = self._objects.get(ref.identity)
+            seen = self._seen(ref)
             status, said = (seen.status, seen.message) if seen else ("Missing", "not there")
             fails = seen is not None and seen.failed
             reason = self._troubles.reason(ref, seen.uid, seen.fields) if seen is not None and status != "Healthy" else ""

@@ -22,6 +22,10 @@ def no_evaluator(_: str) -> dict[str, Any]:
     return {"error": "definitions are not available here"}
 
 
+def no_judge(_: str) -> str:
+    return "definitions are not available here"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`namespace`: the daemon's own. `beat`: seconds between two signs of life. `width`: how many applications have a turn at once: a turn is
@@ -30,7 +34,7 @@ class Options:
     `retry`, `health`: of steps where no manifest says so. `rpc_seconds`: how long an answer of who is asked over HTTP is waited for.
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
     are no keys. `charts`: who fetches them; None where no connection is made. `evaluate`: how far a definition comes; it blocks.
-    `meter`: who is asked about metrics; None: nobody.
+    `judge`: how objects are by health policies; it blocks. `meter`: who is asked about metrics; None: nobody.
     `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`.
     """
 
@@ -50,6 +54,7 @@ class Options:
     recall: Path | None = None
     unsealer: Unsealer | None = None
     evaluate: Callable[[str], dict[str, Any]] = no_evaluator
+    judge: Callable[[str], list[dict[str, Any]] | str] = no_judge
     charts: Charts | None = None
     meter: Meter | None = None
     take_over_from: Collection[str] = KUBECTL_MANAGERS

@@ -200,6 +200,7 @@ class Planner:
             created_at=context.clock.now(),
             objects=[ref.pack() for ref in managed(content)[0]],
             undone=content.application.workflow.on_failure == "undo",
+            judged=any(definition.health for definition in content.application.definitions),
             shared=[ref.pack() for ref in shared(content)],
             pins=pins,
         )

@@ -33,6 +33,7 @@ class Publisher:
     async def publish(self, app: Application) -> None:
         """Makes the status anew; writes the mirror where a run was settled into it, or where something that people see changed and
         no effect is under way."""
+        await self._context.verdicts.ask(app)
         status = await self._status(app)
         self._ask_why(app)
         if status != app.status:
@@ -55,6 +56,7 @@ class Publisher:
 
     async def show(self, app: Application) -> None:
         """Makes the status anew, and neither stores nor tells it: another daemon leads."""
+        await self._context.verdicts.ask(app)
         app.status = await self._status(app)
 
     def _ask_why(self, app: Application) -> None:

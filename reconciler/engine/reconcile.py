@@ -265,6 +265,7 @@ async def reload_application(context: Context, app: Application) -> Application 
     if mirror is None:
         context.apps.pop(app.key, None)
         context.observations.follow(app.mirror.uid, ())
+        context.verdicts.drop(app.mirror.uid)
         context.admission.renew(app.key, [])
         context.throttle.withdraw(app.key)
         return None

@@ -114,6 +114,7 @@ class Remover:
         await context.store.delete_mirror(app.mirror)
         context.apps.pop(app.key, None)
         context.observations.follow(app.mirror.uid, ())
+        context.verdicts.drop(app.mirror.uid)
         context.index.drop(app.key)
         context.sink.emit(Event("application-gone", app.key))
         return True

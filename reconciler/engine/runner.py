@@ -92,6 +92,8 @@ class Runner:
             unwatched = self._foreign(app, new - denied.keys()) and await context.observations.read_unwatched(new, cluster)
             if unwatched or any(isinstance(query, Listed | Measured) for query in new):
                 self._poll(app, run)
+            if any(isinstance(query, Health) for query in new):
+                await context.verdicts.ask(app)
             about_apps = [query for query in new if isinstance(query, Ready)]
             answers = await context.observations.answer(new.difference(about_apps, denied), cluster)
             answers |= self._judge(app, about_apps) | denied | self._measure(app, new) | await self._evaluate(new)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from reconciler.model.health_policy import HealthPolicy
 from reconciler.model.outcome import StepType
 
 
@@ -66,6 +67,10 @@ class Checker(Protocol):
 
     def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:
         """Never raises for what a template or properties hold. `whole`: also what properties lack below their top is found."""
+        ...
+
+    def check_policy(self, policy: HealthPolicy) -> Mapping[str, tuple[Fault, ...]]:
+        """What is wrong with it before it is given anything, by the name of its template. Never raises for what that holds."""
         ...
 
     def take_apart(self, text: str) -> Parts:

@@ -64,7 +64,7 @@ class _Rendering:
     def go(self, asked: dict[str, Any], before: list[JsonObject]) -> list[JsonObject]:
         traits = [{"type": part.trait.type, "template": part.definition.template, "parameter": part.trait.properties} for part in self._parts]
         try:
-            answer = shared().render({**asked, "context": _context(self._component, self._context), "traits": traits})
+            answer = shared().render({**asked, "context": template_context(self._component, self._context), "traits": traits})
         except SandboxError as error:
             raise self._explain(error) from error
         made = [] if answer["output"] is None else [self._mark(answer["output"], "", "", new=not before)]
@@ -105,7 +105,7 @@ class _Rendering:
         return RenderError(f"{where}: {one_line(error.message, 600)}")
 
 
-def _context(component: Component, context: RenderContext) -> dict[str, Any]:
+def template_context(component: Component, context: RenderContext) -> dict[str, Any]:
     """What a template sees as `context`. A component of several places sees the namespace of each."""
     version = context.capabilities.kube_version or _NEWEST
     numbers = _VERSION.match(version)
