@@ -85,8 +85,7 @@ class Engine:
         cluster = fenced(cluster, self._lead)
         self._queue, self._beat = KeyQueue(self._work, clock, self._quarantine, options.width, options.beat), options.beat
         self._look_wanted, self._acts, self._awaiting_look, self._by_uid = asyncio.Event(), asyncio.Event(), set[AppKey](), dict[str, AppKey]()
-        apps, unplanned = dict[AppKey, Application](), set[AppKey]()
-        shards = Shards(options.shard, cluster, options.namespace, clock)
+        apps, unplanned, shards = dict[AppKey, Application](), set[AppKey](), Shards(options.shard, cluster, options.namespace, clock)
         index, store = Index(dialects, Recall(options.recall, options.access.mark), options.access), Store(cluster, clock, options.namespace)
         observations, reach = Observations(cluster, clock, self._on_change), Reach(cluster, options.access, self._declared)
         contents, claims, charting = Contents(store, renderer, index, apps.get), Claims(), Charting(options.charts, cluster, reach, self._hint)

@@ -34,9 +34,10 @@ class Verdict(NamedTuple):
 
 
 def read_verdict(answer: dict[str, Any]) -> Verdict:
-    """Of one subject, as the evaluator answers it. What is wrong with the policy is told, and is not healthy."""
+    """Of one subject, as the evaluator answers it. A policy without an answer is not healthy, and says why; a message without one changes nothing."""
     if answer["problem"]:
-        return Verdict(None if answer["healthy"] is None else False, f"its health can't be told: {answer['problem']}"[:_MOST])
+        what = "message" if answer["healthy"] or not answer["problem"].startswith(FIELDS[0]) else "health"
+        return Verdict(answer["healthy"], f"its {what} can't be told: {answer['problem']}"[:_MOST])
     details = ", ".join(f"{name}: {value}" for name, value in sorted(answer["details"].items()))
     words = f"{answer['message']} ({details})" if answer["message"] and details else answer["message"] or details
     return Verdict(answer["healthy"], words[:_MOST])

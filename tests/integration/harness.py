@@ -209,6 +209,7 @@ async def running(
     )
     families = options.pop("families", None) or dialects(types, checker=shared())
     options.setdefault("evaluate", shared().evaluate)
+    options.setdefault("judge", shared().judge)
     chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)
     engine = Engine(own, source, families, types, ComponentRenderer(), clock, Fanout(sink, *sinks), chosen, executors, sender, lead)
     task = asyncio.create_task(engine.run())

@@ -142,8 +142,11 @@ async def test_rule_2_while_what_it_reads_can_not_be_read_nothing_is_concluded(t
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(EmbeddedCluster, "get", refuse)
             clone.push(files("isHealth: true", "isHealth: true"))
-            await daemon.until(lambda: daemon.status("shop"))
+            await daemon.synced("shop")
+            live = await daemon.cluster.get(NOTE)
+            live["metadata"]["labels"]["ready"] = "1"
             asking = True
-            await daemon.until(lambda: "its objects can't be read: not now" in message(daemon), "waits")
+            await daemon.cluster.replace(live)
+            await daemon.until(lambda: daemon.status("shop").trouble == "ConfigMap default/web: its objects can't be read: not now", "told")
             asking = False
-        await daemon.synced("shop")
+            await daemon.until(lambda: daemon.status("shop").health == "Healthy", "asked again")

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.engine.contents import NoFiles
+from reconciler.model.health_policy import HealthPolicy
 from reconciler.render.definitions import shared
 from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext
@@ -201,6 +202,28 @@ def test_an_override_can_use_defined_types():
     found = said(compiled(text, {"definitions/site.yaml": definition(), "definitions/note.yaml": trait()}))
     assert any("shop.yaml:15: " in line and "image: conflicting values string and 3" in line for line in found), found
     assert any("shop.yaml:16: " in line and "note: conflicting values string and 3" in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "place"),
+    [
+        ("    healthPolicy: |\n      ready: 1\n      isHealth: ready ==\n", 8, "spec.status.healthPolicy: expected operand"),
+        ("    customStatus: 'message: 1'\n", 6, "spec.status.customStatus: message has to be string"),
+        ("    healthPolicy: 'healthy: true'\n", 6, "spec.status.healthPolicy: it has no isHealth"),
+        ("    health: 'isHealth: true'\n", 6, "spec.status.health: unknown field"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Component", "Trait"])
+def test_a_health_policy_that_does_not_compile_is_told_with_its_line(kind, status, line, place):
+    name, template = ("site", SITE) if kind == "Component" else ("note", NOTE)
+    found = said(compiled(definition(kind, name, template, f"  status:\n{status}"), path=f"definitions/{name}.yaml"))
+    assert any(one.startswith(f"definitions/{name}.yaml:{line}: {place}") for one in found), found
+
+
+def test_a_health_policy_is_part_of_what_is_pinned():
+    text = definition(more="  status: {healthPolicy: 'isHealth: true', customStatus: 'message: \"a\"'}\n")
+    (app,) = compiled(f"{application()}---\n{text}").applications
+    assert app.definition("component", "site").health == HealthPolicy("isHealth: true", 'message: "a"')
 
 
 def test_the_example_of_the_documentation_compiles_and_renders():

@@ -83,6 +83,12 @@ def test_what_has_no_answer_is_not_healthy_and_says_why_of_itself_alone(health, 
     assert reason in wrong.words
 
 
+def test_a_message_without_an_answer_leaves_health_as_it_is():
+    found = verdict(health=USUAL, message="message: context.output.status.missing")
+    assert found.healthy is True
+    assert "its message can't be told: customStatus: " in found.words
+
+
 def test_a_policy_without_end_is_not_healthy():
     answer = shared().judge(
         json.dumps({"context": {}, "subjects": [subject(" #r: {n: int, next: #r & {n: 1}}\nisHealth: (#r & {n: 0}).next.n == 1")]})
