@@ -131,6 +131,7 @@ class Desk:
         self.admission = SimpleNamespace(renew=lambda key, runs: self.told.append(f"queue {runs}"))
         self.throttle = SimpleNamespace(withdraw=lambda key: self.told.append("throttle"))
         self.observations = SimpleNamespace(follow=lambda uid, refs: self.told.append(f"follow {uid} {refs}"))
+        self.verdicts = SimpleNamespace(drop=lambda uid: self.told.append(f"forget {uid}"))
 
     async def _assign(self, mirror: Mirror, shard: str) -> None:
         self.assigned.append(shard)
@@ -147,7 +148,7 @@ async def test_what_is_handed_over_waits_nowhere_any_more_and_is_shown_with_what
     one.runs = [Run("web-v1-1", "default/web", "web-v1", "d1", phase=Phase.WAITING)]
     assert await desk.take(one)
     assert desk.assigned == ["b"]
-    assert desk.told == ["queue []", "throttle", "follow u ()", "application-moved b"]
+    assert desk.told == ["queue []", "throttle", "follow u ()", "forget u", "application-moved b"]
     assert desk.apps[KEY].runs == one.runs
     assert not desk.apps[KEY].leaving
 
