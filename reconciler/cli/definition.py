@@ -81,9 +81,7 @@ def show(name: str, repo: Path, output: str) -> None:
 @_repo
 @click.option("--properties", type=_FILE, metavar="FILE", help="Properties of the step, in YAML. Default: none.")
 @click.option("--context", type=_FILE, metavar="FILE", help="What `context` has: name, namespace, stepName and what else a run has, in YAML.")
-@click.option(
-    "--objects", multiple=True, type=_FILE, metavar="FILE", help="Manifests of what there is: reads find these. May be given again."
-)
+@click.option("--objects", multiple=True, type=_FILE, metavar="FILE", help="Manifests of what there is: reads find these. May be given again.")
 @output_option
 def test(name: str, repo: Path, properties: Path | None, context: Path | None, objects: tuple[Path, ...], output: str) -> int:
     """Play a step of the definition NAME: what it would do, in order, until it ends or waits for what is not there.
