@@ -31,7 +31,7 @@ from reconciler.model.identity import GVK, AppKey, JsonObject, ObjectRef
 from reconciler.model.outcome import Effect, Result
 from reconciler.model.rules import Origin, Rules
 from reconciler.model.run import Run
-from reconciler.model.stages import rank
+from reconciler.model.stages import in_dispatches, rank
 from reconciler.model.treatment import Treatment, treatment_of
 from reconciler.render.connection import connection
 from reconciler.render.protocol import RenderError
@@ -135,13 +135,16 @@ class Applier:
         return objects, packed.mark
 
     async def _arrange(self, app: Application, run: Run, effect: Effect, application: Compiled, objects: list[JsonObject], mark: str) -> Prepared:
-        """Ours by their labels, those of this wave alone, in the order in which they are applied, less what is ignored."""
+        """Ours by their labels, those of this wave alone (below 0: of all together), in the order in which they are applied, less what is ignored."""
         declared, partition = application.component(str(effect.params["component"])), str(effect.params.get("partition", ""))
         decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
-        waves = [decorated]
         if declared.type == CHART and not declared.defined:
             waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
-            decorated = waves[int(effect.params.get("wave", 0))]
+        else:
+            waves = in_dispatches(decorated, application.dispatches)
+        wave = int(effect.params.get("wave", 0))
+        waves = waves if wave >= 0 else [[obj for part in waves for obj in part]]
+        decorated = waves[wave]
         decorated.sort(key=lambda obj: rank(GVK.of(obj).group, obj["kind"]))
         reached = connection(decorated)
         decorated = [obj for obj in decorated if ObjectRef.of(obj).identity in app.items or not treatment_of(obj).ignored]

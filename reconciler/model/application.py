@@ -242,6 +242,11 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
         """That of a component or trait type; None for one that is built in."""
         return next((found for found in self.definitions if found.kind == kind and found.name == name), None)
 
+    @property
+    def dispatches(self) -> dict[str, str]:
+        """By trait type when what it makes is applied, where its definition says that: PreDispatch, DefaultDispatch or PostDispatch."""
+        return {found.name: found.attributes["stage"] for found in self.definitions if found.kind == "trait" and found.attributes.get("stage")}
+
     def component(self, component_id: str) -> Component:
         """The component of that id. Raises KeyError: a compiled application never names one that it lacks."""
         for component in self.components:

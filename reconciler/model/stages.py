@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from reconciler.model.identity import JsonObject
+from reconciler.model.names import LABEL_TRAIT
+
 FIRST: Final = 0
 """What brings names into being: it must be ready before anything of a later stage is applied."""
 MIDDLE: Final = 1
@@ -67,3 +70,15 @@ def stage(group: str, kind: str) -> int:
     """FIRST, MIDDLE or LAST. Objects of a stage go before those of an earlier one, whenever they were applied."""
     at = rank(group, kind)
     return FIRST if at < 2 else MIDDLE if at <= _OTHERS else LAST
+
+
+def in_dispatches(objects: list[JsonObject], dispatches: Mapping[str, str]) -> list[list[JsonObject]]:
+    """
+    The objects of a component in the parts that are applied one after the other, each healthy before the next: those that traits of the stage
+    PreDispatch made, all others, and those of PostDispatch. `dispatches`: stages by trait type. One part where there are no such.
+    """
+    parts: dict[str, list[JsonObject]] = {"PreDispatch": [], "DefaultDispatch": [], "PostDispatch": []}
+    for obj in objects:
+        made_by = (obj["metadata"].get("labels") or {}).get(LABEL_TRAIT, "")
+        parts[dispatches.get(made_by, "DefaultDispatch")].append(obj)
+    return [part for part in parts.values() if part] or [[]]

@@ -195,7 +195,7 @@ class _Walk:
             message = f"{path}: component {one_line(name, 80)} is none of this application, or is not named in the step's properties"
             return Failed("InvalidProperties", message)
         values = {"values": dict(self._call.values)} if self._call.values else {}
-        return Do({path: Effect("apply", {"component": name, **values})})
+        return Do({path: Effect("apply", {"component": name, "wave": -1, **values})})
 
 
 def _request(path: str, params: dict[str, Any]) -> Outcome:

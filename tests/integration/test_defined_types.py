@@ -150,3 +150,35 @@ spec:
         clone.push({"shop.yaml": text, **FILES})
         await daemon.synced("shop")
         assert (await read(daemon, WEB))["spec"]["template"]["spec"]["containers"][0]["image"] == "first"
+
+
+JOB = """
+outputs: job: {
+    apiVersion: "batch/v1"
+    kind: "Job"
+    metadata: name: parameter.name
+    spec: template: spec: {restartPolicy: "Never", containers: [{name: "main", image: "job:1"}]}
+}
+parameter: name: string
+"""
+
+
+@virtual
+async def test_what_a_trait_makes_goes_before_or_after_the_component_where_its_stage_says_so(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    stages = {name: definition("Trait", name, JOB).replace("\nspec:\n", f"\nspec:\n  stage: {stage}\n") for name, stage in
+              (("before", "PreDispatch"), ("after", "PostDispatch"))}  # fmt: skip
+    traits = ", ".join(f"{{type: {name}, properties: {{name: {name}}}}}" for name in ("after", "before"))
+    async with running(clone) as daemon:
+        clone.push(
+            {
+                "shop.yaml": APPLICATION.replace("traits: [", f"traits: [{traits}, "),
+                **FILES,
+                **{f"definitions/{name}.yaml": text for name, text in stages.items()},
+            }
+        )
+        await daemon.synced("shop")
+        assert [event.fields["kind"] for event in daemon.sink.events if event.kind == "effect"] == ["apply"] * 3
+        refs = (ObjectRef("batch/v1", "Job", "default", "before"), WEB, ObjectRef("batch/v1", "Job", "default", "after"))
+        created = [(await read(daemon, ref))["metadata"]["creationTimestamp"] for ref in refs]
+        assert created == sorted(set(created))

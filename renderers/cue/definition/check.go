@@ -72,7 +72,7 @@ func Check(asked CheckRequest) CheckAnswer {
 	answer.Parameters = describe(schema)
 	answer.APIVersion, answer.Kind = text(value, "output.apiVersion"), text(value, "output.kind")
 	if asked.Given {
-		answer.Findings = validate(schema, asked.Properties)
+		answer.Findings = validate(schema, asked.Properties, slices.Contains(answer.Fields, "parameter"))
 	}
 	if asked.Given && asked.Whole && len(answer.Findings) == 0 {
 		answer.Findings = incompleteBelow(schema, asked.Properties)
@@ -186,11 +186,12 @@ func usage(value cue.Value) string {
 	return strings.Join(words, " ")
 }
 
-// validate finds what is wrong with properties: unknown fields and wrong values. What is required stands in the table.
-func validate(schema cue.Value, properties map[string]any) []Problem {
+// validate finds what is wrong with properties: unknown fields and wrong values. What is required stands in the table. A parameter that is
+// `declared` without any field takes all, as KubeVela's own `raw`.
+func validate(schema cue.Value, properties map[string]any, declared bool) []Problem {
 	found := []Problem{}
 	sides := alternatives(schema)
-	if len(sides) == 1 {
+	if len(sides) == 1 && !(declared && len(describe(schema)) == 0) {
 		unknown(sides[0], properties, "", &found)
 	}
 	if properties == nil {

@@ -86,7 +86,7 @@ func compile(maker *cue.Context, text string, values map[string]any) (cue.Value,
 }
 
 func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
-	parsed, err := parser.ParseFile(file, text, parser.ParseComments)
+	parsed, err := parser.ParseFile(file, modernised(text), parser.ParseComments)
 	if err != nil {
 		return cue.Value{}, list(err)
 	}

@@ -77,7 +77,7 @@ func Render(asked RenderRequest) (RenderAnswer, error) {
 	if w.output != nil {
 		found, problems := w.output.data("output")
 		if problems != nil {
-			return RenderAnswer{}, &Misfit{"component", problems}
+			return RenderAnswer{}, w.unknown(problems)
 		}
 		answer.Output = found
 	}
@@ -89,6 +89,14 @@ func Render(asked RenderRequest) (RenderAnswer, error) {
 		answer.Outputs = append(answer.Outputs, Made{each.name, each.trait, found})
 	}
 	return answer, nil
+}
+
+// unknown tells of a value of the output: with traits on it, nobody knows whose template it is from.
+func (w *workload) unknown(problems Problems) error {
+	if len(w.asked.Traits) > 0 {
+		problems[0].Line = 0
+	}
+	return &Misfit{"component", problems}
 }
 
 // origin is the place of who made an object.

@@ -250,6 +250,30 @@ def test_what_is_no_object_is_refused_as_of_every_component(made):
         render(f"output: {made}")
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("[1] + [2] + [3]", [1, 2, 3]),
+        ("some.none + some.two + (some.one + [3])", [2, 1, 3]),
+        ("2 * [1, 2] + [3]", [1, 2, 1, 2, 3]),
+        ('["a"] * 2', ["a", "a"]),
+        ("some.text + some.more", "ab"),
+        ('some.text + "-" + "\\(1 + 2)"', "a-3"),
+        ("1 + 2 * 3", 7),
+        ("some.number + some.number", 3.0),
+    ],
+)  # fmt: skip
+def test_lists_are_added_and_repeated_as_where_cue_allowed_it(expression, expected):
+    some = 'some: {none: *[for x in parameter.none {x}] | [], one: [1], two: [2], text: "a", more: "b", number: 1.5}\nparameter: none?: [...int]'
+    (found,) = render(f'output: {{apiVersion: "v1", kind: "X", spec: made: {expression}}}\n{some}', {"a": 1})
+    assert found["spec"]["made"] == expected
+
+
+def test_a_line_stays_where_it_is_though_lists_are_added():
+    with pytest.raises(RenderError, match=r"line 3 of its template: output\.b: conflicting values 2 and 1"):
+        render("output: {\n a: [1] + [2]\n b: 1\n b: 2\n}")
+
+
 def test_large_numbers_and_text_come_out_as_they_went_in():
     template = 'output: {apiVersion: "v1", kind: "Thing", spec: parameter.spec}'
     spec = {"big": 9007199254740993, "share": 0.25, "text": 'a"\\(b)\u2028\n\U0001f600', "none": None, "0": [], "#do": {}, "a/b.c": True}
