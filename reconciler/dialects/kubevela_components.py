@@ -174,7 +174,7 @@ class Components:
         shape = COMPONENT_TYPES.get(type_name)
         if shape is None and defined is None:
             if type_name:
-                findings.unknown((*at, "type"), "component type", type_name, COMPONENT_TYPES)
+                findings.unknown((*at, "type"), "component type", type_name, self._types.known(COMPONENT_TYPES))
             return properties
         place = (*at, "properties")
         properties = without_metadata(properties)
@@ -236,7 +236,7 @@ class Components:
             if component_type in UNFIT.get(trait.type, ()) and not self._is_defined(component_type):
                 self._findings.error((*at, "type"), f"a {trait.type} does not fit a component of type {component_type}")
         elif trait.type:
-            self._findings.unknown((*at, "type"), "trait type", trait.type, TRAITS)
+            self._findings.unknown((*at, "type"), "trait type", trait.type, self._types.known(TRAITS))
 
     def _check_dependencies(self) -> None:
         for component in self.declared.values():

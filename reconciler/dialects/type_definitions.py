@@ -7,7 +7,7 @@ They are found by name as all definitions are, before what is built in.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,6 +25,7 @@ from reconciler.dialects.shapes import Anything, ListOf, Record, Shape, Text, Tr
 from reconciler.model.application import Definition, Reference
 from reconciler.model.definition import Checked, Checker
 from reconciler.model.health_policy import FIELDS, HealthPolicy
+from reconciler.model.names import DEFINITIONS_FOLDER
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
@@ -125,6 +126,14 @@ class TypeDefinitions:
     @property
     def references(self) -> list[Reference]:
         return list(dict.fromkeys(reference for found in self._found.values() if found is not None for reference in found.references))
+
+    def known(self, built_in: Iterable[str]) -> list[str]:
+        """Names to suggest where one is unknown: of what is built in, and of what the repository may define."""
+        try:
+            files = self.reading.folder(DEFINITIONS_FOLDER)
+        except ValueError:
+            files = {}
+        return [*built_in, *(path.rpartition("/")[2].rpartition(".")[0] for path in sorted(files))]
 
     def get(self, kind: Kind, name: str) -> DefinedType | None:
         """None where the repository does not define it."""

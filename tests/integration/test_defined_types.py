@@ -163,22 +163,37 @@ parameter: name: string
 """
 
 
+STAGED = {
+    f"definitions/{name}.yaml": definition("Trait", name, JOB).replace("\nspec:\n", f"\nspec:\n  stage: {stage}\n")
+    for name, stage in (("before", "PreDispatch"), ("after", "PostDispatch"))
+}
+STAGED_TRAITS = "traits: [{type: after, properties: {name: after}}, {type: before, properties: {name: before}}, "
+
+
 @virtual
-async def test_what_a_trait_makes_goes_before_or_after_the_component_where_its_stage_says_so(tmp_path: Path) -> None:
+async def test_a_step_that_a_definition_makes_applies_all_of_a_component_that_has_stages(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
-    stages = {name: definition("Trait", name, JOB).replace("\nspec:\n", f"\nspec:\n  stage: {stage}\n") for name, stage in
-              (("before", "PreDispatch"), ("after", "PostDispatch"))}  # fmt: skip
-    traits = ", ".join(f"{{type: {name}, properties: {{name: {name}}}}}" for name in ("after", "before"))
+    step = 'import "vela/op"\nparameter: component: string\nput: op.#ApplyComponent & {component: parameter.component}\n'
+    text = APPLICATION.replace("traits: [", STAGED_TRAITS) + "  workflow: {steps: [{name: put, type: put, properties: {component: web}}]}\n"
     async with running(clone) as daemon:
-        clone.push(
-            {
-                "shop.yaml": APPLICATION.replace("traits: [", f"traits: [{traits}, "),
-                **FILES,
-                **{f"definitions/{name}.yaml": text for name, text in stages.items()},
-            }
-        )
+        clone.push({"shop.yaml": text, **FILES, **STAGED, "definitions/put.yaml": definition("WorkflowStep", "put", step)})
         await daemon.synced("shop")
+        assert all([await read(daemon, ref) for ref in (WEB, *(ObjectRef("batch/v1", "Job", "default", name) for name in ("before", "after")))])
+
+
+@virtual
+async def test_what_a_trait_makes_goes_before_or_after_the_component_where_its_stage_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Clone(tmp_path)
+    applied: list[str] = []
+    async with running(clone) as daemon:
+        apply = type(daemon.cluster).apply
+
+        async def recorded(self: Any, obj: Any, *args: Any, **options: Any) -> Any:
+            applied.append(obj["metadata"]["name"])
+            return await apply(self, obj, *args, **options)
+
+        monkeypatch.setattr(type(daemon.cluster), "apply", recorded)
+        clone.push({"shop.yaml": APPLICATION.replace("traits: [", STAGED_TRAITS), **FILES, **STAGED})
+        await daemon.synced("shop")
+        assert [name for name in applied if name in ("before", "web", "after")] == ["before", "web", "after"]
         assert [event.fields["kind"] for event in daemon.sink.events if event.kind == "effect"] == ["apply"] * 3
-        refs = (ObjectRef("batch/v1", "Job", "default", "before"), WEB, ObjectRef("batch/v1", "Job", "default", "after"))
-        created = [(await read(daemon, ref))["metadata"]["creationTimestamp"] for ref in refs]
-        assert created == sorted(set(created))

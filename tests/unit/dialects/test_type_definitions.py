@@ -87,6 +87,8 @@ def test_helm_can_be_defined_too_and_is_no_chart_then():
 def test_what_is_defined_nowhere_is_unknown():
     assert "unknown component type site" in said(compiled(application()))[0]
     assert "unknown trait type note" in said(compiled(application(kind="webservice", traits=NOTED)))[0]
+    files = {"definitions/site.yaml": definition()}
+    assert "unknown component type siet (did you mean site?)" in said(compiled(application(kind="siet"), files))[0]
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_lists_are_added_and_repeated_as_where_cue_allowed_it(expression, expect
 
 
 def test_a_line_stays_where_it_is_though_lists_are_added():
-    with pytest.raises(RenderError, match=r"line 3 of its template: output\.b: conflicting values 2 and 1"):
+    with pytest.raises(RenderError, match=r"line 4 of its template: output\.b: conflicting values 2 and 1"):
         render("output: {\n a: [1] + [2]\n b: 1\n b: 2\n}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from contextlib import suppress
 
 import pytest
 
@@ -209,5 +210,14 @@ def test_rule_11_random_and_cut_off_requests_never_kill_the_process():
     for text in ("", "null", "[]", "{", whole[:-1], whole[: len(whole) // 2], '{"template": 3}', '{"template": "\\u0000"}', "\x00\xff"):
         answer = shared().evaluate(text)
         assert answer.get("error") or answer.get("state") == "done"
+    for asked in (
+        {},
+        {"component": {}},
+        {"traits": [{}]},
+        {"output": 3, "traits": [{"template": "patch: 1"}]},
+        {"outputs": [{"object": []}], "component": 1},
+    ):
+        with suppress(SandboxError):
+            shared().render(asked)
     with pytest.raises(SandboxError):
         shared()._sandbox.call("cue", "none", {})
