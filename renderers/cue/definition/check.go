@@ -80,12 +80,19 @@ func Check(asked CheckRequest) CheckAnswer {
 	return answer
 }
 
-func topNames(parsed *ast.File) []string {
-	found := []string{}
-	for _, declaration := range parsed.Decls {
-		if field, is := declaration.(*ast.Field); is {
-			if label, err := labelOf(field.Label); err == nil && !slices.Contains(found, label) {
+// topNames are the fields at the top of a template, those under a condition there, too.
+func topNames(parsed *ast.File) []string { return namesOf(parsed.Decls, []string{}) }
+
+func namesOf(declarations []ast.Decl, found []string) []string {
+	for _, declaration := range declarations {
+		switch one := declaration.(type) {
+		case *ast.Field:
+			if label, err := labelOf(one.Label); err == nil && !slices.Contains(found, label) {
 				found = append(found, label)
+			}
+		case *ast.Comprehension:
+			if inside, is := one.Value.(*ast.StructLit); is {
+				found = namesOf(inside.Elts, found)
 			}
 		}
 	}

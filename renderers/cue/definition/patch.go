@@ -169,10 +169,9 @@ func unify(object, patch *node, path string) (*node, Problems) {
 		if line == 0 {
 			line = list(err)[0].Line
 		}
-		there, _ := json.Marshal(object.known())
-		wanted, _ := json.Marshal(patch.known())
+		said := fmt.Sprintf("there is %s already, and the patch says %s", shown(object, path), shown(patch, path))
 		return nil, Problems{{
-			Message: fmt.Sprintf("%s: there is %s already, and the patch says %s (// +patchStrategy=retainKeys above the field replaces it)", path, shortened(there), shortened(wanted)),
+			Message: path + ": " + said + " (// +patchStrategy=retainKeys above the field replaces it)",
 			Line:    line,
 			Field:   path,
 		}}
@@ -197,7 +196,12 @@ func lineOf(value cue.Value) int {
 	return 0
 }
 
-func shortened(data []byte) string {
+// shown is a value as it is told. What stands in data may be a Secret's, and is told to nobody.
+func shown(tree *node, path string) string {
+	if strings.Contains(path+".", ".data.") || strings.Contains(path+".", ".stringData.") {
+		return "a value"
+	}
+	data, _ := json.Marshal(tree.known())
 	if len(data) > 80 {
 		return string(data[:80]) + "…"
 	}

@@ -239,3 +239,9 @@ def test_the_example_of_the_documentation_compiles_and_renders():
     web, service = ComponentRenderer().render(app.component("web"), context, NoFiles())
     assert web["spec"]["template"]["spec"]["containers"] == [{"name": "web", "image": "web", "env": [{"name": "COLOUR", "value": "blue"}]}]
     assert (service["metadata"]["name"], service["spec"]["ports"]) == ("web-service", [{"port": 80}])
+
+
+def test_what_a_template_makes_may_stand_under_a_condition_and_parameters_without_a_field_take_all():
+    template = "if context.output.spec != _|_ {\n  patch: spec: parameter\n}\nparameter: {}\n"
+    files = {"definitions/site.yaml": definition(), "definitions/note.yaml": trait(template=template)}
+    assert not said(compiled(application(traits=NOTED), files))

@@ -301,3 +301,58 @@ def test_rule_10_what_was_rendered_is_not_rendered_again():
     before = shared().evaluated
     render(properties={"image": "once:1"})
     assert shared().evaluated == before
+
+
+def test_what_an_optional_parameter_would_add_is_left_out_without_it_as_kubevelas_own_traits_need_it():
+    template = """
+    outputs: {
+        for each in parameter.claims {
+            "claim-\\(each.name)": {apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: name: each.name}
+        }
+    }
+    patch: spec: template: spec: {
+        // +patchKey=name
+        containers: [{
+            if parameter.cpu != _|_ {resources: limits: cpu: parameter.cpu}
+        }]
+    }
+    parameter: {claims?: [...{name: string}], cpu?: string}
+    """
+    (web,) = render(traits={"change": (template, {"cpu": "1"})})
+    assert (container(web)["name"], container(web)["resources"]) == ("web", {"limits": {"cpu": "1"}})  # no item has the key: by place
+    assert render(traits={"change": (template, {"claims": [{"name": "data"}]})})[1]["metadata"]["name"] == "data"
+
+
+def test_a_container_that_a_trait_does_not_find_is_its_own_error_not_one_of_the_patch():
+    template = """
+    #Wanted: {container: *"" | string, env: [string]: string}
+    Found: {
+        _wanted: #Wanted
+        name: _wanted.container
+        _matching: [for each in context.output.spec.template.spec.containers if each.name == name {each}]
+        if len(_matching) == 0 {
+            err: "container \\(name) not found"
+        }
+        if len(_matching) > 0 {
+            // +patchStrategy=replace
+            env: [for key, text in _wanted.env {name: key, value: text}] + [for each in _matching[0].env if _wanted.env[each.name] == _|_ {each}]
+        }
+    }
+    patch: spec: template: spec: {
+        // +patchKey=name
+        containers: [Found & {_wanted: {container: *context.name | string, parameter}}]
+    }
+    parameter: #Wanted
+    errs: [for each in patch.spec.template.spec.containers if each.err != _|_ {each.err}]
+    """
+    found = patched(template, container="web", env={"A": "9"})
+    assert [(item["name"], item["value"]) for item in container(found)["env"]] == [("A", "9"), ("B", "2")]
+    with pytest.raises(RenderError, match="container none not found"):
+        patched(template, container="none", env={"A": "9"})
+
+
+def test_a_conflict_in_data_is_told_without_its_values():
+    template = 'output: {apiVersion: "v1", kind: "Secret", stringData: key: "very-secret"}'
+    with pytest.raises(RenderError, match=r"patch\.stringData\.key: there is a value already") as told:
+        render(template, traits={"change": ('patch: stringData: key: "other-secret"', {})})
+    assert "secret" not in str(told.value).replace("Secret", "")
