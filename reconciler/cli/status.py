@@ -19,8 +19,9 @@ from reconciler.workflow.wording import WORDS, plain
 COLUMNS = ("APPLICATION", "ENVIRONMENT", "SYNC", "HEALTH", "RUNNING", "DESIRED", "RUN", "GATE", "NOTES")
 WATCH_SECONDS = 1.0
 LISTED = 10
+_FOR_ALL: Final = frozenset({"KindsForeign", "KindsUnwatched"})
 # Conditions that have words, but for those that columns of their own show, or one line for all.
-NOTED: Final = frozenset(kind for kind, _ in WORDS) - {"Reconciling", "Suspended", "KindsForeign"}
+NOTED: Final = frozenset(kind for kind, _ in WORDS) - {"Reconciling", "Suspended", *_FOR_ALL}
 
 
 @click.command()
@@ -60,7 +61,7 @@ def _find_fault(client: Client, found: list[ApplicationStatus]) -> list[str]:
     fault, problems = client.fault(), client.problems()
     listed = [f"git cannot be read since {fault.since:%Y-%m-%d %H:%M:%SZ}: {fault.message}"] if fault is not None else []
     listed += [f"not applied: {problem}" for problem in problems[:LISTED]]
-    listed += sorted({plain(condition.message) for status in found for condition in status.conditions if condition.type == "KindsForeign"})
+    listed += sorted({plain(condition.message) for status in found for condition in status.conditions if condition.type in _FOR_ALL})
     return [*listed, f"… and {len(problems) - LISTED} more errors: see `reconciler lint`"] if len(problems) > LISTED else listed
 
 

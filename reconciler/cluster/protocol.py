@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from reconciler.model.chart import Capabilities
@@ -148,6 +149,10 @@ class Cluster(Protocol):
 
     async def kinds(self) -> list[Kind]:
         """All kinds that are served now, each in its preferred version."""
+        ...
+
+    def unwatched(self) -> AbstractSet[tuple[str, str]]:
+        """(group, kind) of those that the daemon's account may not list or watch, as far as it was tried: watches of all kinds leave them out."""
         ...
 
     async def capabilities(self) -> Capabilities:

@@ -48,7 +48,7 @@ class Application:
     differ are healed, None where none does. `doubted`: components of which an object was
     refused when they were applied last. `tolerated`: drift that rules let be, by what was seen of our fields. `leaving`: the shard that it is
     about to go to; `unled`: the Lease of the one that git gives it to, where nobody holds it. `foreign`: whose the kind of its manifest is in
-    this cluster, where it is another controller's.
+    this cluster, where it is another controller's. `unwatched`: kinds of its objects that the daemon may not watch.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -84,7 +84,7 @@ class Application:
         self.lost = False
         self.traces: list[str] = []
         self.leaving = ""
-        self.unled = self.foreign = ""
+        self.unled = self.foreign = self.unwatched = ""
 
     def suspended(self, entry: Entry | None) -> str:
         """Why it is suspended: by git, by a person's order that git does not say yet (7f), or while it goes to another daemon; empty where it is

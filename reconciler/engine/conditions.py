@@ -18,7 +18,7 @@ from reconciler.workflow.wording import Place, decided, word
 
 _LONGEST = 4096
 _LISTED = 20
-_BESIDE = ("Reconciling", "ShardUnled", "KindsForeign")  # what keeps nothing from being ready
+_BESIDE = ("Reconciling", "ShardUnled", "KindsForeign", "KindsUnwatched")  # what keeps nothing from being ready
 _GRAVEST = ("Cycle", "Missing", "NotReady")
 _FINAL = ("ManifestInvalid", "RemovalInDoubt", "Rejected")
 _GLUE = re.compile(r",? (?:because |but |and )?")
@@ -181,7 +181,8 @@ def _of_shard(app: Application, status: ApplicationStatus) -> list[Condition]:
 
 
 def _of_kinds(app: Application, status: ApplicationStatus) -> list[Condition]:
-    return [_tell(status, "KindsForeign", "LeftAlone", app.foreign)] if app.foreign else []
+    unwatched = [_tell(status, "KindsUnwatched", "Forbidden", app.unwatched)] if app.unwatched else []
+    return [*([_tell(status, "KindsForeign", "LeftAlone", app.foreign)] if app.foreign else []), *unwatched]
 
 
 def _of_objects(app: Application, status: ApplicationStatus) -> list[Condition]:

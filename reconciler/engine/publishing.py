@@ -104,6 +104,8 @@ class Publisher:
         )
         definition = self._dialects[status.family].definition if status.family in self._dialects else ""
         app.foreign = f"{definition} is another controller's ({whose})" if (whose := context.foreign.get(definition)) is not None else ""
+        unwatched = context.cluster.unwatched()
+        app.unwatched = ", ".join(sorted({ref.kind for ref in app.living() if (ref.gvk.group, ref.kind) in unwatched}) if unwatched else ())
         status.conditions = merge(mirror.conditions, gather_conditions(app, entry, status), now)
         return status
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from reconciler.cluster.protocol import Cluster, ForbiddenError, Kind, Page, Propagation, WatchEvent
@@ -77,6 +78,9 @@ class ActingCluster:
 
     async def kind(self, gvk: GVK) -> Kind:
         return await self._cluster.kind(gvk)
+
+    def unwatched(self) -> AbstractSet[tuple[str, str]]:
+        return self._cluster.unwatched()
 
     async def kinds(self) -> _Kinds:
         return await self._cluster.kinds()

@@ -169,6 +169,11 @@ WORDS: Final[Mapping[tuple[str, str], Words]] = MappingProxyType(
             "this application is of git, and `{help}` shows it",
             "kubectl get applications.reconciler.dev -A",
         ),
+        ("KindsUnwatched", "Forbidden"): Words(
+            "the daemon's account may not watch {detail}: what somebody changes of such objects is put back only when a run applies them again",
+            "let it {help} them where that matters",
+            "get, list and watch",
+        ),
         ("DriftFought", "HealFailed"): Words("an object that differs could not be put back: {detail}", _TRIED, _LOOK),
         **{("DecisionIgnored", reason): Words("{detail}", advice, "{line}") for reason, advice in _DECISIONS.items()},
     }

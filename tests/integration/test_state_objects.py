@@ -217,3 +217,22 @@ async def test_transitions_are_told_in_order_by_the_engine_as_it_is(clone):
         "RolledBack",
     ]
     assert ("Promoted", "web-v1 runs again") in told
+
+
+@virtual
+async def test_kinds_that_may_not_be_watched_are_named_beside_an_application_that_is_ready(clone, monkeypatch):
+    unwatched = {("", "ConfigMap"), ("", "Secret"), ("apps", "Deployment")}
+    monkeypatch.setattr(EmbeddedCluster, "unwatched", lambda _: unwatched)
+    clone.push({"web.yaml": config_map_app("web", "1")})
+    async with running(clone) as daemon:
+        await daemon.synced("web")
+        told = kinds(await mirrored(daemon, lambda status: status.get("sync") == "Synced"))
+        assert told["Ready"]["status"] == "True"
+        assert told["KindsUnwatched"]["reason"] == "Forbidden"
+        assert "may not watch ConfigMap: what somebody changes" in told["KindsUnwatched"]["message"], "of what it has none but that"
+        unwatched.clear()
+        clone.push({"web.yaml": config_map_app("web", "2")})
+        daemon.engine.look()
+        await daemon.until(lambda: daemon.status("web").running.revision == "web-v2", "the next revision")
+        await daemon.synced("web")
+        assert "KindsUnwatched" not in {condition.type for condition in daemon.status("web").conditions if condition.status == "True"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 
 import msgspec
@@ -112,6 +113,9 @@ class EmbeddedCluster:
     async def kinds(self) -> _KindList:
         kinds = self._objects.kinds
         return [kinds.describe(resource.preferred) for resource in kinds]
+
+    def unwatched(self) -> AbstractSet[tuple[str, str]]:
+        return frozenset()
 
     async def capabilities(self) -> Capabilities:
         return Capabilities(_VERSION, list_versions(gvk for resource in self._objects.kinds for gvk in resource.served))

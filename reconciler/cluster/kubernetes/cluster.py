@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -76,6 +77,9 @@ class KubernetesCluster:
     async def kinds(self) -> _KindList:
         """Those that hold objects: what can only be created, as a review of access, is none."""
         return [resource.describe(resource.gvk) for resource in self._discovery.all() if {"get", "list"} <= resource.verbs]
+
+    def unwatched(self) -> AbstractSet[tuple[str, str]]:
+        return self._shared.forbidden
 
     async def capabilities(self) -> Capabilities:
         return await self._discovery.capabilities()

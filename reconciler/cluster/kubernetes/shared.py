@@ -49,12 +49,14 @@ class _Rest(msgspec.Struct):
 
 
 class Shared:
-    """What the shared watches of one cluster have in common. `note` is told of every object that is written."""
+    """What the shared watches of one cluster have in common. `note` is told of every object that is written. `forbidden`: kinds that may not be
+    listed or watched, by the last try."""
 
     def __init__(self, calls: Calls, discovery: Discovery, pace: Pace) -> None:
         self.calls, self.discovery, self.pace = calls, discovery, pace
         self._ours: dict[Name, JsonObject] = {}  # the labels of the latest object of that kind
         self._streams: set[Stream] = set()
+        self.forbidden: set[Name] = set()
 
     def note(self, obj: JsonObject) -> None:
         """An object was written: where it has labels that somebody watches for, its kind is watched from now on."""
@@ -101,9 +103,12 @@ class Shared:
 
     async def read(self, resource: Resource, labels: Labels | None, token: str, limit: int) -> Page | None:
         """A page of one kind; None where it is not served any more or not ours to list, or its own server, beside the API server, is down."""
+        self.forbidden.discard(_name(resource))
         try:
             return await read_page(self.calls, resource, "", labels, token, limit, bare=is_bare(resource), background=True)
         except (KindUnknownError, ForbiddenError, UnavailableError) as error:
+            if isinstance(error, ForbiddenError):
+                self.forbidden.add(_name(resource))
             if isinstance(error, UnavailableError) and resource.gvk.group not in self.discovery.stale:
                 raise
             _log.debug("a kind is left out of the shared watch", kind=resource.gvk.kind, group=resource.gvk.group, reason=error.reason)
@@ -183,6 +188,7 @@ class Stream:
     async def _follow(self, key: str, version: str) -> None:
         """One kind, until it is not served any more. One that joins late tells first of all that is there."""
         pause = self._shared.pace.first
+        resource: Resource | None = None
         while True:
             try:
                 resource = self._known(key)
@@ -190,6 +196,7 @@ class Stream:
                     return
                 if not version:
                     version = await self._tell_all(key, resource)
+                    self._shared.forbidden.discard(_name(resource))
                 async for event in follow(self._shared.calls, resource, self._labels, version, self._shared.pace, bare=is_bare(resource)):
                     version, pause = event.object["metadata"]["resourceVersion"], self._shared.pace.first
                     await self._queue.put((key, event, version))
@@ -201,6 +208,8 @@ class Stream:
                 return
             except ForbiddenError as error:
                 _log.warning("a kind that is ours may not be watched", kind=key, error=str(error))
+                if resource is not None:
+                    self._shared.forbidden.add(_name(resource))
                 version = ""
                 await asyncio.sleep(_FORBIDDEN_SECONDS)
             except ClusterError:

@@ -152,6 +152,10 @@ async def test_kinds_that_may_not_be_listed_are_left_out_and_harm_no_other(serve
     server.reply("GET", "/api/v1/secrets", status(403, "Forbidden"))
     serve(server, listed=[config_map("a", "5")])
     assert [obj["metadata"]["name"] for obj in (await cluster.list(None, labels=OURS)).items] == ["a"]
+    assert cluster.unwatched() == {("", "Secret")}
+    server.reply("GET", "/api/v1/secrets", web.json_response(page()))
+    await cluster.list(None, labels=OURS)
+    assert cluster.unwatched() == set(), "since it may be listed"
 
 
 async def test_rule_1_a_list_of_all_kinds_that_lacks_one_for_now_is_no_list(server, cluster):
