@@ -108,7 +108,8 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: 
         if in_scope(path, folders) or path.rpartition("/")[2] == ENVIRONMENT_FILE:
             problems += listed
     problems += _find_doubles(applications) + _find_dependencies(applications)
-    return [problem for problem in problems if not part or problem.path == part or problem.path.startswith(f"{part}/")]
+    # What is wrong with a file that several refer to is found by each of them.
+    return [problem for problem in dict.fromkeys(problems) if not part or problem.path == part or problem.path.startswith(f"{part}/")]
 
 
 def _read_access(config: Path | None) -> Access | None:

@@ -215,10 +215,9 @@ class Observations:
         else:
             self._overruled.pop(owner, None)
 
-    def overruled(self, owner: str, identities: Iterable[Identity]) -> dict[Identity, tuple[str, str]]:
-        """What stands of these."""
-        told = self._overruled.get(owner, {})
-        return {identity: told[identity] for identity in identities if identity in told}
+    def overruled(self, owner: str) -> Mapping[Identity, tuple[str, str]]:
+        """What was said so of that owner's objects last."""
+        return self._overruled.get(owner, {})
 
     def note(self, obj: JsonObject) -> Observed:
         """Takes in what an apply of ours answered, so that nothing older than it is believed."""

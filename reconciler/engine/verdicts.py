@@ -87,9 +87,11 @@ class Verdicts:
                 told |= {ref.identity: ("", "") for ref in source.refs}  # a change of any of them is told
                 versions = tuple(self._version(ref) for ref in source.refs)
                 if versions != judged.versions:
+                    self._observations.overrule(uid, {**told, **self._observations.overruled(uid)})  # also of one while they are asked
                     judged = judged._replace(versions=versions if await self._ask(app, judged, told) else ())
                 else:
-                    told |= self._observations.overruled(uid, (ref.identity for ref in source.refs))
+                    before = self._observations.overruled(uid)
+                    told |= {ref.identity: before[ref.identity] for ref in source.refs if ref.identity in before}
             found[component] = judged
         self._observations.overrule(uid, told)
         if found:
@@ -191,10 +193,12 @@ def _sources(app: Application) -> dict[str, _Source]:
             newest[item.component] = max(newest.get(item.component, (0, "", "")), (numbers.get(item.revision, 0), item.revision, item.content))
     found = {name: _Source(revision, mark, tuple(sorted(refs[name, revision, mark]))) for name, (number, revision, mark) in newest.items() if number}
     run = app.open_run()
-    for result in app.results.values() if run is not None and run.revision in numbers else ():
-        if result.ok and result.value.get("component_id"):
+    for result in app.results.values() if run is not None else ():
+        component = str(result.value.get("component_id", "")) if result.ok else ""
+        found.pop(component, None)  # what the one before it said of health does not hold for what was applied now
+        if component and run is not None and run.revision in numbers:
             applied = tuple(sorted(ObjectRef.unpack(item["ref"]) for item in result.value.get("objects") or []))
-            found[result.value["component_id"]] = _Source(run.revision if run else "", str(result.value.get("content", "")), applied)
+            found[component] = _Source(run.revision, str(result.value.get("content", "")), applied)
     return found
 
 

@@ -128,6 +128,28 @@ async def test_a_new_policy_judges_what_the_new_revision_applies_and_a_rollback_
 
 
 @virtual
+async def test_the_policy_of_the_revision_before_says_nothing_of_what_is_applied_now(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    service = 'output: {apiVersion: "example.org/v1", kind: "Thing", spec: wanted: parameter.wanted}\nparameter: wanted: string\n'
+    group = {"group": "example.org", "names": {"kind": "Thing", "plural": "things"}, "scope": "Namespaced"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}]
+    meta = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.example.org"}}
+    plain = APPLICATION.split("    traits:", maxsplit=1)[0]
+    async with running(clone) as daemon:
+        await daemon.cluster.create({**meta, "spec": {**group, "versions": versions}})
+        clone.push({"shop.yaml": plain, "definitions/note.yaml": definition("Component", "note", service, healthPolicy="isHealth: true")})
+        await daemon.synced("shop")
+        thing = ObjectRef("example.org/v1", "Thing", "default", "web")
+        waits = {"conditions": [{"type": "Ready", "status": "False", "message": "not yet"}]}
+        await daemon.cluster.replace_status({**await daemon.cluster.get(thing), "status": waits})
+        clone.push({"shop.yaml": plain.replace('"2"', '"3"'), "definitions/note.yaml": definition("Component", "note", service)})
+        await daemon.until(
+            lambda: daemon.status("shop").run.revision == "shop-v2" and "Thing default/web: not yet" in message(daemon), "our own rule"
+        )
+
+
+@virtual
 async def test_rule_2_while_what_it_reads_can_not_be_read_nothing_is_concluded(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     async with running(clone) as daemon:

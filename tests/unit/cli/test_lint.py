@@ -45,6 +45,17 @@ def test_nothing_wrong_is_nothing_and_0(call, tmp_path, write):
     assert call("lint", tmp_path, "--output", "json").json() == []
 
 
+def test_what_is_wrong_with_a_file_that_several_refer_to_is_told_once(call, tmp_path, write):
+    write("workflows/flow.yaml", "apiVersion: core.oam.dev/v1alpha1\nkind: Workflow\nmetadata: {name: flow}\nsteps: [{tipe: suspend}]\n")
+    for name in ("one", "two"):
+        component = "{name: web, type: webservice, properties: {image: a}}"
+        spec = f"{{components: [{component}], workflow: {{ref: flow}}}}"
+        write(f"{name}.yaml", f"apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    lines = call("lint", tmp_path).out.splitlines()
+    assert sum("steps[0].tipe: unknown field" in line for line in lines) == 1, lines
+    assert len(lines) == len(set(lines))
+
+
 def test_an_error_is_a_line_with_its_place_and_1(call, tmp_path, write):
     write("apps/web.yaml", APP.replace("webservice", "webservce"))
     answer = call("lint", tmp_path)
