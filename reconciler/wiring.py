@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -66,15 +67,17 @@ def build_engine(
     recall: Path | None = None,
     unsealer: Unsealer | None = None,
     lead: Lead | None = None,
+    reruns: bool = True,
 ) -> Engine:
     """
     An engine with every family, step type and component type that is built in. `beat`: seconds between two signs of life. `plugins`: step
     types beside them, and `executors`: of their effects. `sender`, `post`, `meter`: None where nothing leaves the machine, as in a simulation.
     `unsealer`: who decrypts, None: the operator's keys. `charts`: who fetches them, None as with `sender`.
     `recall`: as in `Options`; not with plug-ins, which say what a manifest may hold: of their code nobody knows when it is another one.
-    `lead`: None where nobody else can work on this cluster.
+    `lead`: None where nobody else can work on this cluster. `reruns`: as in `Options`.
     """
     options = read_options(settings, beat, None if plugins else recall, unsealer or build_unsealer(settings, cluster), charts, meter)
+    options = replace(options, reruns=reruns)
     types = {**plugins, **STEP_TYPES, DEFINED: DefinedStep()}
     for limit in settings.controller_config.steps:
         if limit.kind not in types:  # not an error: its plug-in may come later, and until then there is nothing to limit

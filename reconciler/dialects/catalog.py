@@ -180,7 +180,6 @@ STEPFLOW_STEP_TYPES = ("random", "sleep", "fail", "apply", "http")
 
 LATER_STEP_TYPES: Mapping[str, str] = MappingProxyType(
     {
-        "restart-workflow": "not available yet. Use `reconciler workflow restart`",
         **dict.fromkeys(
             ("apply-terraform-config", "apply-terraform-provider", "deploy-cloud-resource", "share-cloud-resource"),
             "not available: no cloud is asked here. Apply the objects of an operator that asks one with apply-object",

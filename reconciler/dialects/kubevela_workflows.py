@@ -37,6 +37,7 @@ RUN_STEP_TYPES: Final = (
     *("apply-object", "apply-deployment", "apply-job", "suspend", "print-message-in-status", DEPENDS_ON_APP, GROUP),
     *("export2config", "export2secret", "export-data", "create-config", "read-config", "list-config", "delete-config", "clean-jobs"),
     *("read-object", "collect-service-endpoints", "generate-jdbc-connection", "request", "webhook", "notification", "check-metrics"),
+    "restart-workflow",
 )
 STEP_TYPES: Final = ("apply-component", "apply-components", "apply-and-wait", "deploy", "rollout-promotion", *RUN_STEP_TYPES)
 FOLDER: Final = "workflows"

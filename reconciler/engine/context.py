@@ -83,8 +83,8 @@ class Context:
     whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `making`: those whose mirror
     this daemon asks the cluster to make at this moment. `answered`: of each mirror that
     asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
-    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's. `foreign`: definitions of
-    manifests' kinds that another controller brought, by name, and whose they are."""
+    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's. `reruns`: as in
+    `Options`. `foreign`: definitions of manifests' kinds that another controller brought, by name, and whose they are."""
 
     cluster: Cluster
     store: Store
@@ -109,6 +109,7 @@ class Context:
     charting: Charting
     measuring: Measuring
     write_back: bool
+    reruns: bool
     sender: Sender | None
     rpc_seconds: float
     hint: Callable[[AppKey], None]

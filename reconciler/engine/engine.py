@@ -117,6 +117,7 @@ class Engine:
             unsealer=options.unsealer or Unsealing(cluster),
             measuring=Measuring(options.meter, clock, self._hint),
             write_back=options.write_back,
+            reruns=options.reruns,
             sender=sender,
             rpc_seconds=options.rpc_seconds,
             hint=self._hint,

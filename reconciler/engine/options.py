@@ -35,7 +35,8 @@ class Options:
     `recall`: the file in which is kept, for the next start, what looks made of the repository's files. `unsealer`: who decrypts; None: there
     are no keys. `charts`: who fetches them; None where no connection is made. `evaluate`: how far a definition comes; it blocks.
     `judge`: how objects are by health policies; it blocks. `meter`: who is asked about metrics; None: nobody.
-    `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`.
+    `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`. `reruns`: runs that
+    ask for it are run once more; not in a simulation, which would never come to rest.
     """
 
     namespace: str
@@ -59,3 +60,4 @@ class Options:
     meter: Meter | None = None
     take_over_from: Collection[str] = KUBECTL_MANAGERS
     shard: str | None = None
+    reruns: bool = True

@@ -20,6 +20,7 @@ from reconciler.engine.declared import Declared
 from reconciler.engine.files import TreeFiles, Trees
 from reconciler.engine.gatekeeping import read_declared
 from reconciler.engine.ownership import managed, shared
+from reconciler.engine.rerunning import find_scheduled, seconds_to
 from reconciler.engine.unsealing import AGAIN, check_encrypted, files_of, is_sealed, opened, read_texts
 from reconciler.gates.weakening import weakening
 from reconciler.model.application import Application as Compiled
@@ -58,7 +59,7 @@ class Planner:
             record = next((record for record in reversed(app.records) if record.digest == declared.digest), None)
             record = record or await self._make_revision(app, declared)
             return await self._new_run(app, record, declared) if record is not None else None
-        again = self._restarted(app, declared)
+        again = self._restarted(app, declared) or self._scheduled(app, declared)
         if again is not None:
             record = app.record(again.revision) or await self._make_revision(app, declared)
             return await self._new_run(app, record, declared, restore=again.kind == "restore") if record is not None else None
@@ -112,6 +113,17 @@ class Planner:
             return run
         mirror.restart, app.unsaved = "", True
         return None
+
+    def _scheduled(self, app: Application, declared: Declared) -> Run | None:
+        """The run whose own steps want it to be run once more, when that is due; until then it is looked at again at that moment."""
+        found, context = find_scheduled(app, declared.digest), self._context
+        if found is None or not context.reruns:
+            return None
+        pause = seconds_to(found[1], context.clock.now())
+        if pause:
+            context.hint_after(app.key, pause)
+            return None
+        return None if self._is_held(app, declared) else found[0]
 
     async def open_restore(self, app: Application, undone: Run) -> Run:
         """The restore run that a rollback asks for (rule 7a): of a stored revision, whatever git says now."""

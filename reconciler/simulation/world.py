@@ -46,7 +46,9 @@ class World:
         self.timeline = Timeline(self.clock.now)
         self.cluster = EmbeddedCluster(":memory:", self.clock, settings.speed, _NEVER)
         plugins = {name: UncheckedStep(name) for name in settings.step_plugins}
-        self.engine = build_engine(settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER, plugins, unsealer=Pretending())
+        self.engine = build_engine(
+            settings, self.cluster, scratch.source, self.clock, self.timeline, _NEVER, plugins, unsealer=Pretending(), reruns=False
+        )
         self.stops: defaultdict[AppKey, dict[tuple[str, str], Stop]] = defaultdict(dict)
         self.warnings: list[str] = []
         self._decided: set[str] = set()

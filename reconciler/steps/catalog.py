@@ -33,6 +33,7 @@ from reconciler.steps.read_config import ReadConfig
 from reconciler.steps.read_object import ReadObject
 from reconciler.steps.remote_deploy import RemoteDeploy
 from reconciler.steps.request import Request
+from reconciler.steps.restart_workflow import RestartWorkflow
 from reconciler.steps.rollout_promotion import RolloutPromotion
 from reconciler.steps.sleep import Sleep
 from reconciler.steps.step_group import StepGroup
@@ -65,6 +66,7 @@ _ALL: tuple[StepType, ...] = (
     RemoteDeploy(),
     DependsOnApp(),
     Suspend(),
+    RestartWorkflow(),
     RolloutPromotion(),
     PrintMessage(),
     Random(),
