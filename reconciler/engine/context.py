@@ -102,7 +102,6 @@ class Context:
     admission: Admission
     throttle: Throttle
     apps: dict[AppKey, Application]
-    compiled: dict[AppKey, Compiled]
     unsealer: Unsealer
     evaluate: Callable[[str], dict[str, Any]]
     judge: Judge
@@ -118,6 +117,7 @@ class Context:
     lead: Lead
     shards: Shards
     cluster_id: str = ""
+    compiled: dict[AppKey, Compiled] = field(default_factory=dict)
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     making: set[AppKey] = field(default_factory=set)

@@ -110,7 +110,6 @@ class Engine:
             throttle=Throttle(options.throttle_qps, options.kind_qps, clock, self._hint, tell_by(sink)),
             admission=Admission(options.strategy, options.most_running, self._hint),
             apps=apps,
-            compiled={},
             evaluate=options.evaluate,
             judge=options.judge,
             charting=charting,
