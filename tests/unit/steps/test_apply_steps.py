@@ -201,7 +201,15 @@ def test_inputs_that_make_properties_wrong_fail_the_step_instead_of_breaking_it(
 def test_a_step_that_applies_never_claims_to_be_undone(kind):
     outcome = STEP_TYPES[kind].undo(call(kind), {"apply/db": applied(DB)}, {}, NOW)
     changes_nothing = ("suspend", "rollout-promotion", "print-message-in-status", "depends-on-app", "step-group", "http")
-    changes_nothing += ("read-object", "read-config", "list-config", "collect-service-endpoints", "generate-jdbc-connection", "check-metrics")
+    changes_nothing += (
+        "restart-workflow",
+        "read-object",
+        "read-config",
+        "list-config",
+        "collect-service-endpoints",
+        "generate-jdbc-connection",
+        "check-metrics",
+    )
     assert outcome == Done() if kind in changes_nothing else outcome.reason == "NoCompensation"
 
 

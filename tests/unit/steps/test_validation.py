@@ -24,6 +24,7 @@ VALID = {
     "suspend": {"duration": "1min", "message": "m"},
     "rollout-promotion": {},
     "print-message-in-status": {"message": "m"},
+    "restart-workflow": {"every": "1h"},
     "random": {"sleepSeconds": "20", "result": "success", "rollbackResult": "failure", "syncResult": "fatal"},
     "sleep": {"seconds": "20"},
     "fail": {"message": "m", "retryable": "true"},
