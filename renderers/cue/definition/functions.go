@@ -50,6 +50,10 @@ var absent = map[string]map[string]string{
 		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
 		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
+	"vela/ql": {
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
+	},
 	"vela/terraform": {"#LoadTerraformComponents": noCloud, "#GetConnectionStatus": noCloud},
 }
 

@@ -278,6 +278,9 @@ func (w *walk) do(f function, params cue.Value) (bool, error) {
 	result, known := w.asked.Results[path]
 	if !known {
 		asked, err := concrete(f, params)
+		if err != nil && f.name == "prom-check" {
+			asked, err = partial(f, params, "query", "condition")
+		}
 		if err != nil {
 			return false, err
 		}
@@ -363,6 +366,26 @@ func concrete(f function, params cue.Value) (map[string]any, error) {
 	found, err := decode(params)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its parameters are not known: %w", f.path, err)
+	}
+	return found, nil
+}
+
+// partial are those parameters that are known, of a function that can do without the others; needed are those that it can't do without.
+func partial(f function, params cue.Value, needed ...string) (map[string]any, error) {
+	fields, err := params.Fields()
+	if err != nil {
+		return nil, fmt.Errorf("%s: its parameters are not known: %w", f.path, err)
+	}
+	found := map[string]any{}
+	for fields.Next() {
+		if value, err := plain(fields.Value()); err == nil && value != nil {
+			found[fields.Selector().Unquoted()] = value
+		}
+	}
+	for _, name := range needed {
+		if found[name] == nil {
+			return nil, fmt.Errorf("%s: its %s is not known", f.path, name)
+		}
 	}
 	return found, nil
 }

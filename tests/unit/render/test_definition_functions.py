@@ -123,6 +123,19 @@ def test_what_a_built_in_step_does_is_given_to_do_and_its_answer_is_read(dialect
         assert last["outputs"]["told"] in (1, True)
 
 
+def test_a_metric_is_asked_for_without_what_the_template_passes_on_and_was_not_given():
+    fields = 'query: parameter.query, condition: ">=1", stepID: context.session, duration: parameter.duration'
+    text = f'parameter: {{query: string, duration?: *"5m" | string}}\na: op.#PromCheck & {{{fields}}}\n'
+    found = walk(f'import "vela/op"\n{text}', parameter={"query": "up"})
+    assert (found["state"], found["params"]["query"]) == ("do", "up")
+    assert "a: its query is not known" in walk(f'import "vela/op"\n{text}')["error"]
+
+
+def test_the_first_name_of_the_package_of_queries_is_known():
+    text = 'import "vela/ql"\na: ql.#CollectServiceEndpoints & {app: {name: "a", namespace: "n"}}\nn: len(a.list)\n'
+    assert play(text, {"a": {"value": {"list": []}}}, outputs={"n": "n"})[-1]["outputs"] == {"n": 0}
+
+
 @pytest.mark.parametrize(
     ("package", "function", "reason"),
     [
