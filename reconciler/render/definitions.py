@@ -1,12 +1,8 @@
-"""Definitions in the sandbox: what a template is worth, how far a step comes with it, what a component renders to. Remembered by what went in
-(rule 10)."""
+"""Definitions in the sandbox: what a template is worth, how far a step comes with it, what a component renders to."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,15 +20,11 @@ from reconciler.steps.validation import Check
 SECONDS: Final = 5.0
 """Of one evaluation."""
 _MODULE: Final = "cue"
-_KEPT: Final = 2048
-_MOST_KEPT: Final = 64 * 1024  # bytes of an answer that is remembered
-# What passes: the same may work the next time. All else follows from the template and what it was given.
-_PASSING: Final = frozenset({"missing", "crash", "deadline"})
 
 
 @functools.cache
 def shared() -> Definitions:
-    """That of this process: its module is loaded once, and what was evaluated is remembered by all."""
+    """That of this process: one for all threads."""
     return Definitions(sandbox.shared())
 
 
@@ -41,9 +33,6 @@ class Definitions:
 
     def __init__(self, engines: Sandbox) -> None:
         self._sandbox = engines
-        self._lock = threading.Lock()
-        self._answers: OrderedDict[bytes, Any] = OrderedDict()
-        self.evaluated = 0
 
     def check(self, template: str, properties: dict[str, Any] | None = None, *, whole: bool = False) -> Checked:
         """As the dialects' `Checker`."""
@@ -114,35 +103,7 @@ class Definitions:
         return DefinedStep(name, params, required, check)
 
     def _ask(self, function: str, asked: bytes) -> Any:
-        key = hashlib.sha256(function.encode() + b"\0" + asked).digest()
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return _read(self._answers[key])
-        try:
-            answer = self._sandbox.call(_MODULE, function, msgspec.Raw(asked), SECONDS)
-        except SandboxError as error:
-            if error.reason not in _PASSING:
-                self._keep(key, error)
-            raise
-        self.evaluated += 1
-        self._keep(key, msgspec.json.encode(answer))
-        return answer
-
-    def _keep(self, key: bytes, answer: bytes | SandboxError) -> None:
-        if isinstance(answer, bytes) and len(answer) > _MOST_KEPT:
-            return
-        with self._lock:
-            self._answers[key] = answer
-            while len(self._answers) > _KEPT:
-                self._answers.popitem(last=False)
-
-
-def _read(kept: Any) -> Any:
-    """A copy of its own for each who asks. Raises what was raised."""
-    if isinstance(kept, SandboxError):
-        raise SandboxError(kept.message, kept.file, kept.line, kept.reason)
-    return msgspec.json.decode(kept)
+        return self._sandbox.call(_MODULE, function, msgspec.Raw(asked), seconds=SECONDS)
 
 
 def _read_parameter(row: dict[str, Any]) -> Parameter:

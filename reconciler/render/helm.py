@@ -16,6 +16,7 @@ from reconciler.render.sealed import unwrap_tokens
 
 BEFORE: Final = frozenset({"pre-install", "pre-upgrade"})
 AFTER: Final = frozenset({"post-install", "post-upgrade"})
+_ARCHIVE: Final = "chart.tgz"
 
 
 def render_helm(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:
@@ -28,8 +29,9 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     """
     fields = Fields(component.name, component.properties)
     folder, known = fields.text("path").strip("/"), context.capabilities
+    chart = _chart(component, folder, fields, files)
     asked = {
-        **_chart(component, folder, fields, files),
+        "packed": "" if folder else _ARCHIVE,
         "values": _values(component.properties, fields),
         "values_files": _files(fields),
         "release": {"name": fields.text("releaseName", component.name), "namespace": component.namespace or context.namespace},
@@ -37,7 +39,7 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
         "include_crds": True,
     }
     try:
-        answer = shared().call("helm", "template", asked)
+        answer = shared().call("helm", "template", asked, chart)
     except SandboxError as error:
         raise fields.error("path" if folder else "chart", _shortened(error.message)) from error
     hooks = sorted(answer["hooks"], key=lambda hook: hook["weight"])  # stable: those of one weight stay in Helm's order
@@ -55,16 +57,17 @@ def _shortened(message: str) -> str:
     return one_line(message if len(message) <= 1000 else f"{message[:400]} … {message[-500:]}", 1000)
 
 
-def _chart(component: Component, folder: str, fields: Fields, files: Files) -> dict[str, Any]:
+def _chart(component: Component, folder: str, fields: Fields, files: Files) -> dict[str, bytes]:
+    """The files of the folder by their path in it, or the archive."""
     if not folder:
-        return {"archive": files.archive(component.id)}
+        return {_ARCHIVE: files.archive(component.id)}
     try:
         found = files.tree(folder)
     except (FileNotFoundError, ValueError) as error:
         raise fields.error("path", one_line(error, 400)) from error
     if not found:
         raise fields.error("path", f"there is no file below {one_line(folder)}")
-    return {"files": {name[len(folder) + 1 :]: data for name, data in found.items()}}
+    return {name[len(folder) + 1 :]: data for name, data in found.items()}
 
 
 def _values(properties: Mapping[str, Any], fields: Fields) -> dict[str, Any]:

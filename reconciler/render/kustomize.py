@@ -20,7 +20,7 @@ def render_kustomize(component: Component, context: RenderContext, files: Files)
         contents: dict[str, bytes] = {}
         for reached in find_reach(folder, files).folders:
             contents |= files.tree(reached)
-        answer = shared().call("kustomize", "build", {"path": folder, "files": contents})
+        answer = shared().call("kustomize", "build", {"path": folder}, contents)
     except (KustomizationError, FileNotFoundError, ValueError) as error:
         raise fields.error("path", one_line(error, 500)) from error
     except SandboxError as error:

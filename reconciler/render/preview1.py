@@ -8,9 +8,11 @@ Source: https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wasmtime import Caller, Engine, FuncType, Linker, Memory, Module
@@ -27,12 +29,15 @@ _MOST_SUBSCRIPTIONS = 64
 _MOST_PARTS = 1024
 
 
+_here = threading.local()
+
+
 class ExitError(Exception):
     """The module ended itself. wasmtime may hand it to another thread than the one it was raised in: never decide by it."""
 
 
 class Host:
-    """One instance's surroundings."""
+    """One instance's surroundings: what runs while it is `present` in a thread asks it."""
 
     def __init__(self) -> None:
         self.words = b""
@@ -45,41 +50,26 @@ class Host:
         self._seed, self._blocks, self._random = digest, 0, b""
         self._nanoseconds = (_FIRST_SECOND + int.from_bytes(digest[:3], "big")) * 1_000_000_000
 
-    def link(self, engine: Engine, module: Module) -> Linker:
-        """Functions for what the module imports; one that is not known here says that there is no such thing."""
-        linker = Linker(engine)
-        linker.allow_shadowing = True
-        known: dict[str, Callable[..., Any]] = {
-            "args_get": self._args_get,
-            "args_sizes_get": self._args_sizes_get,
-            "clock_time_get": self._clock_time_get,
-            "environ_get": lambda _caller, _pointers, _texts: SUCCESS,
-            "environ_sizes_get": lambda caller, count, size: _write(caller, count, bytes(4)) or _write(caller, size, bytes(4)),
-            "fd_write": self._fd_write,
-            "poll_oneoff": self._poll_oneoff,
-            "proc_exit": self._proc_exit,
-            "random_get": self._random_get,
-            "sched_yield": lambda _caller: SUCCESS,
-        }
-        for wanted in module.imports:
-            kind = wanted.type
-            if wanted.module != "wasi_snapshot_preview1" or not isinstance(kind, FuncType):
-                raise ValueError(f"a renderer asks for {wanted.module}.{wanted.name}, which is none of WASI's functions")
-            refused = BAD_DESCRIPTOR if str(wanted.name).startswith("fd_") else NO_SYSTEM
-            linker.define_func("wasi_snapshot_preview1", str(wanted.name), kind, known.get(str(wanted.name), _refuse(refused)), access_caller=True)
-        return linker
+    @contextlib.contextmanager
+    def present(self) -> Iterator[None]:
+        """What this thread runs meanwhile asks this host."""
+        _here.host = self
+        try:
+            yield
+        finally:
+            del _here.host
 
-    def _args_sizes_get(self, caller: Caller, count: int, size: int) -> int:
+    def args_sizes_get(self, caller: Caller, count: int, size: int) -> int:
         return _write(caller, count, struct.pack("<I", 1)) or _write(caller, size, struct.pack("<I", len(_PROGRAM)))
 
-    def _args_get(self, caller: Caller, pointers: int, texts: int) -> int:
+    def args_get(self, caller: Caller, pointers: int, texts: int) -> int:
         return _write(caller, pointers, struct.pack("<I", texts & 0xFFFFFFFF)) or _write(caller, texts, _PROGRAM)
 
-    def _clock_time_get(self, caller: Caller, _clock: int, _precision: int, result: int) -> int:
+    def clock_time_get(self, caller: Caller, _clock: int, _precision: int, result: int) -> int:
         self._nanoseconds += _TICK
         return _write(caller, result, struct.pack("<Q", self._nanoseconds))
 
-    def _poll_oneoff(self, caller: Caller, subscriptions: int, events: int, count: int, stored: int) -> int:
+    def poll_oneoff(self, caller: Caller, subscriptions: int, events: int, count: int, stored: int) -> int:
         """Whoever sleeps wakes at once, and finds that the time has passed."""
         if not 0 < count <= _MOST_SUBSCRIPTIONS:
             return INVALID
@@ -93,7 +83,7 @@ class Host:
             made += struct.pack("<QHB", userdata, SUCCESS if kind == _CLOCK else BAD_DESCRIPTOR, kind).ljust(_EVENT_SIZE, b"\0")
         return _write(caller, events, made) or _write(caller, stored, struct.pack("<I", count))
 
-    def _random_get(self, caller: Caller, buffer: int, size: int) -> int:
+    def random_get(self, caller: Caller, buffer: int, size: int) -> int:
         size &= 0xFFFFFFFF
         if size > _MOST_RANDOM:
             return INVALID
@@ -103,7 +93,7 @@ class Host:
         given, self._random = self._random[:size], self._random[size:]
         return _write(caller, buffer, given)
 
-    def _fd_write(self, caller: Caller, descriptor: int, parts: int, count: int, written: int) -> int:
+    def fd_write(self, caller: Caller, descriptor: int, parts: int, count: int, written: int) -> int:
         if descriptor not in (1, 2):
             return BAD_DESCRIPTOR
         if not 0 <= count <= _MOST_PARTS:
@@ -117,9 +107,52 @@ class Host:
             self.words += _read(caller, pointer, min(size, max(_MOST_WORDS - len(self.words), 0))) or b""
         return _write(caller, written, struct.pack("<I", total & 0xFFFFFFFF))
 
-    @staticmethod
-    def _proc_exit(_caller: Caller, status: int) -> None:
+    def environ_sizes_get(self, caller: Caller, count: int, size: int) -> int:
+        return _write(caller, count, bytes(4)) or _write(caller, size, bytes(4))
+
+    def environ_get(self, _caller: Caller, _pointers: int, _texts: int) -> int:
+        return SUCCESS
+
+    def sched_yield(self, _caller: Caller) -> int:
+        return SUCCESS
+
+    def proc_exit(self, _caller: Caller, status: int) -> None:
         raise ExitError(status)
+
+
+_KNOWN = (
+    Host.args_get,
+    Host.args_sizes_get,
+    Host.clock_time_get,
+    Host.environ_get,
+    Host.environ_sizes_get,
+    Host.fd_write,
+    Host.poll_oneoff,
+    Host.proc_exit,
+    Host.random_get,
+    Host.sched_yield,
+)
+
+
+def link(engine: Engine, module: Module) -> Linker:
+    """
+    Functions for what the module imports, for all its instances in all threads: each call is answered by the host that is present
+    in its thread. A function that is not known here says that there is no such thing.
+    """
+    known = {method.__name__: _forward(method) for method in _KNOWN}
+    linker = Linker(engine)
+    linker.allow_shadowing = True
+    for wanted in module.imports:
+        name, kind = str(wanted.name), wanted.type
+        if wanted.module != "wasi_snapshot_preview1" or not isinstance(kind, FuncType):
+            raise ValueError(f"a renderer asks for {wanted.module}.{name}, which is none of WASI's functions")
+        refused = BAD_DESCRIPTOR if name.startswith("fd_") else NO_SYSTEM
+        linker.define_func("wasi_snapshot_preview1", name, kind, known.get(name, _refuse(refused)), access_caller=True)
+    return linker
+
+
+def _forward(method: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments: method(_here.host, *arguments)
 
 
 def _refuse(error: int) -> Callable[..., int]:

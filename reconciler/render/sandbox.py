@@ -9,23 +9,29 @@ instance's memory. Whatever a template does, it ends as a SandboxError of that c
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from wasmtime import Engine, Module, Store, Trap, WasmtimeError
+from wasmtime import Engine, Linker, Module, Store, Trap, WasmtimeError
 
 from reconciler.model.text import one_line
 from reconciler.render import precompiled
-from reconciler.render.preview1 import ExitError, Host
+from reconciler.render.answers import Answers
+from reconciler.render.preview1 import ExitError, Host, link
 from reconciler.render.protocol import RenderError
 
 _TICK_SECONDS = 0.02
 
 Reason = Literal["template", "deadline", "memory", "input", "output", "crash", "missing"]
+# What may pass: the same may work the next time. All else follows from what was asked.
+_PASSING = frozenset({"missing", "crash", "deadline"})
 
 
 class SandboxError(RenderError):
@@ -52,6 +58,7 @@ class _Failure(msgspec.Struct):
     message: str
     file: str = ""
     line: int = 0
+    reason: Reason = "template"
 
 
 class _Answer(msgspec.Struct):
@@ -59,10 +66,17 @@ class _Answer(msgspec.Struct):
     error: _Failure | None = None
 
 
+class _Loaded(NamedTuple):
+    """A module, and what all its instances may ask of their hosts."""
+
+    module: Module
+    linker: Linker
+
+
 class Sandbox:
     """
     To be called from any thread, as many at a time as there are `workers`; others wait. A module is loaded by the first call that
-    needs it.
+    needs it. What a call answered is kept, also a no of the engine: both follow from the input.
     """
 
     def __init__(self, modules: Path = precompiled.MODULES, cache: Path | None = None, limits: Limits = Limits(), workers: int = 0) -> None:  # noqa: B008 - immutable
@@ -71,26 +85,47 @@ class Sandbox:
         self._slots = threading.BoundedSemaphore(self._workers)
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
-        self._modules: dict[str, Module] = {}
+        self._modules: dict[str, _Loaded] = {}
         self._engine: Engine | None = None
         self._ticker = _Ticker()
+        self.answers = Answers()
+        self.evaluated = 0
+        """How often a module ran."""
 
-    def call(self, module: str, function: str, input: Any, seconds: float = 0.0) -> Any:  # noqa: A002 - the word of the protocol
+    def call(
+        self,
+        module: str,
+        function: str,
+        input: Any,  # noqa: A002 - the word of the protocol
+        files: Mapping[str, bytes] = MappingProxyType({}),
+        *,
+        seconds: float = 0.0,
+    ) -> Any:
         """
-        The function's output. `input` is what msgspec encodes as JSON; bytes become base64. `seconds`: less than the limit, where given.
+        The function's output. `input` is what msgspec encodes as JSON; files go beside it as they are. `seconds`: less than the limit, where given.
 
         Blocks for as long as the call takes, and the first time until the module is compiled. Raises SandboxError.
         """
-        message = msgspec.json.encode({"function": function, "input": input})
+        message = encode_request(function, input, files)
         if len(message) > self.limits.input:
             raise SandboxError(f"{len(message)} bytes of input are too much for {module}; {self.limits.input} are allowed", reason="input")
-        loaded = self._load(module)
         limits = self.limits._replace(seconds=seconds or self.limits.seconds)
-        return _read_answer(module, self._answer(module, loaded, message, limits))
+        key = hashlib.sha256(module.encode() + b"\0" + message).digest()
+        return _read_answer(module, self.answers.get(key, lambda: self._evaluate(module, message, limits)))
 
-    def _answer(self, name: str, module: Module, message: bytes, limits: Limits) -> bytes:
+    def _evaluate(self, name: str, message: bytes, limits: Limits) -> bytes:
+        """The answer, also where a bound was met that the same will meet again. Raises SandboxError for what may pass."""
+        try:
+            return self._answer(name, self._load(name), message, limits)
+        except SandboxError as error:
+            if error.reason in _PASSING:
+                raise
+            return msgspec.json.encode(_Answer(error=_Failure(error.message, reason=error.reason)))
+
+    def _answer(self, name: str, loaded: _Loaded, message: bytes, limits: Limits) -> bytes:
+        self.evaluated += 1
         with self._slots, self._ticker.running(self._get_engine()):
-            return _Instance(name, self._get_engine(), module, limits).answer(message, self._ticker)
+            return _Instance(name, self._get_engine(), loaded, limits).answer(message, self._ticker)
 
     def _get_engine(self) -> Engine:
         with self._lock:
@@ -98,7 +133,7 @@ class Sandbox:
                 self._engine = precompiled.new_engine()
             return self._engine
 
-    def _load(self, name: str) -> Module:
+    def _load(self, name: str) -> _Loaded:
         if name in self._modules:
             return self._modules[name]
         with self._lock:
@@ -107,7 +142,8 @@ class Sandbox:
         with lock:
             if name not in self._modules:
                 try:
-                    self._modules[name] = precompiled.load(engine, self._folder / f"{name}.wasm", self._cache)
+                    module = precompiled.load(engine, self._folder / f"{name}.wasm", self._cache)
+                    self._modules[name] = _Loaded(module, link(engine, module))
                 except (OSError, WasmtimeError) as error:
                     message = f"the renderer {name} is not part of this installation, or is damaged: {one_line(error, 200)}"
                     raise SandboxError(message, reason="missing") from error
@@ -123,22 +159,21 @@ def shared() -> Sandbox:
 class _Instance:
     """Of one call: whatever that leaves in memory, no other sees it."""
 
-    def __init__(self, name: str, engine: Engine, module: Module, limits: Limits) -> None:
-        self._name, self._limits = name, limits
+    def __init__(self, name: str, engine: Engine, loaded: _Loaded, limits: Limits) -> None:
+        self._name, self._loaded, self._limits = name, loaded, limits
         self._host = Host()
         self._store = Store(engine)
         self._store.set_limits(memory_size=limits.memory, instances=1, tables=4, memories=1)
-        self._linker = self._host.link(engine, module)
-        self._module = module
 
     def answer(self, message: bytes, ticker: _Ticker) -> bytes:
         """What the module answers to the request. Raises SandboxError."""
         until = time.monotonic() + self._limits.seconds
         self._store.set_epoch_deadline(ticker.ticks(self._limits.seconds))
         try:
-            exports = self._linker.instantiate(self._store, self._module).exports(self._store)
             self._host.reseed(message)
-            return self._exchange(exports, message)
+            with self._host.present():
+                exports = self._loaded.linker.instantiate(self._store, self._loaded.module).exports(self._store)
+                return self._exchange(exports, message)
         except (Trap, WasmtimeError, ExitError, IndexError) as error:
             raise self._explain(error, late=time.monotonic() >= until) from error
 
@@ -164,13 +199,20 @@ class _Instance:
         return SandboxError(f"{self._name}: the renderer crashed: {one_line(words or error, 300)}", reason="crash")
 
 
+def encode_request(function: str, input: Any, files: Mapping[str, bytes] = MappingProxyType({})) -> bytes:  # noqa: A002 - the word of the protocol
+    """The length of the JSON in four bytes, the JSON, and the contents of the files one after another (`renderers/boundary`)."""
+    listed = [{"name": name, "size": len(data)} for name, data in files.items()]
+    head = msgspec.json.encode({"function": function, "input": input, "files": listed})
+    return b"".join([len(head).to_bytes(4, "little"), head, *files.values()])
+
+
 def _read_answer(name: str, data: bytes) -> Any:
     try:
         answer = msgspec.json.decode(data, type=_Answer)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SandboxError(f"{name}: the answer can't be read: {one_line(error, 200)}", reason="crash") from error
     if answer.error is not None:
-        raise SandboxError(answer.error.message, answer.error.file, answer.error.line)
+        raise SandboxError(answer.error.message, answer.error.file, answer.error.line, answer.error.reason)
     return answer.output
 
 

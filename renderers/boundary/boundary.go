@@ -1,24 +1,27 @@
-// Package boundary is how a renderer and its host speak: JSON through the module's linear memory.
+// Package boundary is how a renderer and its host speak: JSON through the module's linear memory, and files beside it as they are.
 //
 // The host asks for room with allocate, writes a request there, and calls run; the answer's place and size come back as one
 // number, pointer<<32|size. Both buffers belong to the caller until it frees them.
 //
-//	request: {"function": NAME, "input": ANY}
+//	request: the length of the JSON in four bytes, the lowest first; {"function": NAME, "input": ANY, "files": [{"name": TEXT,
+//	         "size": NUMBER}]}; then the contents of the files, one after another
 //	answer:  {"output": ANY} or {"error": {"message": TEXT, "file": TEXT, "line": NUMBER}}
 //
 // A call leaves nothing behind that a later one could see: functions keep no state but what their input cannot change.
 package boundary
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"unsafe"
 )
 
-// Function answers one kind of request. Its output is what encoding/json makes of the value.
-type Function = func(input json.RawMessage) (any, error)
+// Function answers one kind of request. Its output is what encoding/json makes of the value. The files are parts of the request.
+type Function = func(input json.RawMessage, files map[string][]byte) (any, error)
 
 // Error is a failure with its place, as far as that is known.
 type Error struct {
@@ -32,7 +35,16 @@ func (e *Error) Error() string { return e.Message }
 type request struct {
 	Function string          `json:"function"`
 	Input    json.RawMessage `json:"input"`
+	Files    []struct {
+		Name string `json:"name"`
+		Size int    `json:"size"`
+	} `json:"files"`
 }
+
+const (
+	garbage = 400       // percent of what is in use: most calls end, and with them their instance, before that
+	enough  = 192 << 20 // bytes; near the host's cap on an instance garbage is collected whatever there is of it
+)
 
 var (
 	functions map[string]Function
@@ -41,6 +53,13 @@ var (
 
 // Serve names the functions of this module. Called once, from init.
 func Serve(all map[string]Function) { functions = all }
+
+// Started is the end of a module's init: from here on its memory is what each call begins with.
+func Started() {
+	runtime.GC()
+	debug.SetGCPercent(garbage)
+	debug.SetMemoryLimit(enough)
+}
 
 //go:wasmexport allocate
 func allocate(size uint32) uint32 {
@@ -77,15 +96,15 @@ func handle(message []byte) (answer []byte) {
 			answer = fail(fmt.Errorf("the renderer panicked: %v%s", cause, where()))
 		}
 	}()
-	var asked request
-	if err := json.Unmarshal(message, &asked); err != nil {
-		return fail(fmt.Errorf("the request is no JSON: %w", err))
+	asked, files, err := take(message)
+	if err != nil {
+		return fail(err)
 	}
 	function, known := functions[asked.Function]
 	if !known {
 		return fail(fmt.Errorf("this module has no function %q", asked.Function))
 	}
-	output, err := function(asked.Input)
+	output, err := function(asked.Input, files)
 	if err != nil {
 		return fail(err)
 	}
@@ -94,6 +113,25 @@ func handle(message []byte) (answer []byte) {
 		return fail(fmt.Errorf("the output is no JSON: %w", err))
 	}
 	return answer
+}
+
+// take reads a request.
+func take(message []byte) (asked request, files map[string][]byte, err error) {
+	if len(message) < 4 || uint64(binary.LittleEndian.Uint32(message)) > uint64(len(message)-4) {
+		return asked, nil, errors.New("the request is cut off")
+	}
+	head, rest := message[4:4+binary.LittleEndian.Uint32(message)], message[4+binary.LittleEndian.Uint32(message):]
+	if err := json.Unmarshal(head, &asked); err != nil {
+		return asked, nil, fmt.Errorf("the request is no JSON: %w", err)
+	}
+	files = make(map[string][]byte, len(asked.Files))
+	for _, file := range asked.Files {
+		if file.Size < 0 || file.Size > len(rest) {
+			return asked, nil, fmt.Errorf("the file %q is cut off", file.Name)
+		}
+		files[file.Name], rest = rest[:file.Size:file.Size], rest[file.Size:]
+	}
+	return asked, files, nil
 }
 
 // where names the function that panicked, for who repairs it.

@@ -18,10 +18,15 @@ func init() {
 		"judge":        function(func(asked definition.HealthRequest) (any, error) { return definition.Judge(asked), nil }),
 		"check_status": function(func(asked definition.Status) (any, error) { return definition.CheckStatus(asked), nil }),
 	})
+	// The packages are read and compiled before the module is written down.
+	if err := definition.Warm(); err != nil {
+		panic(err)
+	}
+	boundary.Started()
 }
 
 func function[Request any](answer func(Request) (any, error)) boundary.Function {
-	return func(input json.RawMessage) (any, error) {
+	return func(input json.RawMessage, _ map[string][]byte) (any, error) {
 		var asked Request
 		if err := json.Unmarshal(input, &asked); err != nil {
 			return nil, err

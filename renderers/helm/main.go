@@ -14,7 +14,6 @@ import (
 	"math/big"
 	"path"
 	"regexp"
-	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -30,16 +29,13 @@ import (
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
 	"helm.sh/helm/v4/pkg/ignore"
-	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
 	"reconciler.dev/renderers/boundary"
-	"sigs.k8s.io/yaml"
 )
 
-// Input: the chart either packed, or as the files of its folder by their path in it. Values are those of the user.
+// Input: the chart's files stand beside it by their path in its folder, or packed as the one that `packed` names. Values are those of the user.
 type Input struct {
-	Archive []byte            `json:"archive"`
-	Files   map[string][]byte `json:"files"`
-	Values  map[string]any    `json:"values"`
+	Packed string         `json:"packed"`
+	Values map[string]any `json:"values"`
 	// Files of the chart with values, each over those before it; all of them under Values.
 	ValuesFiles []string `json:"values_files"`
 	Release     struct {
@@ -90,24 +86,24 @@ func init() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	boundary.Serve(map[string]boundary.Function{"template": render})
 	// What the libraries make once and keep is made before the module is written down.
-	warm, _ := json.Marshal(Input{Files: map[string][]byte{
+	warm := map[string][]byte{
 		"Chart.yaml":       []byte("apiVersion: v2\nname: warm\nversion: 0.1.0\n"),
 		"templates/a.yaml": []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: {{ .Values | toYaml | quote }}}\n"),
-	}})
-	if _, err := render(warm); err != nil {
+	}
+	if _, err := render(json.RawMessage("{}"), warm); err != nil {
 		panic(err)
 	}
-	runtime.GC()
+	boundary.Started()
 }
 
 func main() {}
 
-func render(message json.RawMessage) (any, error) {
+func render(message json.RawMessage, files map[string][]byte) (any, error) {
 	var input Input
 	if err := json.Unmarshal(message, &input); err != nil {
 		return nil, err
 	}
-	loaded, err := load(&input)
+	loaded, err := load(&input, files)
 	if err != nil {
 		return nil, err
 	}
@@ -131,22 +127,22 @@ func render(message json.RawMessage) (any, error) {
 		return nil, err
 	}
 	templates := engine.Engine{CustomTemplateFuncs: refused()}
-	files, err := templates.RenderWithContext(context.Background(), loaded, all)
+	rendered, err := templates.RenderWithContext(context.Background(), loaded, all)
 	if err != nil {
 		return nil, placed(err)
 	}
-	return sorted(&input, loaded, files)
+	return sorted(&input, loaded, rendered)
 }
 
 // load reads the chart, and checks what `helm template` checks of it.
-func load(input *Input) (*chart.Chart, error) {
+func load(input *Input, contents map[string][]byte) (*chart.Chart, error) {
 	var loaded *chart.Chart
 	var err error
-	if len(input.Archive) > 0 {
-		loaded, err = loader.LoadArchive(bytes.NewReader(input.Archive))
+	if input.Packed != "" {
+		loaded, err = loader.LoadArchive(bytes.NewReader(contents[input.Packed]))
 	} else {
 		var files []*archive.BufferedFile
-		if files, err = buffered(input.Files); err == nil {
+		if files, err = buffered(contents); err == nil {
 			loaded, err = loader.LoadFiles(files)
 		}
 	}
@@ -293,85 +289,6 @@ func refused() template.FuncMap {
 		}
 	}
 	return functions
-}
-
-// sorted takes the rendered files apart as Helm does before it installs them.
-func sorted(input *Input, loaded *chart.Chart, files map[string]string) (*Output, error) {
-	for name := range files {
-		if strings.HasSuffix(name, "NOTES.txt") {
-			delete(files, name)
-		}
-	}
-	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
-	if err != nil {
-		return nil, err
-	}
-	output := &Output{
-		Chart: Chart{loaded.Metadata.Name, loaded.Metadata.Version, loaded.Metadata.AppVersion},
-		CRDs:  []Manifest{}, Manifests: []Manifest{}, Hooks: []Hook{},
-	}
-	if input.IncludeCRDs {
-		for _, crd := range loaded.CRDObjects() {
-			if err := add(&output.CRDs, crd.Filename, string(crd.File.Data)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, manifest := range manifests {
-		if err := add(&output.Manifests, manifest.Name, manifest.Content); err != nil {
-			return nil, err
-		}
-	}
-	if input.SkipHooks {
-		return output, nil
-	}
-	for _, hook := range hooks {
-		object, err := objectOf(hook.Path, hook.Manifest)
-		if err != nil {
-			return nil, err
-		}
-		made := Hook{Path: hook.Path, Events: []string{}, Weight: hook.Weight, DeletePolicies: []string{}, Object: object}
-		for _, event := range hook.Events {
-			made.Events = append(made.Events, event.String())
-		}
-		for _, policy := range hook.DeletePolicies {
-			made.DeletePolicies = append(made.DeletePolicies, policy.String())
-		}
-		output.Hooks = append(output.Hooks, made)
-	}
-	return output, nil
-}
-
-// add appends the objects of one file; documents that hold nothing are left out.
-func add(manifests *[]Manifest, file, content string) error {
-	parts := releaseutil.SplitManifests(content)
-	keys := make([]string, 0, len(parts))
-	for key := range parts {
-		keys = append(keys, key)
-	}
-	sort.Sort(releaseutil.BySplitManifestsOrder(keys))
-	made := Manifest{Path: file}
-	for _, key := range keys {
-		object, err := objectOf(file, parts[key])
-		if err != nil {
-			return err
-		}
-		if string(object) != "null" {
-			made.Objects = append(made.Objects, object)
-		}
-	}
-	if len(made.Objects) > 0 {
-		*manifests = append(*manifests, made)
-	}
-	return nil
-}
-
-func objectOf(file, text string) (json.RawMessage, error) {
-	object, err := yaml.YAMLToJSON([]byte(text))
-	if err != nil {
-		return nil, &boundary.Error{Message: fmt.Sprintf("%s: what the template makes is no YAML: %v", file, err), File: file}
-	}
-	return object, nil
 }
 
 var place = regexp.MustCompile(`([^\s()"<>]+\.(?:ya?ml|tpl|txt|json)):(\d+)`)

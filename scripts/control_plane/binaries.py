@@ -38,6 +38,7 @@ TOOLS = {
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "kubectl": Tool("kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
     "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
+    "cue": Tool("cue", "cuelang.org/go/cmd/cue"),
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
 }
 NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")

@@ -11,7 +11,7 @@ import pytest
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.cluster.protocol import UnavailableError
 from reconciler.model.identity import ObjectRef
-from reconciler.render.definitions import shared
+from reconciler.render.sandbox import shared
 from tests.integration.harness import Clone, Daemon, running, virtual
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("renderers")]

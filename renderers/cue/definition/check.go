@@ -8,7 +8,6 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
 )
 
@@ -58,7 +57,7 @@ func Check(asked CheckRequest) CheckAnswer {
 	if !slices.Contains(answer.Fields, "parameter") {
 		source += "\nparameter: {}"
 	}
-	value, found := assemble(cuecontext.New(), source)
+	value, found := assemble(evaluator, source)
 	if found == nil {
 		if err := value.Validate(); err != nil {
 			found = list(err)

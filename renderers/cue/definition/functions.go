@@ -111,7 +111,11 @@ func checkFunction(name, label string, place token.Pos) Problems {
 
 // declared are the names in a package of ours.
 func declared(name string) map[string]bool {
+	if known := names[name]; known != nil {
+		return known
+	}
 	found := map[string]bool{}
+	names[name] = found
 	text, _ := source(name)
 	parsed, problems := parse(string(text))
 	if problems != nil {

@@ -108,6 +108,9 @@ func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
 
 // load answers the packages that are ours, and nothing else.
 func load(_ token.Pos, name string) *build.Instance {
+	if known := instances[name]; known != nil {
+		return known
+	}
 	instance := build.NewContext(build.Loader(load)).NewInstance("", nil)
 	source, known := source(name)
 	if !known {
@@ -119,6 +122,7 @@ func load(_ token.Pos, name string) *build.Instance {
 	if err := instance.Complete(); err != nil {
 		instance.Err = errors.Promote(err, name)
 	}
+	instances[name] = instance
 	return instance
 }
 

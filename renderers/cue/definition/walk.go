@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/cuecontext"
 )
 
 // WalkRequest asks how far a step comes. Objects are what is known of the cluster, by the key of a question; nil: it is not there.
@@ -65,7 +64,7 @@ type walk struct {
 // Walk goes depth-first to the first function without a result and answers it; functions that only compute are carried out here.
 func Walk(asked WalkRequest) (WalkAnswer, error) {
 	values := map[string]any{"context": given(asked.Context), "parameter": given(asked.Parameter)}
-	value, problems := compile(cuecontext.New(), asked.Template, values)
+	value, problems := compile(evaluator, asked.Template, values)
 	if problems != nil {
 		return WalkAnswer{}, problems
 	}

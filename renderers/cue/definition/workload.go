@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/cuecontext"
 )
 
 // Part is a template with what it is given. For a component Type is that of the component, for a trait that of the trait.
@@ -64,7 +63,7 @@ type workload struct {
 
 // Render renders a component and applies its traits.
 func Render(asked RenderRequest) (RenderAnswer, error) {
-	w := workload{asked: asked, maker: cuecontext.New()}
+	w := workload{asked: asked, maker: evaluator}
 	if err := w.begin(); err != nil {
 		return RenderAnswer{}, err
 	}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wasmtime import Store
 
 from reconciler.render.preview1 import Host
-from reconciler.render.sandbox import Sandbox, SandboxError
+from reconciler.render.sandbox import Sandbox, SandboxError, encode_request
 from scripts import renderers as built
 
 FUNCTIONS = {"cue": "check", "helm": "template", "kustomize": "build"}
@@ -40,8 +40,8 @@ def test_every_module_of_the_build_is_tried_here():
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=st.binary(max_size=200), cut=st.integers(0, 80))
 def test_random_bytes_and_cut_messages_are_answered_with_an_error(raw, module, message, cut):
-    whole = json.dumps({"function": FUNCTIONS[module], "input": {"path": "a", "files": {}}}).encode()
-    for sent in (message, whole[:cut]):
+    whole = encode_request(FUNCTIONS[module], {"path": "a"}, {"a/x": b"1234", "b": b"5678"})
+    for sent in (message, whole[:cut], whole[: -cut or None], len(message).to_bytes(4, "little") + message):
         assert json.loads(raw.send(module, sent)).keys() <= {"error", "output"}
 
 
@@ -59,7 +59,8 @@ def test_a_request_outside_the_modules_buffers_is_an_error(raw, module, pointer,
     engine, loaded = raw._get_engine(), raw._load(module)
     store = Store(engine)
     store.set_epoch_deadline(1 << 40)
-    exports = Host().link(engine, loaded).instantiate(store, loaded).exports(store)
-    packed = exports["run"](store, pointer, size)
+    with Host().present():
+        exports = loaded.linker.instantiate(store, loaded.module).exports(store)
+        packed = exports["run"](store, pointer, size)
     place, length = packed >> 32 & 0xFFFFFFFF, packed & 0xFFFFFFFF
     assert "buffer" in json.loads(exports["memory"].read(store, place, place + length))["error"]["message"]

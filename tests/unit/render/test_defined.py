@@ -7,7 +7,7 @@ import pytest
 from reconciler.engine.contents import NoFiles
 from reconciler.model.application import Component, Definition, Trait
 from reconciler.model.chart import Capabilities
-from reconciler.render.definitions import shared
+from reconciler.render import sandbox
 from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext, RenderError
 
@@ -298,9 +298,9 @@ def test_rule_11_a_template_that_runs_away_is_an_error_and_the_next_one_renders(
 
 def test_rule_10_what_was_rendered_is_not_rendered_again():
     render(properties={"image": "once:1"})
-    before = shared().evaluated
+    before = sandbox.shared().evaluated
     render(properties={"image": "once:1"})
-    assert shared().evaluated == before
+    assert sandbox.shared().evaluated == before
 
 
 def test_what_an_optional_parameter_would_add_is_left_out_without_it_as_kubevelas_own_traits_need_it():

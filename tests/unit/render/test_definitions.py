@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from reconciler.render import sandbox
 from reconciler.render.definitions import shared
 from reconciler.render.sandbox import SandboxError
 
@@ -183,9 +184,10 @@ def test_outputs_are_paths_or_expressions_and_null_where_there_is_nothing():
 
 def test_rule_10_what_was_evaluated_is_not_evaluated_again():
     walk("a: 17\n")
-    before = shared().evaluated
+    engines = sandbox.shared()
+    before = engines.evaluated
     walk("a: 17\n")
-    assert shared().evaluated == before
+    assert engines.evaluated == before
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import textwrap
 import pytest
 
 from reconciler.model.health_policy import HealthPolicy, read_verdict
+from reconciler.render import sandbox
 from reconciler.render.definitions import shared
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("renderers")]
@@ -98,9 +99,9 @@ def test_a_policy_without_end_is_not_healthy():
 
 def test_the_same_is_evaluated_once():
     judge(subject(USUAL), only="once")
-    before = shared().evaluated
+    before = sandbox.shared().evaluated
     judge(subject(USUAL), only="once")
-    assert shared().evaluated == before
+    assert sandbox.shared().evaluated == before
 
 
 @pytest.mark.parametrize(

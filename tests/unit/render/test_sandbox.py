@@ -47,12 +47,12 @@ def sandbox(folder, cache):
     ],
 )
 def test_rule_11_whatever_a_module_does_is_an_error_of_that_call_and_the_next_one_works(sandbox, module, reason, words):
-    for _ in range(2):
+    for number in range(2):
         with pytest.raises(SandboxError, match=words) as caught:
-            sandbox.call(module, "f", {})
+            sandbox.call(module, "f", number)
         assert caught.value.reason == reason
         assert isinstance(caught.value, RenderError)
-        assert len(sandbox.call("seen", "f", {})) == 3
+        assert len(sandbox.call("seen", "f", number)) == 3
 
 
 def test_rule_11_a_module_has_no_files_and_no_environment_and_pointers_outside_its_memory_are_refused(sandbox):
@@ -95,20 +95,45 @@ def test_errors_of_many_threads_at_once_stay_with_the_call_that_made_them(folder
     sandbox = Sandbox(folder, cache, LIMITS, workers=8)
     wanted = {"endless": "deadline", "exit": "crash", "trap": "crash", "large": "output"}
 
-    def call(name: str) -> str:
+    def call(asked: tuple[int, str]) -> str:
+        number, name = asked
         try:
-            sandbox.call(name, "f", {})
+            sandbox.call(name, "f", number)
         except SandboxError as error:
             return error.reason
         return "none"
 
     names = [*wanted, "seen"] * 8
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(call, names)) == [wanted.get(name, "none") for name in names]
+        assert list(pool.map(call, enumerate(names))) == [wanted.get(name, "none") for name in names]
 
 
 def test_a_call_finds_nothing_that_an_earlier_one_left(sandbox):
     assert [sandbox.call("seen", "f", number)[2] for number in range(3)] == [10_000_001] * 3
+
+
+def test_rule_10_what_was_answered_is_answered_again_without_an_evaluation_as_long_as_it_is_not_crowded_out(sandbox):
+    first, again, other = (sandbox.call("seen", "f", value) for value in ("a", "a", "b"))
+    assert first == again != other
+    assert sandbox.evaluated == 2
+    again.append("changed by who asked")
+    assert sandbox.call("seen", "f", "a") == first
+
+
+def test_files_are_part_of_what_was_asked(sandbox):
+    answers = [sandbox.call("seen", "f", {}, files) for files in ({}, {"a": b"1"}, {"a": b"2"}, {"b": b"1"}, {"a": b"1"})]
+    assert sandbox.evaluated == 4
+    assert answers[1] == answers[4]
+    assert len({tuple(answer[:2]) for answer in answers}) == 4
+
+
+@pytest.mark.parametrize(("module", "times"), [("large", 1), ("trap", 2), ("endless", 2)])
+def test_a_bound_that_is_met_again_by_the_same_is_remembered_and_what_may_pass_is_not(sandbox, module, times):
+    for _ in range(2):
+        with pytest.raises(SandboxError) as caught:
+            sandbox.call(module, "f", {})
+    assert sandbox.evaluated == times
+    assert caught.value.reason in ("output", "crash", "deadline")
 
 
 def counting(monkeypatch) -> list[str]:
