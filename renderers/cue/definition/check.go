@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/format"
+	"cuelang.org/go/cue/token"
 )
 
 // Parameter is one row of the table of a definition's parameters. Default is nil where there is none.
@@ -149,8 +150,23 @@ func describeField(field *cue.Iterator) Parameter {
 			_ = json.Unmarshal(encoded, &row.Default)
 		}
 	}
-	row.Required = selector.ConstraintType() != cue.OptionalConstraint && row.Default == nil && missing(value)
+	row.Required = selector.ConstraintType() != cue.OptionalConstraint && row.Default == nil && !standsIn(value.Source()) && missing(value)
 	return row
+}
+
+// standsIn tells whether a default is written there, which need not be known yet: `*context.namespace | string`.
+func standsIn(source ast.Node) bool {
+	switch one := source.(type) {
+	case *ast.Field:
+		return standsIn(one.Value)
+	case *ast.ParenExpr:
+		return standsIn(one.X)
+	case *ast.BinaryExpr:
+		return one.Op == token.OR && (standsIn(one.X) || standsIn(one.Y))
+	case *ast.UnaryExpr:
+		return one.Op == token.MUL
+	}
+	return false
 }
 
 // missing tells whether a value has to be filled in before it is whole.

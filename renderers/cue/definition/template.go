@@ -82,7 +82,64 @@ func compile(maker *cue.Context, text string, values map[string]any) (cue.Value,
 		}
 		fmt.Fprintf(&source, "\n%s: %s", name, encoded)
 	}
-	return assemble(maker, source.String())
+	value, problems := assemble(maker, source.String())
+	if _, is := values["parameter"]; is && problems == nil {
+		value = decided(value, cue.ParsePath("parameter"))
+	}
+	return value, problems
+}
+
+// decided takes the one side of each disjunction that is whole with what was given. KubeVela's `{value: string} | {secretRef: {...}}` leaves both
+// sides possible where `value` is given, for the other might have it, too; no `if` over it would ever be decided.
+func decided(value cue.Value, path cue.Path) cue.Value {
+	at := value.LookupPath(path)
+	if len(path.Selectors()) > deepest || !at.Exists() || at.Validate(cue.Concrete(true)) == nil {
+		return value
+	}
+	if sides := wholeSides(at); len(sides) == 1 {
+		if data, err := sides[0].MarshalJSON(); err == nil {
+			return value.FillPath(path, value.Context().CompileString(fmt.Sprintf("close(%s)", data)))
+		}
+	}
+	fields, err := at.Fields()
+	if err != nil {
+		return value
+	}
+	for fields.Next() {
+		value = decided(value, cue.MakePath(append(path.Selectors(), fields.Selector())...))
+	}
+	return value
+}
+
+const deepest = 10 // levels of a parameter at which a disjunction is looked for
+
+// wholeSides are those sides of a disjunction that lack nothing, together with all else that is said of it.
+func wholeSides(value cue.Value) []cue.Value {
+	operator, parts := value.Expr()
+	if operator == cue.OrOp {
+		parts = []cue.Value{value}
+	} else if operator != cue.AndOp {
+		return nil
+	}
+	for index, part := range parts {
+		operator, sides := part.Expr()
+		if operator != cue.OrOp {
+			continue
+		}
+		var found []cue.Value
+		for _, side := range sides {
+			for other, more := range parts {
+				if other != index {
+					side = side.Unify(more)
+				}
+			}
+			if side.IncompleteKind() == cue.StructKind && side.Validate(cue.Concrete(true)) == nil {
+				found = append(found, side)
+			}
+		}
+		return found
+	}
+	return nil
 }
 
 func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
