@@ -160,6 +160,27 @@ def test_functions_made_of_what_is_not_known_yet_come_once_it_is(where):
     assert [answer["params"]["url"] for answer in found if answer["state"] == "do"] == ["http://a", "http://b"]
 
 
+@pytest.mark.parametrize(("url", "expected"), [({"value": "http://x"}, "do http"), ({"secretRef": {"name": "n", "key": "k"}}, "ask read")])
+def test_of_a_disjunction_the_side_that_is_whole_with_what_was_given_is_taken(url, expected):
+    template = """
+        import "vela/op"
+        parameter: url: {value: string} | {secretRef: {name: string, key: string}}
+        if parameter.url.value != _|_ {
+          send: op.#HTTPPost & {url: parameter.url.value}
+        }
+        if parameter.url.secretRef != _|_ {
+          read: op.#Read & {value: {apiVersion: "v1", kind: "ConfigMap", metadata: name: parameter.url.secretRef.name}}
+        }
+    """
+    assert states([walk(template, parameter={"url": url})]) == [expected]
+
+
+def test_a_default_that_is_not_known_yet_makes_a_parameter_optional():
+    template = "parameter: {\n  namespace: *context.namespace | string\n  name: string\n}\n"
+    checked = shared().check(template)
+    assert {one.name: one.required for one in checked.parameters} == {"namespace": False, "name": True}
+
+
 def test_conversions_need_nothing():
     template = """
         import "vela/util"
