@@ -172,8 +172,8 @@ class Engine:
                 group.create_task(self._queue.run())
                 group.create_task(self._context.throttle.run())
                 group.create_task(self._beat_loop())
-                group.create_task(follow(self._context.cluster, self._clock, "WorkflowRun", self._hints.take_run, bare=True))
-                group.create_task(follow(self._context.cluster, self._clock, "Application", self._hints.take_mirror, bare=True))
+                group.create_task(follow(self._context, "WorkflowRun", self._hints.take_run, bare=True))
+                group.create_task(follow(self._context, "Application", self._hints.take_mirror, bare=True))
                 if self._context.shards.shared:
                     group.create_task(self._neighbours.run(self._acts))
         finally:

@@ -9,14 +9,13 @@ from functools import partial
 
 import msgspec
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ExpiredError, WatchEvent
+from reconciler.cluster.protocol import ClusterError, ExpiredError, WatchEvent
 from reconciler.engine.applications import Application
 from reconciler.engine.context import Context
 from reconciler.engine.declared import declared_of
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.store import owner_of, read_mirror, read_record, shown_run
-from reconciler.model.clock import Clock
 from reconciler.model.event import Event
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import GROUP, STATE_KINDS
@@ -208,7 +207,7 @@ class Shadow:
     async def run(self) -> None:
         """Until `stop`."""
         context = self._memory.context
-        watches = [asyncio.create_task(follow(context.cluster, context.clock, kind, partial(self._take, kind))) for kind in STATE_KINDS]
+        watches = [asyncio.create_task(follow(context, kind, partial(self._take, kind))) for kind in STATE_KINDS]
         try:
             await self._stopped.wait()
         finally:
@@ -234,16 +233,22 @@ class Shadow:
             self._hint(key)
 
 
-async def follow(cluster: Cluster, clock: Clock, kind: str, take: Callable[[WatchEvent], None], *, bare: bool = False) -> None:
+async def follow(context: Context, kind: str, take: Callable[[WatchEvent], None], *, bare: bool = False) -> None:
     """What becomes of the state objects of one kind, until cancelled; `bare`: of their metadata. What a watch loses is not told again."""
     since = ""
     while True:
         try:
-            async for event in cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since, bare=bare):
+            async for event in context.cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since, bare=bare):
                 since = event.object["metadata"]["resourceVersion"]
-                if event.type != "BOOKMARK":
+                if event.type != "BOOKMARK" and is_ours(context, event):
                     take(event)
         except ExpiredError:
             since = ""
         except ClusterError:
-            await clock.sleep(_SOON)
+            await context.clock.sleep(_SOON)
+
+
+def is_ours(context: Context, event: WatchEvent) -> bool:
+    """Whether it tells of the state of this daemon, its replicas and neighbours: a watch brings that of daemons in other namespaces, too, which is
+    none of our concern, whatever it is called (1a)."""
+    return bool(event.object["metadata"].get("namespace") == context.store.namespace)

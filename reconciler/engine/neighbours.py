@@ -13,7 +13,7 @@ import msgspec
 from reconciler.cluster.protocol import ClusterError, ExpiredError, WatchEvent
 from reconciler.engine.context import Context
 from reconciler.engine.declared import Declared
-from reconciler.engine.memory import Memory
+from reconciler.engine.memory import Memory, is_ours
 from reconciler.engine.shards import planned_elsewhere
 from reconciler.engine.store import read_mirror
 from reconciler.model.identity import GVK, AppKey, JsonObject
@@ -90,7 +90,7 @@ class Neighbours:
                 since = since or await self._list(kind)
                 async for event in context.cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since):
                     since = event.object["metadata"]["resourceVersion"]
-                    if event.type != "BOOKMARK":
+                    if event.type != "BOOKMARK" and is_ours(context, event):
                         self._take(kind, event)
             except ExpiredError:
                 since = ""

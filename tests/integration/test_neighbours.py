@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.cluster.protocol import ExpiredError, WatchEvent
 from reconciler.engine.applications import Application
 from reconciler.model.identity import AppKey, ObjectRef
-from reconciler.model.names import SHARD, STATE_LOST_GATE
+from reconciler.model.names import REQUESTED_AT, SHARD, STATE_LOST_GATE
 from reconciler.model.records import Mirror
 from reconciler.model.run import Phase, Run
 from tests.integration.harness import Clone, config_map_app, virtual
@@ -40,6 +40,23 @@ async def test_a_list_that_does_not_show_a_neighbours_application_lets_go_of_it_
         engine._context.apps[ours] = Application(Mirror(namespace="default", name="ours", uid="y"))
         await engine._neighbours._list("Application")
         assert engine._context.apps.keys() == {WEB, ours}, "what this daemon has just made may not be listed yet"
+
+
+@virtual
+async def test_rule_1a_state_of_a_daemon_in_another_namespace_is_none_of_ours(tmp_path: Path) -> None:
+    async with alone(tmp_path) as (found, plain, clone):
+        standby = await found.start(shard="")
+        await found.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
+        theirs = await mirror(found, "web")
+        status = {**theirs["status"], "name": "api", "inventory": []}
+        meta = {"namespace": "elsewhere", "name": "default.api", "annotations": {REQUESTED_AT: "now"}}
+        made = await found.cluster.create({**theirs, "metadata": meta, "spec": {**theirs["spec"], "application": "api"}})
+        await found.cluster.replace_status({**made, "status": status})
+        await push(clone, plain, web=config_map_app("web", "2"))
+        await until(lambda: runs(plain, "web-v2") and runs(standby, "web-v2"), "both heard of what came later")
+        for one in (plain, standby):
+            assert engine_of(one)._context.apps.keys() == {WEB}
+        assert not engine_of(plain)._hints.asked
 
 
 @virtual
