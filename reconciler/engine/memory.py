@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -233,22 +233,25 @@ class Shadow:
             self._hint(key)
 
 
-async def follow(context: Context, kind: str, take: Callable[[WatchEvent], None], *, bare: bool = False) -> None:
-    """What becomes of the state objects of one kind, until cancelled; `bare`: of their metadata. What a watch loses is not told again."""
+async def follow(
+    context: Context, kind: str, take: Callable[[WatchEvent], None], *, begin: Callable[[], Awaitable[str]] | None = None, bare: bool = False
+) -> None:
+    """
+    What becomes of the state objects of one kind, until cancelled; `bare`: of their metadata. `begin` takes in what is there and answers from where
+    to watch, again whenever that place is lost; without it what a watch loses is not told again.
+
+    A watch brings the state of daemons in other namespaces, too, which is none of ours, whatever it is called (1a).
+    """
     since = ""
     while True:
         try:
+            since = since or (await begin() if begin is not None else "")
             async for event in context.cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since, bare=bare):
-                since = event.object["metadata"]["resourceVersion"]
-                if event.type != "BOOKMARK" and is_ours(context, event):
+                meta = event.object["metadata"]
+                since = meta["resourceVersion"]
+                if event.type != "BOOKMARK" and meta.get("namespace") == context.store.namespace:
                     take(event)
         except ExpiredError:
             since = ""
         except ClusterError:
             await context.clock.sleep(_SOON)
-
-
-def is_ours(context: Context, event: WatchEvent) -> bool:
-    """Whether it tells of the state of this daemon, its replicas and neighbours: a watch brings that of daemons in other namespaces, too, which is
-    none of our concern, whatever it is called (1a)."""
-    return bool(event.object["metadata"].get("namespace") == context.store.namespace)

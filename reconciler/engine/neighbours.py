@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from reconciler.cluster.protocol import ClusterError, ExpiredError, WatchEvent
+from reconciler.cluster.protocol import WatchEvent
 from reconciler.engine.context import Context
 from reconciler.engine.declared import Declared
-from reconciler.engine.memory import Memory, is_ours
+from reconciler.engine.memory import Memory, follow
 from reconciler.engine.shards import planned_elsewhere
 from reconciler.engine.store import read_mirror
 from reconciler.model.identity import GVK, AppKey, JsonObject
@@ -84,18 +84,7 @@ class Neighbours:
         return True
 
     async def _follow(self, kind: str) -> None:
-        context, since = self._context, ""
-        while True:
-            try:
-                since = since or await self._list(kind)
-                async for event in context.cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since):
-                    since = event.object["metadata"]["resourceVersion"]
-                    if event.type != "BOOKMARK" and is_ours(context, event):
-                        self._take(kind, event)
-            except ExpiredError:
-                since = ""
-            except ClusterError:
-                await context.clock.sleep(_SOON)
+        await follow(self._context, kind, lambda event: self._take(kind, event), begin=lambda: self._list(kind))
 
     async def _list(self, kind: str) -> str:
         """All of them as they are now; answers from where to watch."""
