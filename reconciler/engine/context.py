@@ -75,16 +75,16 @@ class SourceThread:
 
 @dataclass(slots=True)
 class Context:
-    """`apps` by key. `compiled`: applications of the last look, until their revisions are made. `hint` asks for another look at a
-    key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, `judge`: how health policies judge, both
-    blocking. `sender`: None where nothing may leave
-    the machine; `rpc_seconds`: how long an answer of who is asked over HTTP is waited for. `approved`: digests of the approvals in
-    `.reconciler/prune.yaml`. `unplanned`: applications
-    whose head has changed and that were not looked at since: until then nobody knows which objects they declare. `making`: those whose mirror
-    this daemon asks the cluster to make at this moment. `answered`: of each mirror that
-    asked for a look, the request after which the last one was begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all
-    state read since; `informed`: git was looked at since then, too. `shards`: which applications are this daemon's. `reruns`: as in
-    `Options`. `foreign`: definitions of manifests' kinds that another controller brought, by name, and whose they are."""
+    """`apps` by key. `compiled`: applications as looks found them, each with its digest, until their revisions are made. `hint` asks for
+    another look at a key, `hint_at` later; `look` asks for a look at git. `evaluate`: how far a definition comes, `judge`: how health
+    policies judge, both blocking. `sender`: None where nothing may leave the machine; `rpc_seconds`: how long an answer of who is asked
+    over HTTP is waited for. `approved`: digests of the approvals in `.reconciler/prune.yaml`. `unplanned`: applications whose head has
+    changed and that were not looked at since: until then nobody knows which objects they declare. `making`: those whose mirror this daemon
+    asks the cluster to make at this moment. `answered`: of each mirror that asked for a look, the request after which the last one was
+    begun. `lead`: whether this daemon may start anything; `acting`: it leads, with all state read since; `informed`: git was looked at
+    since then, too. `shards`: which applications are this daemon's. `reruns`: as in `Options`. `foreign`: definitions of manifests' kinds
+    that another controller brought, by name, and whose they are.
+    """
 
     cluster: Cluster
     store: Store
@@ -117,7 +117,7 @@ class Context:
     lead: Lead
     shards: Shards
     cluster_id: str = ""
-    compiled: dict[AppKey, Compiled] = field(default_factory=dict)
+    compiled: dict[AppKey, tuple[str, Compiled]] = field(default_factory=dict)
     approved: frozenset[str] = frozenset()
     unplanned: set[AppKey] = field(default_factory=set)
     making: set[AppKey] = field(default_factory=set)
@@ -132,7 +132,7 @@ class Context:
         self.verdicts = Verdicts(self.contents, self.observations, self.reach, self.judge, self.hint_after)
         self.dependencies = Dependencies(self.index, self.apps, self.observations, self.hint)
 
-    def keep_compiled(self, found: Mapping[AppKey, Compiled]) -> None:
+    def keep_compiled(self, found: Mapping[AppKey, tuple[str, Compiled]]) -> None:
         """Of what a look has compiled, that of which this daemon is to make a revision; it is compiled again where another one comes to need it."""
         for key, compiled in found.items():
             if key in self.unplanned and not self.shards.is_strange(self.apps.get(key), self.index.entries.get(key)):

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError
+from reconciler.cluster.protocol import Cluster, ClusterError, ConflictError, NotFoundError, UnavailableError
 from reconciler.dialects.protocol import Dialect
 from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
@@ -193,14 +193,20 @@ class Engine:
     async def _begin(self) -> None:
         """State into memory. Who leads by then goes on at once; who does not shows what there is."""
         await self._lead.decided()
-        acting = self._lead.leads
-        await self._load(acting=acting)
+        await self._load(acting=(acting := self._lead.leads), passing=UnavailableError)
         for key in self._context.apps if not acting else ():
             self._queue.add(key)
 
-    async def _load(self, *, acting: bool) -> None:
-        context = self._context
-        self._record = await self._memory.load(self._identity, acting=acting)
+    async def _load(self, *, acting: bool, passing: type[ClusterError]) -> None:
+        """State into memory, as soon as the cluster answers. `passing`: which errors are waited for to pass."""
+        context, record = self._context, None
+        while record is None:
+            try:
+                record = await self._memory.load(self._identity, acting=acting)
+            except passing as error:
+                _log.warning("state cannot be read yet", error=str(error)[:300])
+                await self._clock.sleep(_AGAIN)
+        self._record = record
         self._hints.load()
         context.index.looked_at, context.acting = None, acting
         if acting:
@@ -210,12 +216,7 @@ class Engine:
         """What was shown so far is read anew, state first and then git: only then anything follows from it (3h)."""
         await self._lead.elected()
         self._shadow.stop()
-        while not self._context.acting:
-            try:
-                await self._load(acting=True)
-            except ClusterError as error:
-                _log.warning("state cannot be read yet", error=str(error)[:300])
-                await self._clock.sleep(_AGAIN)
+        await self._load(acting=True, passing=ClusterError)
         self.look()
 
     # Loops --------------------------------------------------------------------------------------------------------------

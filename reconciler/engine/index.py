@@ -140,10 +140,10 @@ class Index:
 
     def _read_all(
         self, source: Source, files: TreeFiles, paths: dict[str, Blob | None], ignore: Ignore
-    ) -> tuple[dict[str, File | None], dict[AppKey, Application]]:
+    ) -> tuple[dict[str, File | None], dict[AppKey, tuple[str, Application]]]:
         """The files in scope, and the applications of those that were not recalled."""
         found: dict[str, File | None] = {}
-        compiled: dict[AppKey, Application] = {}
+        compiled: dict[AppKey, tuple[str, Application]] = {}
         recalled, count = self._recall.read(files) if self._recall is not None and self.head is None else {}, 0
         for path, blob in paths.items():
             if path not in self.files and (not in_scope(path) or ignore.matches(path)):
@@ -205,7 +205,7 @@ class Index:
                 slash = path.rfind("/", 0, slash)
         return found
 
-    def _read(self, source: Source, files: TreeFiles, path: str, blob: Blob, compiled: dict[AppKey, Application]) -> File:
+    def _read(self, source: Source, files: TreeFiles, path: str, blob: Blob, compiled: dict[AppKey, tuple[str, Application]]) -> File:
         if blob.mode not in ORDINARY:
             what = "a symbolic link" if blob.mode == 0o120000 else "no ordinary file"
             return File(blob.oid, (), (Problem(path, 0, f"{what}: it is not read"),), recognised=False, foreign=frozenset())
@@ -222,8 +222,8 @@ class Index:
         for app in result.applications:
             if app.key in denied:
                 continue
-            compiled[app.key] = app
             declared.append(self._declare(app, blob.oid, files.commit))
+            compiled[app.key] = declared[-1].digest, app
         problems = (*result.problems, *(problem for found in denied.values() for problem in found))
         return File(blob.oid, tuple(declared), problems, result.recognised and not denied, frozenset(result.foreign))
 

@@ -16,9 +16,10 @@ from reconciler.source.protocol import Head
 class Look(NamedTuple):
     """What one look found: the head, when its ref was read, and each changed path with its file now (None: out of scope or gone).
 
-    `compiled`: the applications of those files. `existed`: identities not in them that the accepted commit declared. `approved`:
-    digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something else does.
-    `book`: the health rules in `.reconciler/health/`. `fetch`: seconds until it was known what changed; `parse`: seconds of reading that.
+    `compiled`: the applications of those files, each with its digest. `existed`: identities not in them that the accepted commit declared.
+    `approved`: digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something
+    else does. `book`: the health rules in `.reconciler/health/`. `fetch`: seconds until it was known what changed; `parse`: seconds of
+    reading that.
     """
 
     head: Head
@@ -28,7 +29,7 @@ class Look(NamedTuple):
     ignore: str
     patterns: Ignore
     files: dict[str, File | None]
-    compiled: dict[AppKey, Application]
+    compiled: dict[AppKey, tuple[str, Application]]
     existed: frozenset[AppKey]
     blocked: frozenset[str]
     approved: frozenset[str]

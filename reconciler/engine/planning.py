@@ -185,12 +185,12 @@ class Planner:
     async def _make_revision(self, app: Application, declared: Declared) -> RevisionRecord | None:
         """Renders and stores a new revision. A render that fails is a problem of that manifest and makes none."""
         context = self._context
-        compiled = context.compiled.get(app.key)
+        digest, compiled = context.compiled.get(app.key, ("", None))
         if app.render_problem[0] == declared.digest and not app.render_again:
             return None
         app.render_again = False
         try:
-            content, pins = await self._render(app, declared, compiled)
+            content, pins = await self._render(app, declared, compiled if digest == declared.digest else None)
         except (RenderError, SealError, ChartError) as error:
             app.render_problem = declared.digest, _problem(app, declared, error)
             if isinstance(error, SealError | ChartError) and error.retry:

@@ -68,7 +68,6 @@ class Reconciler:
             app = await self._adopt(entry)
         try:
             if key in self.stale:
-                self.stale.discard(key)
                 app = await self._reload(app) or await self._adopt_again(app, entry)
             if app is not None and context.shards.keeps(app):
                 self._welcome(app)
@@ -99,7 +98,12 @@ class Reconciler:
 
     async def _reload(self, app: Application) -> Application | None:
         """State as it is stored now: a stale reader loses before it acts (3d)."""
-        fresh = await reload_application(self._context, app)
+        self.stale.discard(app.key)
+        try:
+            fresh = await reload_application(self._context, app)
+        except ClusterError:
+            self.stale.add(app.key)  # nothing is done with what is in memory before it is read
+            raise
         if fresh is None:
             self._orphaned.add(app.key)
         return fresh
