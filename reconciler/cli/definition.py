@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
-from reconciler.cli.definition_trial import Trial
-from reconciler.cli.disk import DiskFiles
-from reconciler.cli.errors import Exit, NotFoundError, RefusedError, UsageError
+from reconciler.cli.definition_example import render_example
+from reconciler.cli.definition_source import Defined, find, look_up
+from reconciler.cli.definition_trial import Moment, Trial
+from reconciler.cli.errors import Exit, RefusedError, UsageError
 from reconciler.cli.output import output_option, print_json, print_line, print_table
-from reconciler.dialects.definitions import read_definitions
+from reconciler.cluster.crds.structural import to_yaml
 from reconciler.dialects.documents import parse
-from reconciler.dialects.scope import COMPONENT_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION, in_scope
 from reconciler.model.definition import Parameter
-from reconciler.model.text import nearest
 from reconciler.render.definitions import shared
 
 _repo = click.option(
     "--repo", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", metavar="FOLDER", help="The repository's top."
 )
+_what = click.argument("what", metavar="NAME|PATH")
+_FIRST: Final = ("apiVersion", "kind", "metadata")
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
-KINDS: Final = {STEP_DEFINITION: "step", COMPONENT_DEFINITION: "component", TRAIT_DEFINITION: "trait"}
-
-
-class Defined(msgspec.Struct):
-    """A definition as scripts read it. `fault`: why it can't be used, empty where it can."""
-
-    name: str
-    kind: str
-    path: str
-    line: int
-    functions: list[str]
-    fault: str
-    parameters: list[Parameter]
-    template: str
 
 
 @click.group()
@@ -52,7 +36,7 @@ def command() -> None:
 @output_option
 def list_all(repo: Path, output: str) -> None:
     """List the definitions of the repository, what each calls, and what is wrong with it."""
-    found = list(_find(repo))
+    found = list(find(repo))
     if output == "json":
         print_json(found)
         return
@@ -61,59 +45,96 @@ def list_all(repo: Path, output: str) -> None:
 
 
 @command.command()
-@click.argument("name", metavar="NAME")
+@_what
 @_repo
 @output_option
-def show(name: str, repo: Path, output: str) -> None:
-    """Show the parameters of the definition NAME as a table."""
-    found = list(_find(repo))
-    named = _named(name, found)
+def show(what: str, repo: Path, output: str) -> None:
+    """Show the parameters of a definition, by its NAME in the repository or the PATH of its file, as a table."""
+    found = look_up(what, repo)
     if output == "json":
-        print_json(named[0] if len(named) == 1 else named)
+        print_json(found[0] if len(found) == 1 else found)
         return
-    for one in named:  # a component and a trait may have one name
+    for one in found:  # a component and a trait may have one name
         print_line(f"{one.kind} {one.name}, {one.path}:{one.line}" + (f": {one.fault}" if one.fault else ""))
         print_table(("PARAMETER", "TYPE", "DEFAULT", "MEANING"), [_describe(row) for row in one.parameters], "It has no parameters.")
 
 
 @command.command("test")
-@click.argument("name", metavar="NAME")
+@_what
 @_repo
-@click.option("--properties", type=_FILE, metavar="FILE", help="Properties of the step, in YAML. Default: none.")
-@click.option("--context", type=_FILE, metavar="FILE", help="What `context` has: name, namespace, stepName and what else a run has, in YAML.")
-@click.option("--objects", multiple=True, type=_FILE, metavar="FILE", help="Manifests of what there is: reads find these. May be given again.")
-@output_option
-def test(name: str, repo: Path, properties: Path | None, context: Path | None, objects: tuple[Path, ...], output: str) -> int:
-    """Play a step of the definition NAME: what it would do, in order, until it ends or waits for what is not there.
+@click.option("--properties", type=_FILE, metavar="FILE", help="Properties of the step, component or trait, in YAML. Default: none.")
+@click.option("--context", type=_FILE, metavar="FILE", help="What `context` has: name, namespace and what else, in YAML.")
+@click.option("--objects", multiple=True, type=_FILE, metavar="FILE", help="Of a step: manifests that its reads find. May be given again.")
+@click.option("--workload", type=_FILE, metavar="FILE", help="Of a trait: the manifests that it is laid on. Default: a small Deployment.")
+@click.option("--kind", type=click.Choice(["step", "component", "trait"]), help="Which is meant, where one name is that of several.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["human", "json", "yaml"]),
+    default="human",
+    show_default=True,
+    help="What to print; yaml: the manifests alone that it makes or applies.",
+)
+def test(
+    what: str,
+    repo: Path,
+    properties: Path | None,
+    context: Path | None,
+    objects: tuple[Path, ...],
+    workload: Path | None,
+    kind: str | None,
+    output: str,
+) -> int:
+    """Try a definition, by its NAME in the repository or the PATH of its file: what objects a component or a trait makes, or what a step would do.
 
-    Nothing is done and nobody is asked. What it applies is there from then on, requests are answered with 200 and {}, metrics are as they should
-    be. Exit code 1 where the step fails.
+    Nothing is done and nobody is asked. A step is played in order, until it ends or waits for what is not there: what it applies is there from then
+    on, requests are answered with 200 and {}, metrics are as they should be. Exit code 1 where the step fails or nothing can be rendered.
     """
-    one = next((each for each in _named(name, list(_find(repo))) if each.kind == "step"), None)
-    if one is None:
-        raise RefusedError(f"{name} defines no step: `reconciler simulate` shows what a component or a trait makes")
-    if one.fault:
-        raise RefusedError(f"{one.path}: {one.fault}")
-    given = _read_mapping(properties)
-    wrong = [f"{field}: {message}" for field, message in shared().check(one.template, given).findings]
-    wrong += [f"{row.name}: is required" for row in one.parameters if row.required and row.name not in given]
-    if wrong:
-        raise RefusedError(f"properties of {name}: {'; '.join(wrong)}")
-    there = [document for path in objects for document in _read_documents(path)]
-    moments = Trial(one.template, given, _read_mapping(context), there).play()
-    if output == "json":
-        print_json(moments)
+    one = _choose(what, look_up(what, repo), kind)
+    if objects and one.kind != "step":
+        raise UsageError(f"--objects is for steps, and {one.name} is a {one.kind}")
+    if workload and one.kind != "trait":
+        raise UsageError(f"--workload is for traits, and {one.name} is a {one.kind}")
+    given = _check(one, _read_mapping(properties))
+    if one.kind == "step":
+        there = [document for path in objects for document in _read_documents(path)]
+        moments = Trial(one.template, given, _read_mapping(context), there).play()
     else:
-        print_table(("WHAT", "OF", "FUNCTION"), [(each.what, each.of or "-", each.path or "-") for each in moments], "It does nothing.")
+        moments = render_example(one, given, _read_mapping(context), _read_documents(workload) if workload else [])
+    _print_moments(moments, output)
     return Exit.REFUSED if moments and moments[-1].what == "fails" else Exit.OK
 
 
-def _named(name: str, found: list[Defined]) -> list[Defined]:
-    named = [each for each in found if each.name == name]
-    if not named:
-        guess = nearest(name, [each.name for each in found])
-        raise NotFoundError(f"there is no definition {name}" + (f"; did you mean {guess}?" if guess else ""))
-    return named
+def _choose(what: str, found: list[Defined], kind: str | None) -> Defined:
+    """The one that is meant, if it can be used."""
+    meant = [each for each in found if each.kind == (kind or each.kind)]
+    if len(meant) > 1:
+        listed = ", ".join(f"{each.kind} {each.name} ({each.path}:{each.line})" for each in meant[:20])
+        raise UsageError(f"{what}: which one? {listed}; a name, the path of a file or --kind says it")
+    if not meant:
+        raise RefusedError(f"{what} defines no {kind}")
+    if meant[0].fault:
+        raise RefusedError(f"{meant[0].path}: {meant[0].fault}")
+    return meant[0]
+
+
+def _check(one: Defined, given: dict[str, Any]) -> dict[str, Any]:
+    """Properties held against the parameters as `lint` does."""
+    wrong = [f"{field}: {message}" for field, message in shared().check(one.template, given, whole=one.kind != "step").findings]
+    wrong += [f"{row.name}: is required" for row in one.parameters if row.required and row.name not in given]
+    if wrong:
+        raise RefusedError(f"properties of {one.name}: {'; '.join(wrong)}")
+    return given
+
+
+def _print_moments(moments: list[Moment], output: str) -> None:
+    if output == "json":
+        print_json(moments)
+    elif output == "yaml":
+        made = [obj for moment in moments for obj in moment.objects]
+        click.echo(to_yaml([{**{name: obj[name] for name in _FIRST if name in obj}, **obj} for obj in made]), nl=False)
+    else:
+        print_table(("WHAT", "OF", "FUNCTION"), [(each.what, each.of or "-", each.path or "-") for each in moments], "It does nothing.")
 
 
 def _read_mapping(path: Path | None) -> dict[str, Any]:
@@ -138,28 +159,3 @@ def _read_documents(path: Path) -> list[dict[str, Any]]:
 def _describe(row: Parameter) -> tuple[str, str, str, str]:
     standard = "required" if row.required else "-" if row.default is None else msgspec.json.encode(row.default).decode()
     return row.name, row.type, standard, row.description or "-"
-
-
-def _find(repo: Path) -> Iterator[Defined]:
-    files = DiskFiles(repo.resolve())
-    for path in files.paths:
-        if not in_scope(path):
-            continue
-        try:
-            documents, _ = read_definitions(path, files.read(path), checker=shared())
-        except (OSError, ValueError):
-            continue  # `lint` says so
-        for document in documents:
-            kind = KINDS.get(document.kind)
-            if kind is not None:
-                template = _template(document.content)
-                checked = shared().check(template)
-                fault = f"line {checked.faults[0].line} of the template: {checked.faults[0].message}" if checked.faults else ""
-                yield Defined(document.name, kind, path, document.line, sorted(checked.uses), fault, list(checked.parameters), template)
-
-
-def _template(content: Any) -> str:
-    """Empty where there is none: `lint` says so."""
-    for name in ("spec", "schematic", "cue", "template"):
-        content = content.get(name) if isinstance(content, dict) else None
-    return content if isinstance(content, str) else ""
