@@ -121,12 +121,12 @@ class Repository:
 async def running(settings: Settings) -> AsyncIterator[tuple[Daemon, str]]:
     daemon = Daemon(settings, Resident())
     url = await daemon.start()
-    work = asyncio.create_task(daemon.work())
     try:
-        yield daemon, url
+        async with asyncio.TaskGroup() as group:  # a daemon that dies ends the measurement
+            work = group.create_task(daemon.work())
+            yield daemon, url
+            work.cancel()
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
         await daemon.stop()
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
-from reconciler.cluster.protocol import Cluster, ClusterError, ForbiddenError, NotFoundError, UnavailableError
-from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.cluster.protocol import Cluster, ClusterError, ForbiddenError, KindUnknownError, NotFoundError, UnavailableError
+from reconciler.model.identity import GVK, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_SCHEMA, FIELD_MANAGER, LABEL_CRD, STATE_VERSION
 from reconciler.model.text import one_line
 
@@ -155,7 +155,7 @@ async def install(cluster: Cluster, planned: Iterable[tuple[JsonObject, Found]])
         await cluster.apply(crd, FIELD_MANAGER, force=True)  # it is ours by its label, whoever brought it
     tries = round(SERVED_SECONDS / _PAUSE)
     for crd in wanted:
-        while not _served(await cluster.get(_ref(crd["metadata"]["name"]))):
+        while not (_is_established(await cluster.get(_ref(crd["metadata"]["name"]))) and await _is_known(cluster, crd)):
             tries -= 1
             if not tries:
                 raise UnavailableError(f"{crd['metadata']['name']} is not served {SERVED_SECONDS:g} s after it was applied")
@@ -163,7 +163,18 @@ async def install(cluster: Cluster, planned: Iterable[tuple[JsonObject, Found]])
     return [str(crd["metadata"]["name"]) for crd in wanted]
 
 
-def _served(live: JsonObject) -> bool:
+async def _is_known(cluster: Cluster, crd: JsonObject) -> bool:
+    """Whether its kinds can be asked for: a server may tell of them some time after it has established the definition."""
+    spec = crd["spec"]
+    try:
+        for version in (each for each in spec["versions"] if each["served"]):
+            await cluster.kind(GVK(spec["group"], version["name"], spec["names"]["kind"]))
+    except KindUnknownError:
+        return False
+    return True
+
+
+def _is_established(live: JsonObject) -> bool:
     conditions = (live.get("status") or {}).get("conditions") or []
     return any(condition.get("type") == "Established" and condition.get("status") == "True" for condition in conditions)
 

@@ -15,7 +15,7 @@ from reconciler.cluster.crds.install import DefinitionError, compare, find_forei
 from reconciler.cluster.crds.state import state_crds
 from reconciler.cluster.crds.structural import PRESERVE, schema_of, to_yaml
 from reconciler.cluster.embedded.schema import conform
-from reconciler.cluster.protocol import ForbiddenError
+from reconciler.cluster.protocol import ForbiddenError, KindUnknownError
 from reconciler.model.identity import ObjectRef
 from reconciler.model.names import ANNOTATION_SCHEMA, LABEL_CRD, STATE_VERSION
 
@@ -226,6 +226,20 @@ async def test_definitions_are_brought_once_and_are_the_same_from_then_on(turned
     assert {found.standing for _, found in again} == {"same"}
     assert await install(turned.cluster, again) == []
     assert [(await turned.cluster.get(ref(crd)))["metadata"]["resourceVersion"] for crd in ALL] == versions
+
+
+async def test_what_is_brought_can_be_asked_for_also_where_a_server_tells_of_it_later_than_it_is_established(turned, monkeypatch):
+    monkeypatch.setattr("reconciler.cluster.crds.install._PAUSE", 0.01)
+    kind, told = turned.cluster.kind, [KindUnknownError("not told of yet")] * 3
+
+    async def tell_late(gvk):
+        if told:
+            raise told.pop()
+        return await kind(gvk)
+
+    monkeypatch.setattr(turned.cluster, "kind", tell_late)
+    assert await install(turned.cluster, await plan(turned.cluster, ALL[:1])) == NAMES[:1]
+    assert not told
 
 
 async def test_rule_3a_what_is_foreign_is_told_and_never_written(turned):
