@@ -282,21 +282,21 @@ class Engine:
                 self._queue.add(key)
             self._sink.emit(Event("look-same", fields={"seconds": self._clock.monotonic() - start}))
             return
-        first = not context.informed
         touched = index.take(look, self._record.identity == self._identity)
-        touched |= index.entries.keys() if first else set()  # also what it has read while it stood by
+        touched |= index.entries.keys() if not context.informed else set()  # also what it has read while it stood by
         context.approved = look.approved
         await self._reconciler.remover.judge(self._record, touched)
-        if index.accept() or self._record.observed != look.head.id:
-            self._record.accepted, self._record.ignore, self._record.observed = index.accepted, index.accepted_ignore, look.head.id
-            await context.store.save_source(self._record)
+        index.accept()
+        record = msgspec.structs.replace(self._record, accepted=index.accepted, ignore=index.accepted_ignore, observed=look.head.id)
+        if record != self._record:
+            await context.store.save_source(record)
+            self._record = record  # not before: what could not be stored is tried again
         for key in touched:
             entry, app = index.entries.get(key), context.apps.get(key)
             if entry is not None and entry.valid and (app is None or all(record.digest != entry.declared.digest for record in app.records)):
                 context.unplanned.add(key)
         context.keep_compiled(look.compiled)
-        context.informed = self.reader.started = True
-        self.reader.reason = ""
+        context.informed, self.reader.started, self.reader.reason = True, True, ""
         for key in sorted({*touched, *awaiting, *self._waiting_for_approval()}):
             self._queue.add(key)
         self._approved = context.approved

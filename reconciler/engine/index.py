@@ -268,13 +268,12 @@ class Index:
             self._settle(key, look, source_clean)
         return touched
 
-    def accept(self) -> bool:
-        """Whether the head may become the accepted commit: everything in scope is recognised."""
+    def accept(self) -> None:
+        """The head becomes the accepted commit where everything in scope is recognised."""
         if self._unrecognised or self.head is None or self.head.id == self.accepted:
-            return False
+            return
         self.accepted, self.accepted_ignore = self.head.id, self.ignore_oid
         self._accepted_keys = frozenset(self.entries.keys() - self.missing)
-        return True
 
     def keep(self) -> Callable[[Source], None] | None:
         """Writes down what is known, for the next start, where enough of it is new; to be called on the source's thread."""

@@ -88,3 +88,26 @@ async def test_rule_2_a_cluster_that_refuses_at_the_start_is_asked_again_until_i
     async with running(clone) as daemon:
         await daemon.synced("web", head)
     assert len(refused) == 3
+
+
+async def test_rule_1a_what_git_was_seen_to_declare_is_stored_once_the_cluster_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon after a restart must know the newest commit that was looked at, also where storing that failed at first."""
+    monkeypatch.setattr("reconciler.engine.engine._AGAIN", 0.01)
+    clone, refused = Clone(tmp_path), list[str]()
+    async with running(clone) as daemon:
+        await push(daemon, clone, {"web.yaml": config_map_app("web", "1")})
+        store, identity = daemon.engine._context.store, daemon.engine._identity
+        save = store.save_source
+
+        async def refuse_once(record: SourceRecord) -> None:
+            if not refused:
+                refused.append(record.observed)
+                raise UnavailableError("etcd is away")
+            await save(record)
+
+        monkeypatch.setattr(store, "save_source", refuse_once)
+        head = await push(daemon, clone, {"web.yaml": config_map_app("web", "2")})
+        await daemon.synced("web", head)
+        stored = await store.source(identity)
+    assert refused == [head]
+    assert (stored.accepted, stored.observed) == (head, head)
