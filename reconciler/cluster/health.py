@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from reconciler.cluster.reasons import clean
 from reconciler.model.health_rule import HealthRule
+from reconciler.model.hooks import is_hook_pod
 from reconciler.model.identity import GVK, JsonObject
 
 Status = Literal["Healthy", "Progressing", "Degraded", "Unknown"]
@@ -44,6 +45,8 @@ def assess(obj: JsonObject, rules: Rules = NO_RULES) -> Answer:
     if rule is None:
         return _generic(status)
     kind, message = rule(spec, status)
+    if kind == "Healthy" and status.get("phase") == "Running" and is_hook_pod(obj):
+        return "Progressing", "Pod runs and has not completed"
     return kind, clean(message)
 
 
@@ -59,9 +62,11 @@ def unsettled(obj: JsonObject) -> Answer | None:
 
 
 def has_failed(obj: JsonObject) -> bool:
-    """Whether it failed for good: a Job that does not try again by itself."""
-    gvk = GVK.of(obj)
-    return (gvk.group, gvk.kind) == ("batch", "Job") and _is(_conditions(_map(obj.get("status"))).get("Failed"), "True")
+    """Whether it failed for good: a Job that does not try again by itself, or a Pod that is a hook and has ended so."""
+    gvk, status = GVK.of(obj), _map(obj.get("status"))
+    if (gvk.group, gvk.kind) == ("batch", "Job"):
+        return _is(_conditions(status).get("Failed"), "True")
+    return is_hook_pod(obj) and status.get("phase") == "Failed"
 
 
 def _terminating(metadata: JsonObject, status: JsonObject) -> str:

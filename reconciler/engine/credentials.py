@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from reconciler.cluster.protocol import ClusterError
 from reconciler.engine.applications import Application
@@ -23,10 +25,13 @@ from reconciler.model.identity import ObjectRef
 from reconciler.model.names import ALLOW_STEPS
 from reconciler.model.outcome import Result
 from reconciler.model.run import Run
+from reconciler.model.text import MASK
 from reconciler.revisions.masking import mask_manifests
+from reconciler.steps.http import is_header_value
 from reconciler.workflow.facts import Order
 
 _FIELDS: Final = ("url", "password")
+_SHORTEST: Final = 6  # words of a value that are shorter are no secrets
 _PORTS: Final = {"http": 80, "https": 443}
 _API: Final = {"Application": "core.oam.dev/v1beta1", "WorkflowRun": "core.oam.dev/v1alpha1"}
 
@@ -39,6 +44,18 @@ class Refused(Exception):  # noqa: N818  # an answer, not a fault of ours
         self.result = result
 
 
+class _Telling(NamedTuple):
+    """An effect whose receiver is told `secrets`, which it might answer."""
+
+    planned: Any
+    secrets: list[str]
+
+    @property
+    def written(self) -> list[ObjectRef]:
+        found: list[ObjectRef] = self.planned.written
+        return found
+
+
 class Informed:
     """An executor whose effects are told, before they reach it, what only the cluster and the revision know. `inner` stores none of it."""
 
@@ -47,24 +64,44 @@ class Informed:
 
     async def prepare(self, app: Application, run: Run, order: Order) -> Any:
         params = order.effect.params
+        step_type = run.step(order.step).type
         told: dict[str, Any] = {}
+        secrets: list[str] = []
         try:
             for field in _FIELDS:
                 if isinstance(params.get(field), dict):
-                    told[field] = await self._read(app, run.step(order.step).type, params[field]["secretRef"], params)
+                    told[field] = await self._read(
+                        app, step_type, params[field]["secretRef"], (params["host"], int(params["port"])) if "host" in params else None
+                    )
+            headers = {name: value["secretRef"] for name, value in (params.get("headers") or {}).items() if isinstance(value, dict)}
+            if headers:
+                read = {name: await self._read_header(app, step_type, named, told.get("url", params["url"])) for name, named in headers.items()}
+                told["headers"], secrets = {**params["headers"], **read}, list(read.values())
             if isinstance(params.get("body"), dict):
                 told["body"] = await self._describe(app, run)
         except Refused as refused:
             return refused.result
         except ContentError as error:
             return Result(error=str(error), reason="ContentLost", at=self._clock.now())
-        return await self._inner.prepare(app, run, order._replace(effect=type(order.effect)(order.effect.kind, {**params, **told})))
+        planned = await self._inner.prepare(app, run, order._replace(effect=type(order.effect)(order.effect.kind, {**params, **told})))
+        return _Telling(planned, secrets) if secrets and not isinstance(planned, Result) else planned
 
     async def execute(self, app: Application, planned: Any) -> Result:
+        if isinstance(planned, _Telling):
+            return _silence(await self._inner.execute(app, planned.planned), planned.secrets)
         return await self._inner.execute(app, planned)
 
-    async def _read(self, app: Application, step_type: str, named: dict[str, str], params: dict[str, Any]) -> str:
-        """A value of a Secret of the application's own namespace, whose owner lets steps of that type send it where it goes."""
+    async def _read_header(self, app: Application, step_type: str, named: dict[str, str], url: str) -> str:
+        value = await self._read(app, step_type, named, _place(url))
+        if not is_header_value(value):
+            raise self._refuse(
+                "SecretIncomplete", f"Secret {named['name']} has no text in the entry {named['key']} that a header may be", retry="backoff"
+            )
+        return value
+
+    async def _read(self, app: Application, step_type: str, named: dict[str, str], place: tuple[str, int] | None) -> str:
+        """A value of a Secret of the application's own namespace, whose owner lets steps of that type send it to that host and port; None: it is the
+        URL itself."""
         ref = ObjectRef("v1", "Secret", app.key.namespace, named["name"])
         objection = self._reach.look_objection(app, ref)
         if objection:
@@ -80,9 +117,8 @@ class Informed:
             value = ""
         if not value:
             raise self._refuse("SecretIncomplete", f"{ref} has no text in the entry {named['key']}", retry="backoff")
-        host, port = (str(params["host"]), int(params["port"])) if "host" in params else _place(value)
         consents = str((found["metadata"].get("annotations") or {}).get(ALLOW_STEPS) or "")
-        if not allows(consents, step_type, host, port):
+        if not allows(consents, step_type, *(place or _place(value))):
             text = f"{ref} does not allow it: whoever has it says so by the annotation {ALLOW_STEPS}: {step_type}@HOST, with the host that it is for"
             raise self._refuse("NoConsent", text)
         return value
@@ -96,6 +132,22 @@ class Informed:
 
     def _refuse(self, reason: str, message: str, retry: str = "terminal") -> Refused:
         return Refused(Result({}, message[:1024], reason, "backoff" if retry == "backoff" else "terminal", self._clock.now()))
+
+
+def _silence(result: Result, secrets: list[str]) -> Result:
+    """The result without what its receiver was told in confidence, be it a text or JSON in a text."""
+    words = {word for secret in secrets for word in (secret, *secret.split()) if len(word) >= _SHORTEST}
+    value, error = msgspec.json.encode(result.value).decode(), result.error
+    for word in sorted(words, key=len, reverse=True):
+        error = error.replace(word, MASK)
+        quoted = word
+        for _ in range(3):
+            value = value.replace(quoted, MASK)
+            quoted = msgspec.json.encode(quoted).decode()[1:-1]
+    try:
+        return msgspec.structs.replace(result, value=msgspec.json.decode(value), error=error)
+    except msgspec.DecodeError:  # a word that begins within an escape
+        return msgspec.structs.replace(result, value={}, error="the answer repeats what the receiver was told in confidence", reason="AnswerInvalid")
 
 
 def _place(url: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from reconciler.engine.reach import Reach
 from reconciler.model.canonical import digest
 from reconciler.model.clock import Clock
 from reconciler.model.event import Event, Sink
+from reconciler.model.hooks import is_hook_pod, runs_again
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.names import ANNOTATION_REVISION, FIELD_MANAGER, LABEL_UID
 from reconciler.model.pointers import parse_pointer, without_pointer
@@ -35,8 +36,8 @@ _NOT_APPLIED = {
 class Manner(NamedTuple):
     """
     How one object is applied. `always`: also where nothing seems to differ. `anew`: a Job whose template differs, or that has
-    failed, is made anew, so that it runs again. `kept`: paths that stay as they live; `*`: an object that is there and ours is not
-    written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
+    failed, is made anew, so that it runs again, and so is a Pod that is a hook. `kept`: paths that stay as they live; `*`: an object
+    that is there and ours is not written at all. `adopts`: whether what belongs to nobody may be taken; `takes_over`: whatever it belongs to.
     `shared`: another application that shares it may be the one that writes it. `treatment`: what the object itself says.
     """
 
@@ -127,9 +128,9 @@ class Writer:
         if told is not None:
             return Look(ref, mark, sent, told)
         item, seen = app.items.get(ref.identity), self._observations.get(ref)
-        job = manner.anew and (ref.group, ref.kind) == _JOB
+        job = manner.anew and ((ref.group, ref.kind) == _JOB or is_hook_pod(obj))
         uid = item.uid if item is not None and (job or may_renew(ref, manner.treatment)) else ""
-        anew = job and bool(uid) and seen is not None and seen.failed
+        anew = job and bool(uid) and item is not None and seen is not None and (seen.failed or runs_again(obj, item.revision))
         if not manner.always and not anew and item is not None and seen is not None:
             same = item.digest == mark and item.fields == seen.fields and seen.owner == app.mirror.uid
             if same:

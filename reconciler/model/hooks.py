@@ -13,6 +13,7 @@ HOOK: Final = "helm.sh/hook"
 WEIGHT: Final = "helm.sh/hook-weight"
 POLICY: Final = "helm.sh/hook-delete-policy"
 MOST_WAVES: Final = 20
+_UPGRADE: Final = frozenset({"pre-upgrade", "post-upgrade"})
 
 
 class WavesError(ValueError):
@@ -29,13 +30,26 @@ class Hook(NamedTuple):
 
 def hook_of(obj: JsonObject) -> Hook | None:
     """None for an object that is no hook. Total: a weight that is no number is 0, as for Helm."""
-    annotations = obj["metadata"].get("annotations") or {}
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    annotations = annotations if isinstance(annotations, dict) else {}
     events, policies = (_words(annotations.get(name)) for name in (HOOK, POLICY))
     try:
         weight = int(str(annotations.get(WEIGHT, "0")))
     except ValueError:
         weight = 0
     return Hook(events, weight, policies) if events else None
+
+
+def is_hook_pod(obj: JsonObject) -> bool:
+    """Whether it is a Pod that is to do its work and end, and not one that serves."""
+    return obj.get("kind") == "Pod" and hook_of(obj) is not None
+
+
+def runs_again(obj: JsonObject, revision: str) -> bool:
+    """Whether a Pod that was applied for that revision is to run for the one that it names now. Nothing in a Pod could be changed to that end."""
+    hook = hook_of(obj) if obj["kind"] == "Pod" else None
+    return hook is not None and bool(hook.events & _UPGRADE) and obj["metadata"]["annotations"].get(ANNOTATION_REVISION) != revision
 
 
 def _words(value: object) -> frozenset[str]:
@@ -45,7 +59,8 @@ def _words(value: object) -> frozenset[str]:
 def plan_waves(objects: Iterable[JsonObject], revision: str, *, first: bool, restore: bool) -> list[list[JsonObject]]:
     """
     The objects of a chart in the order they are applied. `first`: nothing of the application runs yet, so that hooks of an installation go,
-    else those of an upgrade; with `restore` none does, as nothing is upgraded. Jobs of an upgrade are another one for each revision.
+    else those of an upgrade; with `restore` none does, as nothing is upgraded. Jobs of an upgrade are another one for each revision; of Pods
+    `runs_again` says so.
 
     Raises WavesError for more than 20 waves.
     """
@@ -56,7 +71,7 @@ def plan_waves(objects: Iterable[JsonObject], revision: str, *, first: bool, res
         if hook is None:
             plain.append(obj)
         elif not restore:
-            hooks.append((hook, _renewed(obj, revision) if hook.events & {"pre-upgrade", "post-upgrade"} else obj))
+            hooks.append((hook, _renewed(obj, revision) if hook.events & _UPGRADE else obj))
     when = "install" if first else "upgrade"
     before, after = (_by_weight(hooks, f"{side}-{when}") for side in ("pre", "post"))
     definitions = [obj for obj in plain if obj["kind"] == "CustomResourceDefinition"] if before else []

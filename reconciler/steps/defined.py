@@ -186,6 +186,8 @@ class _Walk:
     def _apply_component(self, path: str, params: dict[str, Any]) -> Outcome:
         value = params.get("value")
         name = params.get("component") or (value.get("name") if isinstance(value, dict) else "")
+        if params.get("patch") is not None:
+            return Failed("InvalidProperties", f"{path}: a component is applied as the application declares it; change it by an override policy")
         if params.get("namespace") or params.get("env"):
             return Failed("InvalidProperties", f"{path}: a component goes to its own namespace; leave out namespace and env")
         declared: dict[str, Any] = next((each for each in self._call.declared.get("components", ()) if each.get("name") == name), {})
@@ -201,13 +203,24 @@ class _Walk:
 def _request(path: str, params: dict[str, Any]) -> Outcome:
     """One request, whatever it is answered; a lost answer is asked for again under the same key (rule 9b)."""
     given = params.get("request") or {}
-    wanted = {"url": params.get("url"), "method": params.get("method") or "GET", "headers": given.get("header") or {}}
+    headers = _headers(given)
+    if headers is None:
+        return Failed("InvalidProperties", f"{path}: a header of headersFromSecret stands there twice")
+    wanted = {"url": params.get("url"), "method": params.get("method") or "GET", "headers": headers}
     wanted |= {name: given[name] for name in ("body", "timeout") if given.get(name)}
     wrong = refuse(Http().check, wanted, "url")
     if wrong is not None:
         return Failed(wrong.reason, f"{path}: {wrong.message}")
     seconds = {"seconds": parse_duration(wanted.pop("timeout")).total_seconds()} if "timeout" in wanted else {}
     return Do({path: Effect("http", {**wanted, **seconds, "answer": ANSWER_LIMIT, "verbatim": True})})
+
+
+def _headers(given: dict[str, Any]) -> dict[str, Any] | None:
+    """In clear, or as the executor is to read them; None where one is named twice."""
+    found, listed = dict(given.get("header") or {}), given.get("headersFromSecret") or ()
+    names = {name.lower() for name in found} | {item["name"].lower() for item in listed}
+    found |= {item["name"]: {"secretRef": {"name": item["secret"], "key": item["key"]}} for item in listed}
+    return found if len(names) == len(given.get("header") or {}) + len(listed) else None
 
 
 def _make(params: dict[str, Any]) -> JsonObject:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Call, Do, Done, Effect, Failed, Outcome, Query, Result
-from reconciler.steps.validation import Finding, check_duration, check_text, check_type, refuse
+from reconciler.steps.validation import Finding, check_duration, check_fields, check_text, check_type, refuse
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LONGEST_BODY: Final = 64 * 1024
@@ -24,7 +24,6 @@ _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connec
 _KEY: Final = "idempotency-key"
 _STATUS: Final = re.compile(r"[1-5]\d\d", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_LATER: Final = "values of Secrets are not available here yet; leave it out"
 
 
 class Http:
@@ -40,7 +39,7 @@ class Http:
             "url": "where the request goes: http or https, to an address that is public or opened with --allow-egress",
             "method": "GET, HEAD, POST, PUT, PATCH or DELETE; GET unless given, POST with a body",
             "body": "what is sent, a text",
-            "headers": "a map of texts, or a text with lines `Name: value`",
+            "headers": "a map of texts, or of `secretRef` with `name` and `key` of a Secret that holds one; or a text with lines `Name: value`",
             "expect": "status codes that are success, as a list or a text like `200, 404`; any 2xx unless given",
             "timeout": "how long the whole answer is waited for, as a Go duration; the daemon's rpcTimeoutMillSeconds unless given",
             "attribute": "name under which an answer that is a JSON object is shared with later steps and callbacks",
@@ -127,19 +126,31 @@ def _params(call: Call, url: str, method: str | None, body: str | None) -> dict[
     return params
 
 
-def read_headers(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Headers by name. What they are was checked."""
+def read_headers(properties: Mapping[str, Any]) -> dict[str, str | dict[str, Any]]:
+    """Headers by name; a mapping stands for what the executor is to read in its place. What they are was checked."""
     given = properties.get("headers") or {}
     if isinstance(given, str):
         pairs = [line.partition(":") for line in given.splitlines() if line.strip()]
         return {name.strip(): value.strip() for name, _, value in pairs}
-    return {str(name): str(value) for name, value in given.items()}
+    return {str(name): value if isinstance(value, dict) else str(value) for name, value in given.items()}
 
 
 def read_expect(given: Any) -> list[int]:
     """Status codes. What they are was checked."""
     items = given.replace(",", " ").split() if isinstance(given, str) else given if isinstance(given, list) else [given]
     return sorted({int(item) for item in items})
+
+
+def is_header_value(text: str) -> bool:
+    return _VALUE.fullmatch(text) is not None
+
+
+def check_secret(given: dict[str, Any], field: str) -> list[Finding]:
+    """`{secretRef: {name, key}}`, which stands at `field`."""
+    if list(given) != ["secretRef"]:
+        return [(field, "must be a text, or a mapping with secretRef alone")]
+    found = check_fields(given, "secretRef", {"name": str, "key": str}, required=("name", "key"))
+    return [(f"{field}.{where}", message) for where, message in found]
 
 
 def _check_expect(properties: dict[str, Any]) -> list[Finding]:
@@ -170,8 +181,8 @@ def check_headers(properties: dict[str, Any], field: str) -> list[Finding]:
         if not isinstance(name, str) or not _HEADER.fullmatch(name):
             return [*found, (field, "a name is none that HTTP knows")]
         if isinstance(value, dict):
-            found.append((f"{field}.{name}", _LATER))
-        elif not isinstance(value, str) or not _VALUE.fullmatch(value):
+            found += check_secret(value, f"{field}.{name}")
+        elif not isinstance(value, str) or not is_header_value(value):
             found.append((f"{field}.{name}", "must be a text of visible ASCII characters on one line"))
         if name.lower() in _OURS or name.lower() == _KEY or name.lower().startswith("proxy-"):
             found.append((f"{field}.{name}", "is the daemon's to set; leave it out"))

@@ -25,7 +25,7 @@ class Request(NoCompensation):
             "url": "where the request goes: http or https, to an address that is public or opened with --allow-egress",
             "method": "GET, the default, POST, PUT or DELETE",
             "body": "a mapping, sent as JSON",
-            "header": "a map of texts",
+            "header": "a map of texts, or of `secretRef` with `name` and `key` of a Secret that holds one and whose owner allows it",
         }
     )
     required: tuple[str, ...] = ("url",)

@@ -17,6 +17,7 @@ from reconciler.notify.mail import Mailer
 from tests.integration.builtins import ended, stands, step_of, workflow
 from tests.integration.harness import Clone, Daemon, running
 from tests.integration.receiver import receiving
+from tests.integration.sequences import runs
 from tests.integration.smtp import MailServer, mail_server
 
 TOKEN = "t0ken-of-the-robot"
@@ -204,3 +205,27 @@ async def test_rule_13c_a_secret_that_nobody_allowed_is_read_by_no_step(tmp_path
         run = await ended(daemon)
         assert (run.reason, receiver.told) == ("NoConsent", [])
         assert "127.0.0.1" not in run.message
+
+
+async def test_rule_13c_a_header_from_a_secret_goes_to_the_hosts_that_its_owner_allows_and_into_no_answer(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with receiving() as receiver:
+        receiver.replies["/ask"] = json.dumps({"you": f"Bearer {TOKEN}", "raw": TOKEN, "list": [{TOKEN: "said"}]}).encode()
+
+        def asking(name: str, url: str) -> str:
+            header = "{Authorization: {secretRef: {name: robot, key: word}}, X-Plain: word}"
+            return f"{{name: {name}, type: request, outputs: [{{name: all, valueFrom: response}}], properties: {{url: '{url}', header: {header}}}}}"
+
+        async with sending(clone, "127.0.0.1", "localhost") as daemon:
+            await put_secret(daemon, f"request@127.0.0.1:{receiver.port}", word=f"Bearer {TOKEN}", lines="a\nb")
+            clone.push({"flow.yaml": workflow(asking("ask", f"http://127.0.0.1:{receiver.port}/ask"))})
+            run = await ended(daemon)
+            assert stands(run) == {"ask": "Succeeded"}
+            assert run.steps[0].outputs == {"all": {"you": "***", "raw": "***", "list": [{"***": "said"}]}}
+            assert TOKEN not in told(daemon, run)
+            assert await holders(daemon, TOKEN) == {"Secret"}
+            clone.push({"flow.yaml": workflow(asking("other", f"http://localhost:{receiver.port}/ask"))})
+            failed = await daemon.until(lambda: (run := runs(daemon, "flow")[-1]).phase.final and run.revision == "flow-v2" and run, "the second one")
+            assert "does not allow it" in step_of(failed, "other").message
+        (sent,) = receiver.told
+        assert (sent.headers["authorization"], sent.headers["x-plain"]) == (f"Bearer {TOKEN}", "word")

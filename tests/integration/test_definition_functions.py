@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.model.identity import ObjectRef
 from tests.integration.harness import Clone, running, virtual
+from tests.integration.receiver import receiving
 from tests.integration.smtp import mail_server
 from tests.integration.test_builtin_sending import put_secret, sending
 from tests.integration.test_definitions import WEB, application, definition, effects, ended, step, there
@@ -151,3 +152,58 @@ async def test_rule_13c_a_mail_of_a_definition_takes_its_password_from_a_secret_
             assert "does not allow it" in await ended(daemon, "Failed")
         ((mail,), (login,)) = mails.mails, mails.logins
         assert (mail["subject"], login) == ("news of shop", ("me@example.org", "s3cret"))
+
+
+async def test_rule_13c_a_request_of_a_definition_takes_a_header_from_a_secret_whose_owner_names_the_definition(tmp_path: Path) -> None:
+    template = """
+        import "vela/http"
+        import "vela/builtin"
+        parameter: url: string
+        ask: http.#HTTPGet & {$params: {url: parameter.url, request: {
+            header: "X-Word": "w"
+            headersFromSecret: [{name: "Authorization", secret: "robot", key: "word"}]
+        }}}
+        said: builtin.#Message & {$params: message: ask.$returns.body}
+    """
+    clone = Clone(tmp_path)
+    async with receiving() as receiver:
+        receiver.replies["/hook"] = b"you are s3cret, are you not"
+        async with sending(clone) as daemon:
+            await put_secret(daemon, f"ask@127.0.0.1:{receiver.port}", word="s3cret")
+            tell = f"{{name: tell, type: ask, properties: {{url: '{receiver.url}'}}}}"
+            clone.push({"shop.yaml": application(tell), "definitions/ask.yaml": definition("ask", template)})
+            await daemon.synced("shop")
+            assert step(daemon, "tell").message == "you are ***, are you not"
+            clone.push({"shop.yaml": application(tell.replace("type: ask", "type: other")), "definitions/other.yaml": definition("other", template)})
+            assert "does not allow it" in await ended(daemon, "Failed")
+        (sent,) = receiver.told
+        assert (sent.headers["authorization"], sent.headers["x-word"]) == ("s3cret", "w")
+
+
+@virtual
+async def test_a_patch_is_laid_over_an_object_before_it_is_applied_or_passed_on(tmp_path: Path) -> None:
+    template = """
+        import "vela/kube"
+        import "vela/util"
+        base: {apiVersion: "v1", kind: "ConfigMap", metadata: name: "patched", data: {kept: "1", changed: "1"}}
+        made: kube.#Apply & {$params: {value: base, patch: {
+            metadata: labels: by: "patch"
+            // +patchStrategy=replace
+            data: {changed: "2"}
+        }}}
+        other: util.#PatchK8sObject & {$params: {value: base, patch: {
+            metadata: annotations: by: "patch"
+        }}}
+        again: kube.#Apply & {$params: value: {
+            for name, value in other.$returns.result if name != "metadata" {(name): value}
+            metadata: {name: "other", annotations: other.$returns.result.metadata.annotations}
+        }}
+    """
+    clone = Clone(tmp_path)
+    clone.push({"shop.yaml": application("{name: patch, type: patch}"), "definitions/patch.yaml": definition("patch", template)})
+    async with running(clone) as daemon:
+        await daemon.synced("shop")
+        patched = await daemon.cluster.get(ObjectRef("v1", "ConfigMap", "default", "patched"))
+        assert (patched["data"], patched["metadata"]["labels"]["by"]) == ({"changed": "2"}, "patch")
+        other = await daemon.cluster.get(ObjectRef("v1", "ConfigMap", "default", "other"))
+        assert (other["data"], other["metadata"]["annotations"]["by"]) == ({"kept": "1", "changed": "1"}, "patch")

@@ -144,3 +144,46 @@ async def test_rule_1_a_hook_that_failed_goes_where_it_says_so_and_the_others_of
             assert [name for name in ("gone", "kept") if await there(daemon, name)] == ["kept"]
             with pytest.raises(NotFoundError):
                 await daemon.get("ConfigMap", "main")
+
+
+def pod_hook(image: str, policy: str = "", events: str = "pre-install,pre-upgrade") -> str:
+    deleting = f", helm.sh/hook-delete-policy: {policy}" if policy else ""
+    meta = f'{{name: migrate, annotations: {{helm.sh/hook: "{events}"{deleting}}}}}'
+    return f"apiVersion: v1\nkind: Pod\nmetadata: {meta}\nspec: {{restartPolicy: Never, containers: [{{name: a, image: '{image}'}}]}}\n"
+
+
+async def test_a_hook_that_is_a_pod_has_ended_before_the_rest_and_is_made_anew_for_each_revision(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with serving(Repository()) as repository:
+        main = HOOKED["templates/main.yaml"]
+        repository.add("web", "1.0.0", {"templates/pod.yaml": pod_hook("work"), "templates/main.yaml": main, "values.yaml": "v: 1\n"})
+        clone.push({"web.yaml": app(repository.url)})
+        async with deploying(clone) as daemon:
+            await daemon.synced("web")
+            first = await daemon.get("Pod", "migrate")
+            assert first["status"]["phase"] == "Succeeded"
+            assert first["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] <= time_of(await daemon.get("ConfigMap", "main"))
+            commit = clone.push({"web.yaml": app(repository.url, more=", values: {v: 2}")})
+            await daemon.synced("web", commit)
+            second = await daemon.get("Pod", "migrate")
+            assert (second["status"]["phase"], second["metadata"]["uid"] == first["metadata"]["uid"]) == ("Succeeded", False)
+            await daemon.looked()
+            await daemon.until(daemon.idle, "at rest")
+            assert (await daemon.get("Pod", "migrate"))["metadata"]["uid"] == second["metadata"]["uid"]
+
+
+async def test_a_hook_that_is_a_pod_and_fails_ends_the_run_at_once_and_is_made_anew_when_it_is_tried_again(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    async with serving(Repository()) as repository:
+        for version, image in (("1.0.0", "fail"), ("1.1.0", "work")):
+            repository.add("web", version, {"templates/pod.yaml": pod_hook(image), "templates/main.yaml": HOOKED["templates/main.yaml"]})
+        clone.push({"web.yaml": app(repository.url, "1.0.0")})
+        async with deploying(clone) as daemon:
+            status = await daemon.until(lambda: (found := daemon.status("web")) and found.run and found.run.phase == "Failed" and found, "failed")
+            assert (status.run.reason, "Pod default/migrate" in status.run.message) == ("JobFailed", True)
+            assert not await there(daemon, "main")
+            failed = await daemon.get("Pod", "migrate")
+            commit = clone.push({"web.yaml": app(repository.url, "1.1.0")})
+            await daemon.synced("web", commit)
+            again = await daemon.get("Pod", "migrate")
+            assert (again["status"]["phase"], again["metadata"]["uid"] == failed["metadata"]["uid"]) == ("Succeeded", False)

@@ -135,8 +135,11 @@ func word(value map[string]any, name string) string {
 }
 
 // compute carries out a function that follows from its parameters alone.
-func compute(name string, params cue.Value) (map[string]any, error) {
-	switch name {
+func compute(f function, params cue.Value) (map[string]any, error) {
+	switch f.name {
+	case "patch-object":
+		result, err := laid(f, params)
+		return map[string]any{"result": result}, err
 	case "convert-string":
 		data, err := params.LookupPath(cue.ParsePath("bt")).Bytes()
 		if err != nil {
@@ -156,6 +159,23 @@ func compute(name string, params cue.Value) (map[string]any, error) {
 		}
 		return map[string]any{"date": time.Unix(seconds, 0).UTC().Format(layout(params))}, nil
 	}
+}
+
+// laid is the object in `value` with the patch in `patch` over it, by the markers of traits.
+func laid(f function, params cue.Value) (any, error) {
+	path := "patch"
+	if f.newer {
+		path = "$params.patch"
+	}
+	made, problems := patched(grow(params.LookupPath(cue.ParsePath("value"))), params.LookupPath(cue.ParsePath("patch")), path)
+	if problems != nil {
+		return nil, problems
+	}
+	data, problems := made.plain("value")
+	if problems != nil {
+		return nil, problems
+	}
+	return simple(data), nil
 }
 
 func layout(params cue.Value) string {

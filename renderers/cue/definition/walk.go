@@ -221,8 +221,8 @@ func (w *walk) carryOut(f function) (bool, error) {
 		return false, w.fill(f, answer)
 	case "read", "list":
 		return w.ask(f, params)
-	case "convert-string", "date-to-timestamp", "timestamp-to-date":
-		answer, err := compute(f.name, params)
+	case "convert-string", "date-to-timestamp", "timestamp-to-date", "patch-object":
+		answer, err := compute(f, params)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", path, err)
 		}
@@ -279,6 +279,10 @@ func (w *walk) do(f function, params cue.Value) (bool, error) {
 		asked, err := concrete(f, params)
 		if err != nil && f.name == "prom-check" {
 			asked, err = partial(f, params, "query", "condition")
+		}
+		if err == nil && f.name == "apply" && params.LookupPath(cue.ParsePath("patch")).Exists() {
+			asked["value"], err = laid(f, params)
+			delete(asked, "patch")
 		}
 		if err != nil {
 			return false, err

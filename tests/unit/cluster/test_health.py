@@ -152,6 +152,19 @@ def test_only_a_job_that_failed_has_failed_for_good():
     assert not has_failed(built("Widget", {}, condition("Failed", "True"), api="example.com/v1"))
 
 
+def test_a_pod_that_is_a_hook_is_healthy_when_it_has_ended_well_and_has_failed_when_not():
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    for phase, healthy, failed in (
+        (ready, "Progressing", False),
+        ({"phase": "Succeeded"}, "Healthy", False),
+        ({"phase": "Failed"}, "Degraded", True),
+    ):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}, "status": phase}
+        hook = {**pod, "metadata": {"name": "a", "annotations": {"helm.sh/hook": "pre-upgrade"}}}
+        assert (assess(hook)[0], has_failed(hook)) == (healthy, failed)
+        assert (assess(pod)[0], has_failed(pod)) == ("Healthy" if phase is ready else healthy, False)
+
+
 def test_rule_13e_messages_of_others_come_on_one_line():
     _, message = assess(built("Widget", {}, condition("Ready", "False", message="a\nSigned-off-by: b"), api="example.com/v1"))
     assert "\n" not in message

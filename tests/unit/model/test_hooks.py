@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.model.hooks import MOST_WAVES, WavesError, hook_of, plan_waves
+from reconciler.model.hooks import MOST_WAVES, WavesError, hook_of, is_hook_pod, plan_waves, runs_again
 from reconciler.model.treatment import treatment_of
 
 
@@ -67,3 +67,18 @@ def test_a_chart_keeps_an_object_by_helms_own_annotation_unless_ours_says_otherw
     assert treatment_of(kept).stays
     assert not treatment_of({"metadata": {"annotations": {"helm.sh/resource-policy": "other"}}}).stays
     assert not treatment_of({"metadata": {"annotations": {"helm.sh/resource-policy": "keep", "reconciler.dev/prune": "enabled"}}}).stays
+
+
+@pytest.mark.parametrize(
+    ("found", "pod", "again"),
+    [
+        (obj("a", "pre-upgrade", kind="Pod"), True, True),
+        (obj("a", "post-install,post-upgrade", kind="Pod"), True, True),
+        (obj("a", "pre-install", kind="Pod"), True, False),
+        (obj("a", kind="Pod"), False, False),
+        (obj("a", "pre-upgrade", kind="Job"), False, False),
+    ],
+)
+def test_a_pod_that_is_a_hook_of_upgrades_runs_again_for_another_revision_alone(found, pod, again):
+    found["metadata"]["annotations"]["reconciler.dev/revision"] = "web-v2"
+    assert (is_hook_pod(found), runs_again(found, "web-v1"), runs_again(found, "web-v2")) == (pod, again, False)

@@ -148,3 +148,40 @@ def test_the_first_name_of_the_package_of_queries_is_known():
 )
 def test_what_is_not_done_is_refused_with_the_reason(package, function, reason):
     assert f"{function} of vela/{package} is not available here; {reason}" in walk(f'import "vela/{package}"\na: {package}.{function}\n')["error"]
+
+
+DEPLOYMENT = """{
+    apiVersion: "apps/v1", kind: "Deployment", metadata: name: "web"
+    spec: {replicas: 1, template: spec: containers: [{name: "web", image: "web:1"}, {name: "log", image: "log:1"}]}
+}"""
+IMAGE = """{
+    // +patchKey=name
+    spec: template: spec: containers: [{name: "log", env: [{name: "A", value: "b"}]}]
+}"""
+
+
+@pytest.mark.parametrize("dialect", [OLD, NEW])
+def test_a_patch_goes_by_the_markers_of_traits(dialect):
+    found = walk(template(dialect, "util", "#PatchK8sObject", f"value: {DEPLOYMENT}, patch: {IMAGE}", "c: $.result.spec"), outputs={"c": "c"})
+    web, log = {"name": "web", "image": "web:1"}, {"name": "log", "image": "log:1", "env": [{"name": "A", "value": "b"}]}
+    assert found["outputs"]["c"] == {"replicas": 1, "template": {"spec": {"containers": [web, log]}}}
+
+
+@pytest.mark.parametrize("dialect", [OLD, NEW])
+def test_what_is_applied_has_its_patch_in_it_and_the_answer_may_differ_from_what_was_given(dialect):
+    patch = "{\n// +patchStrategy=retainKeys\nspec: {replicas: 3}\n}"
+    text = template(dialect, "kube", "#Apply", f"value: {DEPLOYMENT}, patch: {patch}", "n: $.value.status.n")
+    live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3}, "status": {"n": 3}}
+    question = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}
+    found = play(text, {"a": {"objects": [question]}}, {"apps/v1|Deployment|shop|web|": live}, outputs={"n": "n"})
+    assert found[0]["params"]["value"]["spec"] == {"replicas": 3}
+    assert "patch" not in found[0]["params"]
+    assert found[-1]["outputs"] == {"n": 3}
+
+
+@pytest.mark.parametrize("dialect", [OLD, NEW])
+@pytest.mark.parametrize(("patch", "expected"), [("spec: replicas: 2", "replicas: there is 1 already"), ("spec: x: string", "spec.x is not known")])
+def test_a_patch_that_does_not_fit_is_an_error_with_its_line_and_field(dialect, patch, expected):
+    error = walk(template(dialect, "util", "#PatchK8sObject", f"value: {DEPLOYMENT}, patch: {{\n{patch}\n}}"))["error"]
+    assert expected in error
+    assert "line 6" in error

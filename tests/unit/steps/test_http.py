@@ -66,9 +66,13 @@ def test_an_answer_is_shared_under_the_name_that_was_given_and_nothing_without_o
     assert ask({"request": Result(value={"status": 201})}, attribute="ticket").reason == "AnswerInvalid"
 
 
-def test_a_value_from_a_secret_is_refused_by_a_sentence_of_its_own():
-    [(field, message)] = HTTP.check({"url": URL, "headers": {"Authorization": {"secretRef": {"name": "s", "key": "k"}}}})
-    assert (field, message) == ("headers.Authorization", "values of Secrets are not available here yet; leave it out")
+def test_a_header_may_stand_in_a_secret_which_is_named_with_its_entry_and_nothing_else():
+    named = {"secretRef": {"name": "s", "key": "k"}}
+    assert params(ask(headers={"Authorization": named}))["headers"] == {"Authorization": named}
+    for wrong, field in (({"secretRef": {"name": "s"}}, ".secretRef.key"), ({"value": "s3cret"}, ""), ({**named, "value": "s3cret"}, "")):
+        [(found, message)] = HTTP.check({"url": URL, "headers": {"Authorization": wrong}})
+        assert found == f"headers.Authorization{field}"
+        assert "s3cret" not in message
 
 
 def test_no_value_of_a_header_is_shown_where_it_is_wrong():

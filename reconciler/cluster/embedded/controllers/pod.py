@@ -6,7 +6,7 @@ Pods, as a kubelet would report them. No container runs; what happens is decided
 - `out-of-memory` anywhere in one: the same, and each time it was killed because it needed too much memory.
 - `never-answers` anywhere in one: the container runs, and its readiness probe fails for ever.
 - `never-fits` anywhere in one: no node has room for the Pod.
-- `fail` anywhere in one, for a Pod of a Job: it ends Failed. Other Pods of Jobs end Succeeded.
+- `fail` anywhere in one, for a Pod of a Job, or one of nobody that is never restarted: it ends Failed. Others of these end Succeeded.
 - All others: Running after half a second, ready after another half. A deleted Pod is gone after a fifth of a second.
 """
 
@@ -56,7 +56,7 @@ def reconcile(scope: Scope, pod: JsonObject) -> float | None:
     if left:
         return left
     scope.forget(uid)
-    if controller_of(pod).get("kind") != "Job":
+    if not _ends(pod):
         _set(scope, pod, "Running", _running(pod), ready=True)
     elif any("fail" in image for image in images):
         _set(scope, pod, "Failed", lambda _: (_end(scope, 1, "Error"), {}))
@@ -64,6 +64,11 @@ def reconcile(scope: Scope, pod: JsonObject) -> float | None:
     else:
         _set(scope, pod, "Succeeded", lambda _: (_end(scope, 0, "Completed"), {}))
     return None
+
+
+def _ends(pod: JsonObject) -> bool:
+    owner = controller_of(pod).get("kind")
+    return owner == "Job" or (owner is None and pod["spec"].get("restartPolicy") == "Never")
 
 
 def _stop(scope: Scope, pod: JsonObject) -> float | None:
