@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from reconciler.cli.definition_example import render_example
-from reconciler.cli.definition_source import Defined, find, look_up
+from reconciler.cli.definition_source import KINDS, Defined, find, look_up
 from reconciler.cli.definition_trial import Moment, Trial
 from reconciler.cli.errors import Exit, RefusedError, UsageError
 from reconciler.cli.output import output_option, print_json, print_line, print_table
@@ -28,7 +28,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def command() -> None:
-    """Step, component and trait types that the repository defines."""
+    """Step, component, trait and policy types that the repository defines."""
 
 
 @command.command("list")
@@ -54,7 +54,7 @@ def show(what: str, repo: Path, output: str) -> None:
     if output == "json":
         print_json(found[0] if len(found) == 1 else found)
         return
-    for one in found:  # a component and a trait may have one name
+    for one in found:  # definitions of several kinds may have one name
         print_line(f"{one.kind} {one.name}, {one.path}:{one.line}" + (f": {one.fault}" if one.fault else ""))
         print_table(("PARAMETER", "TYPE", "DEFAULT", "MEANING"), [_describe(row) for row in one.parameters], "It has no parameters.")
 
@@ -62,11 +62,11 @@ def show(what: str, repo: Path, output: str) -> None:
 @command.command("test")
 @_what
 @_repo
-@click.option("--properties", type=_FILE, metavar="FILE", help="Properties of the step, component or trait, in YAML. Default: none.")
+@click.option("--properties", type=_FILE, metavar="FILE", help="Properties of the step, component, trait or policy, in YAML. Default: none.")
 @click.option("--context", type=_FILE, metavar="FILE", help="What `context` has: name, namespace and what else, in YAML.")
 @click.option("--objects", multiple=True, type=_FILE, metavar="FILE", help="Of a step: manifests that its reads find. May be given again.")
 @click.option("--workload", type=_FILE, metavar="FILE", help="Of a trait: the manifests that it is laid on. Default: a small Deployment.")
-@click.option("--kind", type=click.Choice(["step", "component", "trait"]), help="Which is meant, where one name is that of several.")
+@click.option("--kind", type=click.Choice(list(KINDS.values())), help="Which is meant, where one name is that of several.")
 @click.option(
     "--output",
     "-o",
@@ -85,7 +85,7 @@ def test(
     kind: str | None,
     output: str,
 ) -> int:
-    """Try a definition, by its NAME in the repository or the PATH of its file: what objects a component or a trait makes, or what a step would do.
+    """Try a definition, by its NAME in the repository or the PATH of its file: what a component, trait or policy makes, or what a step would do.
 
     Nothing is done and nobody is asked. A step is played in order, until it ends or waits for what is not there: what it applies is there from then
     on, requests are answered with 200 and {}, metrics are as they should be. Exit code 1 where the step fails or nothing can be rendered.

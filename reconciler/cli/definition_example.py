@@ -1,15 +1,17 @@
-"""A component or a trait of a definition rendered with properties that are given: what objects it makes, and which it changes."""
+"""A component, a trait or a policy of a definition rendered with properties that are given: what objects it makes, and which it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
+
+import msgspec
 
 from reconciler.cli.definition_source import Defined
 from reconciler.cli.definition_trial import Moment
 from reconciler.cli.errors import RefusedError, UsageError
-from reconciler.model.application import Component, Definition, Trait
+from reconciler.model.application import Component, Definition, Kind, Trait
 from reconciler.model.chart import Capabilities
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.render.engine import ComponentRenderer
@@ -45,13 +47,15 @@ class NoFiles(Files):
 
 def render_example(one: Defined, properties: dict[str, Any], given: Mapping[str, Any], workload: list[JsonObject]) -> list[Moment]:
     """
-    What a component makes, or a trait of a workload: of the objects that there were, each that is other now `changes`, what is new it `makes`.
-    `given`: what `context` has. Without a workload a trait is rendered on a small Deployment. Raises RefusedError and UsageError.
+    What a component or a policy makes, or a trait of a workload: of the objects that there were, each that is other now `changes`, what is new it
+    `makes`. `given`: what `context` has. Without a workload a trait is rendered on a small Deployment. Raises RefusedError and UsageError.
     """
     name, context = _read_context(given, one)
+    before: dict[ObjectRef, JsonObject] = {}
     if one.kind == "component":
         component = Component("example", name, one.name, properties, defined=True)
-        before: dict[ObjectRef, JsonObject] = {}
+    elif one.kind == "policy":
+        component = Component("example", name, one.name, properties, defined=True, kind="policy")
     else:
         trait, objects = Trait(one.name, properties), workload or [_make_deployment(name)]
         component = Component("example", name, "k8s-objects", {"objects": objects}, [trait])
@@ -61,7 +65,7 @@ def render_example(one: Defined, properties: dict[str, Any], given: Mapping[str,
 
 
 def _render(component: Component, traits: list[Trait], context: RenderContext) -> list[JsonObject]:
-    copy = Component(component.id, component.name, component.type, deepcopy(component.properties), traits, defined=component.defined)
+    copy = msgspec.structs.replace(component, properties=deepcopy(component.properties), traits=traits)
     try:
         return ComponentRenderer().render(copy, context, NoFiles())
     except RenderError as error:
@@ -73,7 +77,7 @@ def _tell(before: JsonObject | None, now: JsonObject) -> str:
 
 
 def _read_context(given: Mapping[str, Any], one: Defined) -> tuple[str, RenderContext]:
-    """The component's name, and all that a template sees beside it."""
+    """The name of the component or policy, and all that a template sees beside it."""
     for name, value in given.items():
         if name not in _CONTEXT:
             raise UsageError(f"context of a {one.kind} has no {name}; it has {', '.join(_CONTEXT)}")
@@ -83,8 +87,7 @@ def _read_context(given: Mapping[str, Any], one: Defined) -> tuple[str, RenderCo
             raise UsageError(f"context: {name} is a mapping of texts")
     name, version = str(given.get("name") or _NAME), given.get("clusterVersion") or {}
     number = version.get("gitVersion") or (f"v{version['major']}.{version['minor']}.0" if {"major", "minor"} <= version.keys() else "")
-    assert one.kind in ("component", "trait")
-    definition = Definition("component" if one.kind == "component" else "trait", one.name, one.template)
+    definition = Definition(cast("Kind", one.kind), one.name, one.template)
     return name, RenderContext(
         given.get("appName") or name,
         given.get("namespace") or "default",

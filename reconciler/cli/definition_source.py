@@ -12,14 +12,14 @@ from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import NotFoundError, RefusedError
 from reconciler.dialects.definitions import read_definitions
 from reconciler.dialects.protocol import Document
-from reconciler.dialects.scope import COMPONENT_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION, in_scope
+from reconciler.dialects.scope import COMPONENT_DEFINITION, POLICY_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION, in_scope
 from reconciler.model.definition import Parameter
 from reconciler.model.names import DEFINITION_FILE
 from reconciler.model.problem import Problem
 from reconciler.model.text import nearest
 from reconciler.render.definitions import shared
 
-KINDS: Final = {STEP_DEFINITION: "step", COMPONENT_DEFINITION: "component", TRAIT_DEFINITION: "trait"}
+KINDS: Final = {STEP_DEFINITION: "step", COMPONENT_DEFINITION: "component", TRAIT_DEFINITION: "trait", POLICY_DEFINITION: "policy"}
 _SUFFIXES: Final = (DEFINITION_FILE, ".yaml", ".yml", ".json")
 
 

@@ -13,7 +13,7 @@ from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.file_text import UnreadableError, decode
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.protocol import Document
-from reconciler.dialects.scope import STEP_DEFINITION
+from reconciler.dialects.scope import COMPONENT_DEFINITION, POLICY_DEFINITION, STEP_DEFINITION, TRAIT_DEFINITION
 from reconciler.dialects.shapes import Anything, MapOf, Record, Text
 from reconciler.model.definition import Checker
 from reconciler.model.problem import Problem
@@ -21,9 +21,9 @@ from reconciler.model.text import one_line
 
 TEMPLATE: Final[FieldPath] = ("spec", "schematic", "cue", "template")
 _KINDS: Final = {
-    "component": "ComponentDefinition",
-    "policy": "PolicyDefinition",
-    "trait": "TraitDefinition",
+    "component": COMPONENT_DEFINITION[1],
+    "policy": POLICY_DEFINITION[1],
+    "trait": TRAIT_DEFINITION[1],
     "workflow-step": STEP_DEFINITION[1],
 }
 _WORDS: Final = MapOf(Text(empty=True))

@@ -16,7 +16,7 @@ from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
 from reconciler.dialects.kubevela_components import Components
-from reconciler.dialects.kubevela_policies import Policies
+from reconciler.dialects.kubevela_policies import TAKEN, Policies
 from reconciler.dialects.kubevela_workflows import MODES, RUN_STEP_TYPES, STEP_TYPES, STEPS, Written, compile_steps, read_modes, refer
 from reconciler.dialects.protocol import Compiled, Document, Files
 from reconciler.dialects.reading import Reading
@@ -97,7 +97,7 @@ class KubeVela:
         """What is wrong with a definition by itself, and that it is found by its name."""
         if document.kind == STEP_DEFINITION:
             return check_definition(document, self._checker, self._taken, Reading.of(files))
-        return check_type_definition(document, self._checker, Reading.of(files))
+        return check_type_definition(document, self._checker, TAKEN, Reading.of(files))
 
     def compile(self, document: Document, files: Files) -> Compiled:
         kind = document.kind
@@ -109,8 +109,8 @@ class KubeVela:
         if not isinstance(spec, dict):
             return Compiled(None, findings.problems())
         written = _find_steps(spec, document, reading, findings)
-        policies = Policies(spec, findings)
         kinds = TypeDefinitions(reading, self._checker, findings)
+        policies = Policies(spec, kinds, findings)
         components = Components(spec, document, header.namespace, policies, kinds, findings, written.items if written is not None else [])
         parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
         built_in = self._steps[kind]
@@ -118,14 +118,14 @@ class KubeVela:
         definitions = find_definitions(used, self._taken, reading, self._checker, findings)
         types = ChainMap({name: definition.step_type for name, definition in definitions.items()}, cast("dict[str, StepType]", built_in))
         workflow = self._compile_workflow(written, spec, types, parameters, components, policies, findings, definitions)
-        workflow = msgspec.structs.replace(workflow, labels=header.labels)
-        policies.check_names([*components.declared.values(), *components.compiled(workflow)])
+        workflow = msgspec.structs.replace(workflow, labels=header.labels, leading=[component.id for component in policies.components])
+        policies.check_names([*components.declared.values(), *components.compiled(workflow)], workflow)
         if written is not None and written.findings is not findings:
             findings.include(written.findings.problems())
         problems = findings.problems()
         if findings.failed:
             return Compiled(None, problems)
-        app = self._assemble(document, header, spec, components, workflow, written)
+        app = self._assemble(document, header, spec, policies, components, workflow, written)
         app = msgspec.structs.replace(
             app,
             references=[
@@ -142,7 +142,14 @@ class KubeVela:
         return words.kubevela(run)
 
     def _assemble(
-        self, document: Document, header: Header, spec: dict[str, Any], components: Components, workflow: Workflow, written: Written | None
+        self,
+        document: Document,
+        header: Header,
+        spec: dict[str, Any],
+        policies: Policies,
+        components: Components,
+        workflow: Workflow,
+        written: Written | None,
     ) -> Application:
         references, watched = (written.references, written.watched) if written is not None else ((), ())
         return Application(
@@ -157,7 +164,7 @@ class KubeVela:
             labels=header.labels,
             annotations=header.annotations,
             environment=header.environment,
-            components=components.compiled(workflow),
+            components=[*policies.components, *components.compiled(workflow)],
             workflow=workflow,
             references=[*components.references, *references],
             watched=[*header.watched, *components.watched, *watched],

@@ -1,4 +1,7 @@
-"""Policies of a KubeVela Application: where components go (`topology`), and what is different there (`override`); the others are rules."""
+"""
+Policies of a KubeVela Application: where components go (`topology`), and what is different there (`override`); the others that are built in are
+rules. One of a type that the repository defines makes objects, as a component does.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.kubevela_rules import RULE_POLICIES, RuleReader
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text, Truth
 from reconciler.dialects.steps import mappings, texts
-from reconciler.model.application import Component, Trait
+from reconciler.dialects.type_definitions import TypeDefinitions
+from reconciler.model.application import Component, Trait, Workflow
+from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 
 MAX_POLICIES = 50
@@ -57,6 +62,10 @@ POLICY_TYPES: Mapping[str, Record] = MappingProxyType(
         **RULE_POLICIES,
     }
 )
+
+
+TAKEN = frozenset({*POLICY_TYPES, *LATER_POLICY_TYPES})
+"""Types that no definition replaces."""
 
 
 class TraitPatch(NamedTuple):
@@ -102,14 +111,16 @@ class Override(NamedTuple):
 class Policies:
     """
     The policies of a spec by name. `topologies`: name to namespace, empty for the application's own. `reader`: of those that
-    hold for all objects, whether or not a step names them.
+    hold for all objects, whether or not a step names them. `components`: what those of defined types make.
     """
 
-    def __init__(self, spec: dict[str, Any], findings: Findings) -> None:
+    def __init__(self, spec: dict[str, Any], types: TypeDefinitions, findings: Findings) -> None:
         self.topologies: dict[str, str] = {}
         self.overrides: dict[str, Override] = {}
         self._places: dict[str, FieldPath] = {}
+        self.components: list[Component] = []
         self.reader = RuleReader(findings)
+        self._types = types
         self._named: set[str] = set()
         self._findings = findings
         items = spec.get("policies")
@@ -138,9 +149,12 @@ class Policies:
         found = [self.topologies[name] for name in names if name in self.topologies]
         return list(dict.fromkeys("" if namespace == home else namespace for namespace in found)) or [""]
 
-    def check_names(self, components: Collection[Component]) -> None:
-        """Warns of selectors without a component, and of policies that nothing names. `components`: all that there are."""
-        self.reader.check_selectors(components)
+    def check_names(self, components: Collection[Component], workflow: Workflow) -> None:
+        """Warns of selectors without a component, and of policies that do nothing. `components`: all that there are beside its own."""
+        self.reader.check_selectors([*components, *self.components])
+        if not any(step.components for step in workflow.steps):
+            for component in self.components:
+                self._findings.warn(self._places[component.name], "no step applies anything: what it makes is not applied either")
         known = {component.name for component in components}
         known |= {patch.name for override in self.overrides.values() for patch in override.patches}
         for name, override in self.overrides.items():
@@ -173,7 +187,17 @@ class Policies:
         elif kind in LATER_POLICY_TYPES:
             self._findings.error((*at, "type"), f"policy type {kind} is not available yet")
         else:
-            self._findings.unknown((*at, "type"), "policy type", kind, POLICY_TYPES)
+            self._define(name, kind, properties, at)
+
+    def _define(self, name: str, kind: str, properties: dict[str, Any], at: FieldPath) -> None:
+        """One of a type that the repository defines."""
+        defined = self._types.get("policy", kind)
+        if defined is None:
+            self._findings.unknown((*at, "type"), "policy type", kind, self._types.known(POLICY_TYPES))
+            return
+        properties = without_metadata(properties)
+        self._types.check(defined, properties, (*at, "properties"))
+        self.components.append(Component(f"policy/{name}", name, kind, properties, defined=True, kind="policy"))
 
     def _take_in(self, name: str, kind: str, properties: dict[str, Any], at: FieldPath) -> None:
         if kind == "topology":

@@ -17,7 +17,8 @@ SREWORKS = ("core.oam.dev/v1alpha2", "ApplicationConfiguration")
 STEP_DEFINITION = ("core.oam.dev/v1beta1", "WorkflowStepDefinition")
 COMPONENT_DEFINITION = ("core.oam.dev/v1beta1", "ComponentDefinition")
 TRAIT_DEFINITION = ("core.oam.dev/v1beta1", "TraitDefinition")
-DEFINITIONS = (STEP_DEFINITION, COMPONENT_DEFINITION, TRAIT_DEFINITION)
+POLICY_DEFINITION = ("core.oam.dev/v1beta1", "PolicyDefinition")
+DEFINITIONS = (STEP_DEFINITION, COMPONENT_DEFINITION, TRAIT_DEFINITION, POLICY_DEFINITION)
 STEPFLOW = ("workflow.example.com/v1alpha1", "Workflow")
 ENVIRONMENT = (f"{GROUP}/v1alpha1", "Environment")
 
@@ -25,7 +26,7 @@ _KINDS = (KUBEVELA[1], KUBEVELA_RUN[1], *(kind for _, kind in DEFINITIONS), SREW
 _SUFFIXES = (".yaml", ".yml", ".json")
 _OWN_FOLDERS = frozenset({"components", ".reconciler"})
 _OUR_GROUPS = ("core.oam.dev", "workflow.example.com", GROUP)
-_LATER = frozenset({"PolicyDefinition", "Policy"})
+_LATER = frozenset({"Policy"})
 
 
 def in_scope(path: str, folders: Collection[str] = ()) -> bool:

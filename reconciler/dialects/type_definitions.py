@@ -1,15 +1,15 @@
 """
-KubeVela's `ComponentDefinition` and `TraitDefinition`: component and trait types that the repository defines by templates in CUE.
+KubeVela's `ComponentDefinition`, `TraitDefinition` and `PolicyDefinition`: types that the repository defines by templates in CUE.
 
-They are found by name as all definitions are, before what is built in.
+They are found by name as all definitions are, those of components and traits before what is built in.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,23 +20,30 @@ from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
-from reconciler.dialects.scope import COMPONENT_DEFINITION, TRAIT_DEFINITION
+from reconciler.dialects.scope import COMPONENT_DEFINITION, POLICY_DEFINITION, TRAIT_DEFINITION
 from reconciler.dialects.shapes import Anything, ListOf, Record, Shape, Text, Truth
-from reconciler.model.application import Definition, Reference
+from reconciler.model.application import Definition, Kind, Reference
 from reconciler.model.definition import Checked, Checker
 from reconciler.model.health_policy import FIELDS, HealthPolicy
 from reconciler.model.names import DEFINITIONS_FOLDER
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
-Kind = Literal["component", "trait"]
-_KINDS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType({"component": COMPONENT_DEFINITION, "trait": TRAIT_DEFINITION})
-_MADE: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType({"component": ("output", "outputs"), "trait": ("outputs", "patch", "patchOutputs")})
+_KINDS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
+    {"component": COMPONENT_DEFINITION, "trait": TRAIT_DEFINITION, "policy": POLICY_DEFINITION}
+)
+_MADE: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+    {"component": ("output", "outputs"), "trait": ("outputs", "patch", "patchOutputs"), "policy": ("output", "outputs")}
+)
 
 _ELSEWHERE: Final = {
     "helm": "not a template in CUE: use a component of type helm",
     "terraform": "no cloud is asked here: apply the objects of an operator that asks one",
     "kube": "KubeVela has given it up: write the object as a template in CUE",
+}
+_OTHERS: Final = {
+    "manageHealthCheck": "not available: what is healthy the objects say, and healthPolicy in status",
+    **dict.fromkeys(("scope", "global", "priority"), "not available: a policy makes objects here, it changes no application"),
 }
 _REFERENCE: Final = Record({"name": Text(), "version": Text(empty=True)}, required=("name",))
 _COMMON: Final[dict[str, Shape]] = {
@@ -70,6 +77,7 @@ _SPECS: Final[Mapping[Kind, Record]] = MappingProxyType(
             },
             required=("schematic",),
         ),
+        "policy": Record({**_COMMON, "definitionRef": _REFERENCE}, required=("schematic",), refused=_OTHERS),
     }
 )
 _SHAPES: Final = {
@@ -88,7 +96,7 @@ _BUILT_IN: Final = {
 
 
 class DefinedType(NamedTuple):
-    """A component or trait type that the repository defines. `checked` None: its definition has errors, which are told."""
+    """A type that the repository defines. `checked` None: its definition has errors, which are told."""
 
     definition: Definition
     checked: Checked | None
@@ -108,7 +116,7 @@ class DefinedType(NamedTuple):
 
 class TypeDefinitions:
     """
-    The types of components and traits that the repository defines, each looked up when an application first names it.
+    The types of components, traits and policies that the repository defines, each looked up when an application first names it.
 
     `definitions` and `references`: of those that were found; `watched`: where each that was asked for may stand.
     """
@@ -192,16 +200,16 @@ class TypeDefinitions:
         return DefinedType(definition, checked, references)
 
 
-def check_type_definition(document: Document, checker: Checker, reading: Reading) -> list[Problem]:
-    """What is wrong with a definition by itself, and where nobody finds it."""
-    kind: Kind = "component" if document.kind == COMPONENT_DEFINITION else "trait"
+def check_type_definition(document: Document, checker: Checker, taken: Collection[str], reading: Reading) -> list[Problem]:
+    """What is wrong with a definition by itself, and where nobody finds it. `taken`: names of the policy types that no definition replaces."""
+    kind = next(kind for kind, named in _KINDS.items() if named == document.kind)
     findings = Findings(document, f"{_KINDS[kind][1]} {document.name}".strip())
-    _read(kind, document, checker, findings)
+    _read(kind, document, checker, findings, taken if kind == "policy" else ())
     warn_unfound(document, reading, findings)
     return findings.problems()
 
 
-def _read(kind: Kind, document: Document, checker: Checker, findings: Findings) -> tuple[Definition, Checked | None]:
+def _read(kind: Kind, document: Document, checker: Checker, findings: Findings, taken: Collection[str] = ()) -> tuple[Definition, Checked | None]:
     _SHAPES[kind].check(document.content, (), findings)
     name = document.name
     if not name:
@@ -212,7 +220,7 @@ def _read(kind: Kind, document: Document, checker: Checker, findings: Findings) 
     template = spec["schematic"]["cue"]["template"]
     checked = check_template(document, template, checker, findings)
     if checked is not None:
-        _check_fields(kind, checked, findings)
+        _check_fields(kind, checked, findings, reserved=name in taken)
     if spec.get("manageWorkload"):
         findings.error(("spec", "manageWorkload"), "a trait does not take over the component here: a rollout is the workflow's")
     attributes = {name: value for name, value in spec.items() if name in _SPECS[kind].fields and name not in ("schematic", "status")}
@@ -222,12 +230,18 @@ def _read(kind: Kind, document: Document, checker: Checker, findings: Findings) 
     return Definition(kind, name, template, attributes, policy), None if findings.failed else checked
 
 
-def _check_fields(kind: Kind, checked: Checked, findings: Findings) -> None:
+def _check_fields(kind: Kind, checked: Checked, findings: Findings, *, reserved: bool) -> None:
+    """`reserved`: its name is a built-in type's. KubeVela has files of those, too, which say parameters and make nothing."""
+    makes = set(checked.fields) & set(_MADE[kind])
+    if reserved:
+        tell = findings.error if makes else findings.warn
+        tell(("metadata", "name"), f"this {kind} type is built in, and no definition replaces it")
+        return
     if checked.uses:
-        findings.error(TEMPLATE, f"it calls {', '.join(sorted(checked.uses))}, and only steps call functions: {kind}s are values alone")
+        findings.error(TEMPLATE, f"it calls {', '.join(sorted(checked.uses))}, and only steps call functions: a {kind} is values alone")
     if "processing" in checked.fields:
         findings.error(TEMPLATE, "processing asks another server while it renders, which would make another object each time: not available here")
-    elif not set(checked.fields) & set(_MADE[kind]):
+    elif not makes:
         findings.error(TEMPLATE, f"it makes nothing: there is none of {', '.join(_MADE[kind])}")
 
 

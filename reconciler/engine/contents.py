@@ -114,7 +114,7 @@ class Contents:
         app, declared = content.application, content.application.component(component)
         files = ChartFiles(archive) if archive else NoFiles()
         objects = await asyncio.to_thread(self._render, with_values(declared, values), app, files, content.capabilities, revision)
-        return put_values(declared.name, objects, content.sealed, content.salt)
+        return put_values(declared.title, objects, content.sealed, content.salt)
 
     def render_all(self, app: Compiled, files: Files, capabilities: Capabilities, revision: str) -> dict[str, list[JsonObject]]:
         """All components, rendered at the commit of the revision of that display name. Raises RenderError.
@@ -133,7 +133,11 @@ class Contents:
         return rendered
 
     def _render(self, component: Component, app: Compiled, files: Files, capabilities: Capabilities, revision: str) -> list[JsonObject]:
-        return self._renderer.render(component, self.render_context(app, component, capabilities, revision), files)
+        try:
+            return self._renderer.render(component, self.render_context(app, component, capabilities, revision), files)
+        except RenderError as error:
+            error.field = "spec.policies" if component.kind == "policy" else error.field
+            raise
 
     @staticmethod
     def render_context(app: Compiled, component: Component, capabilities: Capabilities, revision: str) -> RenderContext:

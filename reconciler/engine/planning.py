@@ -358,10 +358,11 @@ def holds(run: Run) -> bool:
 
 
 def _problem(app: Application, declared: Declared, error: RenderError | SealError | ChartError) -> Problem:
-    """Where it is wrong: the file and field that could not be decrypted, else the components of the manifest."""
+    """Where it is wrong: the file and field that could not be decrypted, else the components or policies of the manifest."""
     if isinstance(error, SealError) and error.path:
         return Problem(error.path, error.line, str(error), f"Application {app.key.name}", error.field)
-    return Problem(declared.path, declared.line, str(error), f"Application {app.key.name}", "spec.components")
+    field = error.field if isinstance(error, RenderError) else RenderError.field
+    return Problem(declared.path, declared.line, str(error), f"Application {app.key.name}", field)
 
 
 def _compile_declared(dialects: list[Dialect], files: TreeFiles, declared: Declared) -> Compiled:

@@ -120,6 +120,6 @@ def opened(content: Content, values: Mapping[str, str], salt: str) -> Content:
     """The same with decrypted values in it. Raises RenderError."""
     sealed = dict(values)
     salt = salt or secrets.token_hex(16)
-    names = {component.id: component.name for component in content.application.components}
-    rendered = {component: put_values(names[component], objects, sealed, salt) for component, objects in content.rendered.items()}
+    titles = {component.id: component.title for component in content.application.components}
+    rendered = {component: put_values(titles[component], objects, sealed, salt) for component, objects in content.rendered.items()}
     return msgspec.structs.replace(content, rendered=rendered, sealed=sealed, salt=salt)

@@ -169,7 +169,7 @@ class _Parts:
 def _subjects(app: Compiled, component: Component, parts: _Parts) -> Iterator[_Subject]:
     """The component's policy tells of all that its own template made, a trait's of what the trait made; where that is nothing, of the workload."""
     main = () if parts.output is None else (parts.output,)
-    definition = app.definition("component", component.type) if component.defined else None
+    definition = app.definition(component.kind, component.type) if component.defined else None
     if definition is not None and definition.health:
         own = parts.by_trait.get(AUXILIARY, {})
         yield _Subject(definition.health, component.properties, own, (*main, *own.values()))

@@ -98,7 +98,8 @@ def _marks(app: Application, step: Step) -> set[_Mark]:
     given = any(item.target.startswith("rollout") for item in step.inputs)  # what comes while it runs may be anything
     partition = 0 if given else _partition(step.properties.get("rollout"))
     components = (app.component(component) for component in step.components)
-    return {_Mark(component.name, component.namespace, tuple(component.policies), partition) for component in components}
+    leading = {_Mark(component, "", (), 0) for component in app.workflow.leading if step.components}  # any of them may be the first
+    return leading | {_Mark(component.name, component.namespace, tuple(component.policies), partition) for component in components}
 
 
 def _partition(rollout: Any) -> int | str:

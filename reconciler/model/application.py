@@ -11,9 +11,11 @@ from reconciler.model.health_policy import HealthPolicy
 from reconciler.model.identity import AppKey
 from reconciler.model.names import DEPENDS_ON_APP, SHARD
 from reconciler.model.rules import Rules
+from reconciler.model.text import one_line
 
 Mode = Literal["StepByStep", "DAG"]
 OnFailure = Literal["stop", "visit", "undo"]
+Kind = Literal["component", "trait", "policy"]
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,11 +42,11 @@ class Trait(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    A component or trait type that the repository defines, as it was when the application was compiled: `template` is CUE. `attributes` are the
-    rest of its `spec` as written, `health` is its `spec.status`.
+    A component, trait or policy type that the repository defines, as it was when the application was compiled: `template` is CUE. `attributes`
+    are the rest of its `spec` as written, `health` is its `spec.status`.
     """
 
-    kind: Literal["component", "trait"]
+    kind: Kind
     name: str
     template: str
     attributes: dict[str, Any] = {}
@@ -57,7 +59,8 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `id` is unique within the application. A component that several steps apply with different policies is several
     components of one name here; `policies` says by which. `namespace`: where its objects go, by topology or scopes;
-    empty: the application's. `defined`: its type is one of the application's `definitions`, whatever is built in by that name.
+    empty: the application's. `defined`: its type is one of the application's `definitions`, whatever is built in by that name. `kind`: of which
+    kind that one is; what a policy makes is a component, too, which the policy gives its name.
     """
 
     id: str
@@ -71,6 +74,12 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
     namespace: str = ""
     policies: list[str] = []
     defined: bool = False
+    kind: Literal["component", "policy"] = "component"
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.kind} {one_line(self.name, 80)}"
 
 
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -147,6 +156,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     made of `parameters`, of what those before it leave and of what a person puts in, and kept from before it starts.
     `definitions`: templates of the step types that the repository defines, by name, as they were when it was compiled. `declared`: `components` and
     `policies` as they are written, where one of those asks for them. `labels`: the application's, where conditions may ask for them.
+    `leading`: ids of the components that no step names: the first step that applies something applies them before that.
     """
 
     mode: Mode = "StepByStep"
@@ -165,6 +175,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     definitions: dict[str, str] = {}
     labels: dict[str, str] = {}
     declared: dict[str, Any] = {}
+    leading: list[str] = []
 
     @property
     def groups(self) -> frozenset[str]:
@@ -194,8 +205,8 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `spec` is as written, before defaults. `annotations` are all of the document's; `read_annotations` names those that the
     dialect reads and that so belong to the digest. `location`: path, document index in the file (from 0), first line (from 1).
-    `watched`: paths whose change can change this application; one that ends in `/` is a folder. `definitions`: of the types of its components
-    and their traits that the repository defines.
+    `watched`: paths whose change can change this application; one that ends in `/` is a folder. `definitions`: of the types of its components,
+    their traits and its policies that the repository defines.
     """
 
     namespace: str
@@ -238,8 +249,8 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
         waits = [step.properties for step in self.workflow.steps if step.type == DEPENDS_ON_APP and isinstance(step.properties.get("name"), str)]
         return [AppKey(str(properties.get("namespace") or self.namespace), properties["name"]) for properties in waits]
 
-    def definition(self, kind: Literal["component", "trait"], name: str) -> Definition | None:
-        """That of a component or trait type; None for one that is built in."""
+    def definition(self, kind: Kind, name: str) -> Definition | None:
+        """That of a type; None for one that is built in."""
         return next((found for found in self.definitions if found.kind == kind and found.name == name), None)
 
     @property

@@ -108,13 +108,14 @@ class StepState(msgspec.Struct, omit_defaults=True, rename="camel"):
         return any(intent.refs for path, intent in self.intents.items() if not is_aside(path))
 
 
-UNDO, SYNC = "undo/", "sync/"
-"""Begin the paths of effects that undo a step or look at what it made; all others are of running it."""
+UNDO, SYNC, LEADING = "undo/", "sync/", "leading/"
+"""Begin the paths of effects that undo a step, look at what it made, or apply what comes before all that the run applies; all others are of
+running it."""
 
 
 def is_aside(path: str) -> bool:
     """Whether the effect of that path is not one of running the step."""
-    return path.startswith((UNDO, SYNC))
+    return path.startswith((UNDO, SYNC, LEADING))
 
 
 class Shared(msgspec.Struct, omit_defaults=True):

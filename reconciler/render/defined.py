@@ -1,4 +1,4 @@
-"""Component and trait types that the repository defines in CUE: what their templates make, in the sandbox, and how it is marked."""
+"""Component, trait and policy types that the repository defines in CUE: what their templates make, in the sandbox, and how it is marked."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class _Part(NamedTuple):
 
 
 def render_defined(component: Component, traits: Sequence[Trait], context: RenderContext) -> list[JsonObject]:
-    """What a component of a defined type is made of, with its first traits, whose types are defined, too. Raises RenderError."""
-    definition = context.definition("component", component.type)
+    """What a component (or policy) of a defined type is made of, with its first traits, whose types are defined, too. Raises RenderError."""
+    definition = context.definition(component.kind, component.type)
     if definition is None:
-        raise RenderError(f"component {one_line(component.name, 80)}: the definition of {one_line(component.type, 60)} is not part of its revision")
+        raise RenderError(f"{component.title}: the definition of {one_line(component.type, 60)} is not part of its revision")
     part = {"type": component.type, "template": definition.template, "parameter": component.properties}
     return _Rendering(component, context, _parts(0, traits, context)).go({"component": part, "output": None, "outputs": []}, [])
 
@@ -70,22 +70,23 @@ class _Rendering:
         made = [] if answer["output"] is None else [self._mark(answer["output"], "", "", new=not before)]
         for place, each in enumerate(answer["outputs"]):
             made.append(self._mark(each["object"], each["name"], each["trait"] or AUXILIARY, new=place + 1 >= len(before)))
-        return unwrap_tokens(self._component.name, made)
+        return unwrap_tokens(self._component.title, made)
 
     def _mark(self, obj: Any, name: str, trait: str, *, new: bool) -> JsonObject:
-        """KubeVela's labels on what a template made, and a name where it gave none. One that was there before keeps its own."""
+        """KubeVela's labels on what a template made, and a name where it gave none: a policy's for all that it makes. One that was there before
+        keeps its own."""
         if not new or not isinstance(obj, dict):
             return obj  # type: ignore[no-any-return]  # what is no mapping is refused with all others
         meta = obj.setdefault("metadata", {})
         if not isinstance(meta, dict):
             return obj
         if not meta.get("name"):
-            meta["name"] = _joined(self._component.name, name)
+            meta["name"] = _joined(self._component.name, name if self._component.kind == "component" else "")
         labels = {NAME_LABEL: self._context.application, COMPONENT_LABEL: self._component.name}
-        if not trait:
-            labels[WORKLOAD_OF] = self._component.type
-        else:
+        if trait:
             labels |= {TRAIT_OF: trait, TRAIT_RESOURCE: name} | ({LABEL_TRAIT: trait} if trait != AUXILIARY else {})
+        elif self._component.kind == "component":
+            labels[WORKLOAD_OF] = self._component.type
         given = meta.get("labels") or {}
         if isinstance(given, dict):
             meta["labels"] = {**given, **{key: value for key, value in labels.items() if _LABEL_VALUE.fullmatch(value)}}
@@ -93,7 +94,7 @@ class _Rendering:
 
     def _explain(self, error: SandboxError) -> RenderError:
         """The component, the type whose template it is, the line there, and what is wrong."""
-        where = f"component {one_line(self._component.name, 80)}"
+        where = self._component.title
         index = re.fullmatch(r"traits\[([0-9]+)\]", error.file)
         if index is not None:
             part = self._parts[int(index[1])]

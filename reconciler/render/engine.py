@@ -31,11 +31,11 @@ class ComponentRenderer:
             objects = render_defined(component, component.traits[:leading], context)
         else:
             objects = _render_built_in(component, context, files)
-        check_objects(component.name, objects)
+        check_objects(component.title, objects)
         if component.traits[leading:]:
             apply_traits(component, leading, context, namespace, objects)
-            check_objects(component.name, objects)  # names and labels that traits made, too
-        return place(component.name, namespace, objects)
+            check_objects(component.title, objects)  # names and labels that traits made, too
+        return place(component.title, namespace, objects)
 
 
 def _render_built_in(component: Component, context: RenderContext, files: Files) -> list[JsonObject]:

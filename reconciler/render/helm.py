@@ -49,7 +49,7 @@ def render_helm(component: Component, context: RenderContext, files: Files) -> l
     objects = flatten_lists([*crds, *before, *rest, *after])
     if not objects:
         raise fields.error("path" if folder else "chart", "the chart makes no object")
-    return unwrap_tokens(component.name, objects)
+    return unwrap_tokens(component.title, objects)
 
 
 def _shortened(message: str) -> str:

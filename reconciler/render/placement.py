@@ -21,14 +21,14 @@ _LABEL_KINDS = frozenset({"Namespace", "Service"})
 _FREE_NAMES = "rbac.authorization.k8s.io"  # its names may hold colons
 
 
-def check_objects(component: str, objects: list[JsonObject]) -> None:
+def check_objects(subject: str, objects: list[JsonObject]) -> None:
     """Raises RenderError for what is no Kubernetes object with a valid name; removed versions become served ones, in place."""
     for position, obj in enumerate(objects):
-        _check_shape(component, obj, position)
+        _check_shape(subject, obj, position)
         _update_version(obj)
 
 
-def place(component: str, namespace: str, objects: list[JsonObject]) -> list[JsonObject]:
+def place(subject: str, namespace: str, objects: list[JsonObject]) -> list[JsonObject]:
     """
     Checked objects with their namespaces, ready to be applied. Namespaces and CRDs come first, the rest in the order given.
 
@@ -44,9 +44,9 @@ def place(component: str, namespace: str, objects: list[JsonObject]) -> list[Jso
             obj["metadata"]["namespace"] = namespace
         ref = ObjectRef.of(obj)
         if ref.namespace and not is_label(ref.namespace):
-            raise _error(component, f"{one_line(ref)}: metadata.namespace is no namespace name")
+            raise _error(subject, f"{one_line(ref)}: metadata.namespace is no namespace name")
         if ref.identity in seen:
-            raise _error(component, f"{one_line(ref)} is there twice")
+            raise _error(subject, f"{one_line(ref)} is there twice")
         seen.add(ref.identity)
     return sorted(objects, key=lambda obj: _FIRST.get(obj["kind"], 2))
 
@@ -65,37 +65,37 @@ def flatten_lists(objects: list[Any]) -> list[Any]:
     return flat
 
 
-def _check_shape(component: str, obj: Any, position: int) -> None:
+def _check_shape(subject: str, obj: Any, position: int) -> None:
     if not isinstance(obj, dict):
-        raise _error(component, f"object {position} is no mapping")
+        raise _error(subject, f"object {position} is no mapping")
     api_version, kind, meta = obj.get("apiVersion"), obj.get("kind"), obj.get("metadata")
     if not isinstance(api_version, str) or len(api_version) > 253 or not _API_VERSION.fullmatch(api_version):
-        raise _error(component, f"object {position}: apiVersion is missing or malformed")
+        raise _error(subject, f"object {position}: apiVersion is missing or malformed")
     if not isinstance(kind, str) or len(kind) > 63 or not _KIND.fullmatch(kind):
-        raise _error(component, f"object {position}: kind is missing or malformed")
+        raise _error(subject, f"object {position}: kind is missing or malformed")
     if kind == "List":
-        raise _error(component, f"object {position}: a List inside a List")
+        raise _error(subject, f"object {position}: a List inside a List")
     if not isinstance(meta, dict):
-        raise _error(component, f"object {position} ({kind}): metadata is no mapping")
-    _check_metadata(component, GVK.of(obj), meta, position)
+        raise _error(subject, f"object {position} ({kind}): metadata is no mapping")
+    _check_metadata(subject, GVK.of(obj), meta, position)
 
 
-def _check_metadata(component: str, gvk: GVK, meta: dict[str, Any], position: int) -> None:
+def _check_metadata(subject: str, gvk: GVK, meta: dict[str, Any], position: int) -> None:
     name = meta.get("name")
     if not isinstance(name, str) or not name:
-        raise _error(component, f"object {position} ({gvk.kind}): metadata.name is required (generateName makes another object at each apply)")
+        raise _error(subject, f"object {position} ({gvk.kind}): metadata.name is required (generateName makes another object at each apply)")
     if not _is_name(gvk, name):
-        raise _error(component, f"object {position} ({gvk.kind}): metadata.name {one_line(name, 80)} is no valid name")
+        raise _error(subject, f"object {position} ({gvk.kind}): metadata.name {one_line(name, 80)} is no valid name")
     if not isinstance(meta.get("namespace") or "", str):
-        raise _error(component, f"{gvk.kind} {name}: metadata.namespace is no text")
+        raise _error(subject, f"{gvk.kind} {name}: metadata.namespace is no text")
     for field in ("labels", "annotations"):
         entries = meta.get(field)
         if entries is None:
             meta.pop(field, None)
         elif not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
-            raise _error(component, f"{gvk.kind} {name}: metadata.{field} is no mapping of texts (quote numbers and booleans)")
+            raise _error(subject, f"{gvk.kind} {name}: metadata.{field} is no mapping of texts (quote numbers and booleans)")
     for annotation, fault in find_faults(meta.get("annotations") or {}):
-        raise _error(component, f"{gvk.kind} {name}: metadata.annotations {one_line(annotation, 120)}: {fault}")
+        raise _error(subject, f"{gvk.kind} {name}: metadata.annotations {one_line(annotation, 120)}: {fault}")
 
 
 def _is_name(gvk: GVK, name: str) -> bool:
@@ -132,5 +132,5 @@ def _declared_cluster_scoped(objects: list[JsonObject]) -> set[tuple[str, str]]:
     return found
 
 
-def _error(component: str, message: str) -> RenderError:
-    return RenderError(f"component {one_line(component, 80)}: {message}")
+def _error(subject: str, message: str) -> RenderError:
+    return RenderError(f"{subject}: {message}")

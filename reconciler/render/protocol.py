@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from reconciler.model.application import Component, Definition
+from reconciler.model.application import Component, Definition, Kind
 from reconciler.model.chart import Capabilities
 from reconciler.model.identity import JsonObject
 
 
 class RenderError(Exception):
-    """The component can't be rendered; the message names component and field. Terminal: the same input fails the same way."""
+    """
+    The component can't be rendered; the message names component and field. Terminal: the same input fails the same way. `field`: where in the
+    manifest it is declared.
+    """
+
+    field = "spec.components"
 
 
 class RenderContext(NamedTuple):
@@ -32,7 +37,7 @@ class RenderContext(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})
     annotations: Mapping[str, str] = MappingProxyType({})
 
-    def definition(self, kind: Literal["component", "trait"], name: str) -> Definition | None:
+    def definition(self, kind: Kind, name: str) -> Definition | None:
         """That of a type; None for one that is built in."""
         return next((found for found in self.definitions if found.kind == kind and found.name == name), None)
 

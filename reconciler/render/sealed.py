@@ -26,7 +26,7 @@ _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
 _CONTAINERS: Final = ("containers", "initContainers")
 
 
-def put_values(component: str, objects: list[JsonObject], values: Mapping[str, str], salt: str) -> list[JsonObject]:
+def put_values(subject: str, objects: list[JsonObject], values: Mapping[str, str], salt: str) -> list[JsonObject]:
     """
     The objects with their encrypted values decrypted, in the order to apply; those that hold none are the same objects.
 
@@ -38,22 +38,22 @@ def put_values(component: str, objects: list[JsonObject], values: Mapping[str, s
     for obj in objects:
         homes = homes_of(obj)
         if homes and (is_others(obj) or homes != {obj["metadata"].get("namespace")}):
-            raise _error(component, f"{one_line(ObjectRef.of(obj))}: values of a Secret go into Secrets and containers of its own namespace alone")
+            raise _error(subject, f"{one_line(ObjectRef.of(obj))}: values of a Secret go into Secrets and containers of its own namespace alone")
         if is_others(obj) or not any(tokens_of(obj)):
             made.append(obj)
             continue
         changed = copy.deepcopy(obj)
         if _is_secret(changed):
-            _fill(component, changed, values, salt)
+            _fill(subject, changed, values, salt)
         else:
-            lifted = _lift(component, changed, values, salt)
+            lifted = _lift(subject, changed, values, salt)
             if lifted is not None and ObjectRef.of(lifted).identity in names:
-                raise _error(component, f"{one_line(ObjectRef.of(lifted))} is made for encrypted variables, and another object has its name")
+                raise _error(subject, f"{one_line(ObjectRef.of(lifted))} is made for encrypted variables, and another object has its name")
             made += [lifted] if lifted is not None else []
         left = _first(changed, ())
         if left:
             raise _error(
-                component,
+                subject,
                 f"{one_line(ObjectRef.of(changed))}: {left}: a decrypted value may stand in a Secret's data or in a container's variable, not here "
                 "(encrypt data and stringData alone: --encrypted-regex '^(data|stringData)$')",
             )
@@ -63,7 +63,7 @@ def put_values(component: str, objects: list[JsonObject], values: Mapping[str, s
     return made
 
 
-def unwrap_tokens(component: str, objects: list[JsonObject]) -> list[JsonObject]:
+def unwrap_tokens(subject: str, objects: list[JsonObject]) -> list[JsonObject]:
     """What a template made base64 of in a Secret's data is put into `stringData` where it is an encrypted value: what is to be base64 is what
     it decrypts to. Raises RenderError where it is only a part."""
     made = []
@@ -72,7 +72,7 @@ def unwrap_tokens(component: str, objects: list[JsonObject]) -> list[JsonObject]
         inside = {key: text for key, value in data.items() if MARK in (text := _decoded(value))} if isinstance(data, dict) else {}
         for key, text in inside.items():
             if not is_token(text):
-                raise _error(component, f"Secret: data.{one_line(key, 80)}: an encrypted value can't be a part of a text")
+                raise _error(subject, f"Secret: data.{one_line(key, 80)}: an encrypted value can't be a part of a text")
         if inside:
             left = {key: value for key, value in (data or {}).items() if key not in inside}
             obj = {**obj, "data": left, "stringData": {**(obj.get("stringData") or {}), **inside}}  # noqa: PLW2901 - the copy takes its place
@@ -87,7 +87,7 @@ def _decoded(value: Any) -> str:
         return ""
 
 
-def _fill(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> None:
+def _fill(subject: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> None:
     for field in ("data", "stringData"):
         entries = obj.get(field)
         if not isinstance(entries, dict):
@@ -95,11 +95,11 @@ def _fill(component: str, obj: JsonObject, values: Mapping[str, str], salt: str)
         for key, token in entries.items():
             if not is_token(token):
                 continue
-            value = _value(component, f"{one_line(ObjectRef.of(obj))}: {field}.{one_line(key, 80)}", token, values)
+            value = _value(subject, f"{one_line(ObjectRef.of(obj))}: {field}.{one_line(key, 80)}", token, values)
             value = "".join(value.split()) if field == "data" else value
             if field == "data" and not _is_base64(value):
                 raise _error(
-                    component, f"{one_line(ObjectRef.of(obj))}: data.{one_line(key, 80)}: what was decrypted is not base64 (stringData takes text)"
+                    subject, f"{one_line(ObjectRef.of(obj))}: data.{one_line(key, 80)}: what was decrypted is not base64 (stringData takes text)"
                 )
             entries[key] = value
     obj["metadata"]["annotations"] = {**(obj["metadata"].get("annotations") or {}), ANNOTATION_SEALED: salt}
@@ -117,7 +117,7 @@ def _as_data(obj: JsonObject) -> None:
     }
 
 
-def _lift(component: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> JsonObject | None:
+def _lift(subject: str, obj: JsonObject, values: Mapping[str, str], salt: str) -> JsonObject | None:
     """Encrypted variables of a workload's containers to a Secret, which is answered; None where it has none. A digest of them goes into the
     pods' template, so that a change of one alone makes new pods."""
     found: dict[str, str] = {}
@@ -131,12 +131,12 @@ def _lift(component: str, obj: JsonObject, values: Mapping[str, str], salt: str)
                     token = variable.get("value")
                     if is_token(token):
                         if is_token(variable.get("name")):
-                            raise _error(component, f"{one_line(ObjectRef.of(obj))}: a variable's name is encrypted: encrypt values alone")
+                            raise _error(subject, f"{one_line(ObjectRef.of(obj))}: a variable's name is encrypted: encrypt values alone")
                         place = f"{one_line(ObjectRef.of(obj))}: variable {one_line(variable.get('name'), 80)}"
                         key = f"{obj['kind'].lower()}.{container.get('name')}.{variable.get('name')}"
                         if not _KEY.fullmatch(key):
-                            raise _error(component, f"{place}: its name can't be a Secret's key")
-                        found[key] = _value(component, place, str(token), values)
+                            raise _error(subject, f"{place}: its name can't be a Secret's key")
+                        found[key] = _value(subject, place, str(token), values)
                         del variable["value"]
                         variable["valueFrom"] = {"secretKeyRef": {"name": name, "key": key}}
         if len(found) > before:
@@ -157,9 +157,9 @@ def _mark(salt: str, found: Mapping[str, str]) -> str:
     return hmac.new(salt.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
-def _value(component: str, place: str, token: str, values: Mapping[str, str]) -> str:
+def _value(subject: str, place: str, token: str, values: Mapping[str, str]) -> str:
     if token not in values:
-        raise _error(component, f"{place}: an encrypted value that is in none of the application's encrypted documents")
+        raise _error(subject, f"{place}: an encrypted value that is in none of the application's encrypted documents")
     return values[token]
 
 
@@ -183,5 +183,5 @@ def _is_base64(text: str) -> bool:
     return True
 
 
-def _error(component: str, message: str) -> RenderError:
-    return RenderError(f"component {one_line(component, 80)}: {message}")
+def _error(subject: str, message: str) -> RenderError:
+    return RenderError(f"{subject}: {message}")

@@ -34,7 +34,7 @@ def apply_traits(component: Component, first: int, context: RenderContext, names
         traits = list(group)
         if defined:
             apply_defined(component, traits[0][0], [trait for _, trait in traits], context, objects)
-            check_objects(component.name, objects)  # before the next: traits rely on it
+            check_objects(component.title, objects)  # before the next: traits rely on it
         else:
             _apply_built_in(component, traits, namespace, objects)
 

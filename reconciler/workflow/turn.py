@@ -14,11 +14,12 @@ from reconciler.model.canonical import digest
 from reconciler.model.identity import AppKey
 from reconciler.model.names import DEFINED
 from reconciler.model.outcome import HEALTH_SECONDS, Call, Do, Done, Effect, Failed, Outcome, Query, Result, StepType, Wait
-from reconciler.model.run import SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
+from reconciler.model.run import LEADING, SYNC, UNDO, Intent, Phase, Run, Shared, StepState, copy_run, is_aside, living
 from reconciler.workflow.conditions import context_of
 from reconciler.workflow.contexts import readable
 from reconciler.workflow.data import Pending, gather_inputs, read_outputs
 from reconciler.workflow.facts import Facts, Order
+from reconciler.workflow.leading import lead
 from reconciler.workflow.pairs import pairs
 from reconciler.workflow.pausing import paused
 from reconciler.workflow.retrying import merge, pause_before
@@ -88,7 +89,8 @@ class Turn:
         inputs = gather_inputs(spec, self.run.steps)
         kind = self.kind(step)
         results = {path: result for path, result in step.results.items() if not is_aside(path)}
-        return self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
+        outcome = self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
+        return lead(self.run.steps, self.workflow.leading, step, outcome)
 
     def ask_undo(self, step: StepState, spec: Step) -> Outcome:
         """What is next for a step that is undone."""
@@ -235,7 +237,7 @@ class Turn:
     @staticmethod
     def _drop_failures(step: StepState) -> None:
         """What was not done is to be done again, under a new key."""
-        for path in [path for path, result in step.results.items() if not result.ok and not is_aside(path)]:
+        for path in [path for path, result in step.results.items() if not result.ok and (not is_aside(path) or path.startswith(LEADING))]:
             step.left |= bool(step.intents[path].refs)
             del step.results[path], step.intents[path]
 

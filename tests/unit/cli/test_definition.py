@@ -151,6 +151,7 @@ def tried(call, tmp_path):
             options += (f"--{option}", tmp_path / f"{option}.txt")
         return call("definition", "test", tmp_path / name, "--properties", tmp_path / "given.txt", *options)
 
+    test.folder = tmp_path
     return test
 
 
@@ -174,6 +175,13 @@ def test_a_trait_is_laid_on_a_small_deployment_or_on_the_workload_that_is_given(
     there = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"
     found = tried("marked.cue", "mark: once", "-o", "json", workload=there).json()
     assert [(each["what"], each["of"]) for each in found] == [("changes", "ConfigMap default/a"), ("leaves", "ConfigMap default/b")]
+
+
+def test_a_policy_is_rendered_as_a_component_is(tried):
+    text = SITE.replace("ComponentDefinition", "PolicyDefinition").replace("  workload: {type: autodetects.core.oam.dev}\n", "")
+    (tried.folder / "site.yaml").write_text(text)
+    deployment, told = tried("site.yaml", "image: nginx", "-o", "json", context="{name: limits, appName: shop}").json()
+    assert (deployment["what"], deployment["of"], told["of"]) == ("makes", "Deployment default/limits", "ConfigMap default/limits")
 
 
 def test_one_name_of_a_component_and_a_trait_is_asked_about(call, repo):

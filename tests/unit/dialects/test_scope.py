@@ -67,7 +67,7 @@ def test_rule_1a_foreign_documents_are_recognised_and_their_names_kept(compile_t
     ("text", "message"),
     [
         (APP.replace("kind: Application", "kind: Aplication"), "did you mean Application?"),
-        (APP.replace("kind: Application", "kind: PolicyDefinition"), "PolicyDefinition is not available yet"),
+        (APP.replace("kind: Application", "kind: Policy"), "Policy is not available yet"),
         ("apiVersion: v1\nkind: List\nitems: []\n", "put each of its items in a document of its own"),
         ("apiVersion: reconciler.dev/v1alpha1\nkind: Environment\nmetadata: {name: a}\n", "stands in a file named environment.yaml"),
         (APP + "x: [\n", "not valid YAML"),

@@ -1,5 +1,6 @@
 """Rule 4g: what counts as a weaker workflow, and what does not."""
 
+import msgspec
 import pytest
 
 from reconciler.gates.weakening import weakening
@@ -179,3 +180,18 @@ def test_rule_4g_a_partition_that_comes_while_the_run_goes_on_may_be_none_at_all
 def test_rule_4g_a_gate_that_gains_an_input_is_another_gate():
     opened = Step("verify", "suspend", "verify", inputs=[Input("n", "duration")])
     assert between([gate()], [opened]) == "gate verify of the promoted revision is gone or changed"
+
+
+def test_rule_4g_what_policies_make_is_applied_with_the_first_that_a_run_applies_and_so_not_before_a_gate_that_it_was_behind():
+    def with_policy(*steps):
+        app = application(*steps)
+        workflow = msgspec.structs.replace(app.workflow, leading=["policy/split"])
+        return msgspec.structs.replace(
+            app, components=[Component("policy/split", "split", "split", kind="policy"), *app.components], workflow=workflow
+        )
+
+    behind, before = with_policy(gate(), apply("web")), with_policy(apply("cache"), gate(), apply("web"))
+    assert weakening(behind, before) == "step apply-cache applies policy/split before gate verify; the promoted revision did so behind it"
+    assert not weakening(before, before)
+    assert not weakening(before, behind)
+    assert not weakening(application(gate(), apply("web")), before)
