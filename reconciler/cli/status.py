@@ -50,7 +50,8 @@ def command(application: str | None, watch: bool, output: str, server: str) -> N
 
 def _explain(client: Client, found: list[ApplicationStatus]) -> list[str]:
     fault = client.fault()
-    return [explain(status, datetime.now(UTC), fault).sentence for status in found]
+    told = [f"{said.component}: {said.message}" for status in found for said in status.messages]
+    return [*(explain(status, datetime.now(UTC), fault).sentence for status in found), *told]
 
 
 def _find_fault(client: Client, found: list[ApplicationStatus]) -> list[str]:

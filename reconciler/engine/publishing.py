@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 
 import msgspec
 
@@ -20,8 +21,21 @@ from reconciler.model.condition import merge
 from reconciler.model.event import Event
 from reconciler.model.records import Mirror
 from reconciler.model.run import Phase, Run, StepState
-from reconciler.model.status import ApplicationStatus, DecisionView, GateView, HealthStatus, RevisionView, RunView, StepView, Sync, WriteBackView
+from reconciler.model.status import (
+    ApplicationStatus,
+    DecisionView,
+    GateView,
+    HealthStatus,
+    MessageView,
+    RevisionView,
+    RunView,
+    StepView,
+    Sync,
+    WriteBackView,
+)
+from reconciler.model.text import one_line
 
+MOST_MESSAGES = 50
 _HEALTH: tuple[HealthStatus, ...] = ("Degraded", "Missing", "Progressing", "Unknown", "Suspended", "Healthy")
 
 
@@ -101,6 +115,7 @@ class Publisher:
             superseded=mirror.superseded,
             trouble=trouble,
             shard=mirror.shard,
+            messages=self._messages(app),
         )
         definition = self._dialects[status.family].definition if status.family in self._dialects else ""
         app.foreign = f"{definition} is another controller's ({whose})" if (whose := context.foreign.get(definition)) is not None else ""
@@ -166,6 +181,13 @@ class Publisher:
         if gates or (entry is not None and entry.valid and app.suspended(entry)):
             found.append("Suspended")
         return min(found, key=_HEALTH.index, default="Healthy"), trouble
+
+    def _messages(self, app: Application) -> list[MessageView]:
+        """Of the components in the order in which they were applied. One that tells of several objects tells it once."""
+        told, doomed = self._context.observations.overruled(app.mirror.uid), set(app.mirror.doomed)
+        said = ((app.items[identity], words) for identity, (_, words) in told.items() if words and identity in app.items) if told else ()
+        found = dict.fromkeys((item.component.partition("@")[0], one_line(words, 600)) for item, words in said if item.ref not in doomed)
+        return [MessageView(component, words) for component, words in islice(found, MOST_MESSAGES)]
 
     def _run_view(self, app: Application, run: Run) -> RunView:
         undone = next((other for other in app.runs if run.restores and other.name == run.restores), None)

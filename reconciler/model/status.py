@@ -119,12 +119,19 @@ class GateView(msgspec.Struct, rename={"continue_": "continue"}):
     deadline: datetime | None = None
 
 
+class MessageView(msgspec.Struct):
+    """What the definition of a component, one of its traits or a policy says of how it is (`customStatus`, `details`), on one line."""
+
+    component: str
+    message: str
+
+
 class ApplicationStatus(msgspec.Struct, rename="camel"):
     """
     `desired` is the head's, even when rejected; `running` the last promoted; `run` the newest. `lag`: seconds that the
     desired revision waits to be the running one, 0 when synced. `path` and `line`: where the manifest stands. `retry_at`: when a turn
     that failed is tried again. `trouble`: the object that its health is about, and what is with it; empty where it is healthy. `shard`: whose
-    daemon acts for it.
+    daemon acts for it. `messages`: of its components, healthy or not, whose definitions say some, at most 50.
     """
 
     application: str
@@ -147,6 +154,7 @@ class ApplicationStatus(msgspec.Struct, rename="camel"):
     retry_at: datetime | None = None
     trouble: str = ""
     shard: str = ""
+    messages: list[MessageView] = []
 
     @property
     def key(self) -> AppKey:

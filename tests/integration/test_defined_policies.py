@@ -137,6 +137,7 @@ async def test_health_of_what_a_policy_made_is_as_its_definition_says_and_no_ste
                 {**live, "metadata": {**live["metadata"], "annotations": {**live["metadata"]["annotations"], "ready": "yes"}}}
             )
         await daemon.until(lambda: daemon.status("shop").health == "Healthy", "healthy")
+        assert [(said.component, said.message) for said in daemon.status("shop").messages] == [("policy/limits", "at most 1 of shop")]
 
 
 @virtual

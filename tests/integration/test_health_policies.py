@@ -77,6 +77,34 @@ async def test_a_step_waits_until_component_and_traits_are_healthy_by_their_own_
         assert status.health == "Healthy"
 
 
+@virtual
+async def test_what_a_definition_says_of_a_healthy_component_is_told_and_renewed_with_what_it_speaks_of(tmp_path: Path) -> None:
+    def told() -> Any:
+        return [(said.component, said.message) for said in daemon.status("shop").messages]
+
+    clone = Clone(tmp_path)
+    wide = 'isHealth: *(context.output.metadata.labels.ready != "0") | false'
+    async with running(clone) as daemon:
+        clone.push(files(wide, "isHealth: true"))
+        await daemon.until(lambda: "its message" in message(daemon))
+        await label(daemon, NOTE, ready="2")
+        status = await daemon.synced("shop")
+        assert (status.health, told()) == ("Healthy", [("web", "2 of 2 ready")])
+        await label(daemon, NOTE, ready="3")
+        await daemon.until(lambda: told() == [("web", "3 of 2 ready")] and daemon.status("shop").health == "Healthy", "renewed")
+        await label(daemon, NOTE, ready="0")
+        await daemon.until(lambda: told() == [("web", "0 of 2 ready")] and daemon.status("shop").health == "Progressing", "not healthy: told as well")
+        clone.push(
+            {
+                "shop.yaml": APPLICATION.replace("type: note", "type: k8s-objects").replace(
+                    '{wanted: "2"}', "{objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: web}}]}"
+                )
+            }
+        )
+        await daemon.until(lambda: daemon.status("shop").running.revision == "shop-v2", "no definition any more")
+        assert told() == []
+
+
 async def run_well(daemon: Daemon) -> None:
     await daemon.until(lambda: "its health" in message(daemon))
     await label(daemon, NOTE, ready="2")

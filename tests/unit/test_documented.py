@@ -26,7 +26,7 @@ from reconciler.settings_parts import SopsKeys
 from reconciler.steps.catalog import STEP_TYPES
 from tests.unit.api.fakes import NOW, FakeReader, history, waiting
 
-DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions"}
+DOCUMENTED = {"application", "namespace", "environment", "desired", "running", "sync", "health", "run", "gates", "gate", "conditions", "messages"}
 DOCS = Path(__file__).parents[2] / "docs"
 
 

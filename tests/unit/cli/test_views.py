@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cli import status as status_module
 from reconciler.cli.client import Client
-from reconciler.model.status import Fault
+from reconciler.model.status import Fault, MessageView
 from tests.unit.api.fakes import SINCE, application, condition, waiting
 
 
@@ -68,6 +68,13 @@ def test_half_a_name_is_a_mistake_of_the_caller(ask, name):
 
 def test_status_of_one_says_why_it_is_there(ask):
     assert ask("status", "shop").out.splitlines()[-1] == "prod/shop is at web-v1, as git declares it, and healthy."
+
+
+def test_status_of_one_tells_what_definitions_say_of_its_components(ask, reader):
+    reader.statuses = [application("shop", "prod", messages=[MessageView("web", "2 of 2 ready"), MessageView("limits", "3 of 10")])]
+    assert ask("status", "shop").out.splitlines()[-2:] == ["web: 2 of 2 ready", "limits: 3 of 10"]
+    assert ask("status", "shop", "--output", "json").json()[0]["messages"][0] == {"component": "web", "message": "2 of 2 ready"}
+    assert "2 of 2 ready" not in ask("status").out
 
 
 def test_status_says_that_git_cannot_be_read(ask, reader):
