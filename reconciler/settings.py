@@ -7,7 +7,7 @@ One definition: flags, variables, keys of the file and docs/settings.md all foll
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -18,6 +18,7 @@ from reconciler.model.access import Access, check_rule
 from reconciler.model.duration import parse_duration
 from reconciler.model.names import KUBECTL_MANAGERS, SHARD_NAME
 from reconciler.model.text import one_line
+from reconciler.settings_checks import check_egress, check_endpoints, check_namespace, check_paths, check_secret
 from reconciler.settings_parts import Backoff, ControllerConfig, SopsKeys
 from reconciler.settings_places import Place, PlaceError, check_keys, find_slashes, named_place, not_one_of, unknown
 
@@ -28,10 +29,6 @@ DAEMON_NAMESPACE: Final = "reconciler-system"
 # A Service named `reconciler` in the daemon's namespace makes Kubernetes set such variables in the pod: they are nobody's mistake.
 _SERVICE_LINK: Final = re.compile(r"RECONCILER_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
 _CLIENT_VARIABLES: Final = ("RECONCILER_SERVER", "RECONCILER_CONFIG", "RECONCILER_TOKEN")
-_EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
-_ENDPOINT: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
-_USER: Final = re.compile(r"://[^/]*@")
-_SECRET: Final = re.compile(r"[a-z0-9][-a-z0-9]{0,62}/[a-z0-9][-.a-z0-9]{0,252}", re.ASCII)
 _WORDS: Final = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
 
@@ -117,6 +114,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     allow_cluster_scoped: Annotated[
         list[str], Meta(description="Cluster-scoped kinds that manifests may apply.", extra={"flag": "--allow-cluster-scoped"})
     ] = []
+    cluster_definitions: Annotated[
+        str,
+        Meta(
+            description="Namespace of the cluster whose definitions are used for types that nothing else defines; KubeVela's is `vela-system`. "
+            "Empty: none.",
+            extra={"flag": "--cluster-definitions"},
+        ),
+    ] = ""
     step_plugins: Annotated[
         list[str],
         Meta(
@@ -300,45 +305,23 @@ def _check(setting: Setting, value: Any) -> Any:
     if setting.field == "shard" and checked and not SHARD_NAME.fullmatch(checked):
         raise ValueError(f"no shard can be called {one_line(checked, 80)!r}: a-z, 0-9 and -, at most 63, beginning and ending with a letter or digit")
     if setting.field == "paths":
-        _check_paths(checked)
+        check_paths(checked)
     if setting.field == "sops_secret":
-        _check_secret(checked)
+        check_secret(checked)
+    if setting.field == "cluster_definitions":
+        check_namespace(checked)
     if setting.field == "sops_keys":
         for keys in checked:
-            _check_secret(keys.secret)
-            _check_paths([keys.path])
+            check_secret(keys.secret)
+            check_paths([keys.path])
     if setting.field in ("allow_egress", "chart_hosts"):
-        _check_egress(checked)
+        check_egress(checked)
     if setting.field == "metrics_endpoints":
-        _check_endpoints(checked)
+        check_endpoints(checked)
     if setting.field == "access":
         for index, rule in enumerate(checked):
             check_rule(rule, f"[{index}]")
     return checked
-
-
-def _check_paths(paths: Iterable[str]) -> None:
-    for path in paths:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"{one_line(path, 80)!r} is not below the repository's top: name a folder relative to it")
-
-
-def _check_secret(named: str) -> None:
-    if named and not _SECRET.fullmatch(named):
-        raise ValueError(f"not NAMESPACE/NAME of a Secret: {one_line(named, 80)!r}")
-
-
-def _check_egress(targets: Iterable[str]) -> None:
-    for target in targets:
-        match = _EGRESS.fullmatch(target)
-        if match is None or (match[1] and not 0 < int(match[1]) < 65536):
-            raise ValueError(f"not HOST[:PORT]: {one_line(target, 80)!r} (no scheme, no path)")
-
-
-def _check_endpoints(urls: Iterable[str]) -> None:
-    for url in urls:
-        if not _ENDPOINT.fullmatch(url):
-            raise ValueError(f"not a URL of a Prometheus: {one_line(_USER.sub('://', url), 80)!r} (http or https, no user, no query)")
 
 
 def _read_switch(value: Any) -> bool:

@@ -15,6 +15,7 @@ from reconciler.charts.protocol import ChartError, Reply
 from reconciler.charts.store import ArchiveStore
 from reconciler.cluster.protocol import Cluster
 from reconciler.dialects.catalog import LATER_STEP_TYPES
+from reconciler.dialects.in_cluster import InCluster
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
 from reconciler.engine.asking import Asking, NotAsking
@@ -85,7 +86,7 @@ def build_engine(
     return Engine(
         cluster,
         source,
-        dialects(STEP_TYPES, plugins, shared()),
+        dialects(STEP_TYPES, plugins, shared(), InCluster(settings.cluster_definitions)),
         types,
         ComponentRenderer(),
         clock,
@@ -122,6 +123,7 @@ def read_options(
         charts=charts,
         meter=meter,
         take_over_from=frozenset(settings.take_over_from),
+        cluster_definitions=settings.cluster_definitions,
         shard=None if settings.cluster == "embedded" else settings.shard,
     )
 

@@ -17,6 +17,7 @@ from reconciler.cli.output import output_option, print_json, print_line
 from reconciler.dialects.clear_secrets import check_file
 from reconciler.dialects.documents import line_of, parse
 from reconciler.dialects.health_rules import find_doubles, is_health_rule, read_health_rules
+from reconciler.dialects.in_cluster import NOWHERE, SETTING, InCluster
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.dialects.scope import in_scope
 from reconciler.engine.access import Access
@@ -31,7 +32,7 @@ from reconciler.model.names import ENVIRONMENT_FILE, GATE_PREFIX, GROUP, IGNORE_
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 from reconciler.render.definitions import shared
-from reconciler.settings import SettingsError, load_settings
+from reconciler.settings import Settings, SettingsError, load_settings
 from reconciler.source.ignore import Ignore
 from reconciler.steps.catalog import STEP_TYPES
 from reconciler.steps.plugin import UncheckedStep
@@ -55,12 +56,26 @@ class Finding(msgspec.Struct):
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option("--top", type=click.Path(path_type=Path), metavar="FOLDER", help="The repository's top, where PATH is a part of it. Default: PATH.")
 @click.option("--step-plugin", "plugins", multiple=True, metavar="NAME", help="A step type that is a plug-in: known, but not loaded and not checked.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The daemon's settings, to say what `access` there does not allow.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The daemon's settings: to say what `access` there does not allow, and to heed `clusterDefinitions`.",
+)
+@click.option(
+    SETTING,
+    "cluster_definitions",
+    metavar="NAMESPACE",
+    help="As the daemon has it: a type that nothing here defines is believed to be defined there.",
+)
 @output_option
-def command(path: Path, top: Path | None, plugins: tuple[str, ...], config: Path | None, output: str) -> int:
+def command(path: Path, top: Path | None, plugins: tuple[str, ...], config: Path | None, cluster_definitions: str | None, output: str) -> int:
     """Check every manifest below PATH. Exit code 1 where there is an error; a warning is none."""
     folder, part = _place(path, top)
-    problems = sorted(lint(DiskFiles(folder), part, plugins, _read_access(config)), key=lambda problem: (problem.path, problem.line, problem.field))
+    settings = _read_settings(config, cluster_definitions)
+    access = Access(settings.access, settings.allow_cluster_scoped, settings.namespace) if config is not None else None
+    found = lint(DiskFiles(folder), part, plugins, access, settings.cluster_definitions)
+    problems = sorted(found, key=lambda problem: (problem.path, problem.line, problem.field))
     if output == "json":
         print_json([Finding(found.path, found.line, found.object, found.field, found.severity, found.message) for found in problems])
     else:
@@ -71,13 +86,15 @@ def command(path: Path, top: Path | None, plugins: tuple[str, ...], config: Path
     return Exit.REFUSED if any(problem.severity == "error" for problem in problems) else Exit.OK
 
 
-def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: Access | None = None) -> list[Problem]:
+def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: Access | None = None, namespace: str = "") -> list[Problem]:
     """
     All problems of the manifests at or below `part`. Applications that stand elsewhere count for double identities only. `plugins`: names of
     step types that are plug-ins; no code of theirs is loaded (rule 13f). `access`: what the operator allows, where that is known.
+    `namespace`: of the cluster, whose definitions the daemon uses; it is not asked here.
     """
     ignore, problems = _read_ignore(files)
-    known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins}, shared())
+    cluster = InCluster(namespace, UncheckedStep) if namespace else NOWHERE
+    known = dialects(STEP_TYPES, {name: UncheckedStep(name) for name in plugins}, shared(), cluster)
     found: dict[str, list[Problem]] = {}
     applications: list[Application] = []
     for path in files.odd:
@@ -112,14 +129,11 @@ def lint(files: DiskFiles, part: str = "", plugins: Iterable[str] = (), access: 
     return [problem for problem in dict.fromkeys(problems) if not part or problem.path == part or problem.path.startswith(f"{part}/")]
 
 
-def _read_access(config: Path | None) -> Access | None:
-    if config is None:
-        return None
+def _read_settings(config: Path | None, cluster_definitions: str | None) -> Settings:
     try:
-        settings = load_settings({}, {}, config)
+        return load_settings({"cluster_definitions": cluster_definitions}, {}, config)
     except SettingsError as error:
         raise UsageError(str(error)) from None
-    return Access(settings.access, settings.allow_cluster_scoped, settings.namespace)
 
 
 def _place(path: Path, top: Path | None) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reconciler.cli.disk import DiskFiles
 from reconciler.cli.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from reconciler.dialects.documents import parse
+from reconciler.dialects.in_cluster import InCluster
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.model.application import Application
 from reconciler.model.status import ApplicationStatus
@@ -18,7 +19,7 @@ from reconciler.source import worktree
 from reconciler.source.edit import EditError, remove_annotation, set_annotation, set_value
 from reconciler.source.protocol import SourceError
 from reconciler.steps.catalog import STEP_TYPES
-from reconciler.steps.plugin import AnyPlugin
+from reconciler.steps.plugin import AnyPlugin, UncheckedStep
 
 
 class Manifest(NamedTuple):
@@ -75,12 +76,18 @@ def find_manifest(repo: Path, status: ApplicationStatus) -> Manifest:
     return _compile(DiskFiles(top), status.path, text, status, ConflictError)
 
 
+def _is_known(app: Application, wanted: ApplicationStatus | Application) -> bool:
+    """Whether the daemon has accepted the types that nothing here defines: those are the cluster's, others would be typos."""
+    return isinstance(wanted, Application) or (wanted.desired is not None and wanted.desired.digest == git_digest(app))
+
+
 def _compile(
     files: DiskFiles, path: str, text: str, wanted: ApplicationStatus | Application, failure: type[ConflictError | RefusedError]
 ) -> Manifest:
-    result = compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin(), shared()))
-    for app in result.applications:
-        if app.key == wanted.key:
+    believing = InCluster(unchecked=UncheckedStep)
+    for app in compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin(), shared(), believing)).applications:
+        if app.key == wanted.key and (not app.served or _is_known(app, wanted)):
             return Manifest(files, app, text)
+    result = compile_file(path, text, files, dialects(STEP_TYPES, AnyPlugin(), shared()))
     problem = next((str(problem) for problem in result.problems if problem.severity == "error"), "")
     raise failure(f"{path} in {files.top} does not declare {wanted.key}" + (f" ({problem})" if problem else ": is the clone up to date?"))

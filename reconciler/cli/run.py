@@ -19,6 +19,7 @@ _VALUES: Final = {
     "listen": "HOST:PORT",
     "allow_egress": "HOST[:PORT]",
     "allow_cluster_scoped": "KIND",
+    "cluster_definitions": "NAMESPACE",
     "lease_duration": "DURATION",
     "poll_interval": "SECONDS",
     "speed": "FACTOR",

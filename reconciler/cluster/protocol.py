@@ -188,10 +188,11 @@ class Cluster(Protocol):
         ...
 
     def watch(
-        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False
+        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False, namespace: str = ""
     ) -> AsyncIterator[WatchEvent]:
         """
-        Events after `since`, for all namespaces; `kind` None: every kind but the daemon's state kinds, Events and Leases.
+        Events after `since`, of one namespace or, where it is empty, of all; `kind` None: every kind but the daemon's state kinds, Events and
+        Leases, always of all namespaces.
 
         `since`: the version of a list's last page, of a BOOKMARK or, of one kind, of any event; empty: from now on. `kind` None goes on only
         where such a list or BOOKMARK was: its version is a place among all kinds, and an object's own is none. What is told again is older

@@ -1,25 +1,29 @@
 """
 KubeVela's `WorkflowStepDefinition`: a step type that the repository defines by a template in CUE.
 
-It is found by its name: in the file of the application that uses it, else in `definitions/<name>.yaml`, else in `definitions/<name>.cue`.
+It is found by its name: in the file of the application that uses it, else in `definitions/<name>.yaml`, else in `definitions/<name>.cue`, and
+last, where the operator allows that and nothing else has the name, in the cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
+from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.definition_files import TEMPLATE, read_definition_file
 from reconciler.dialects.documents import MAX_BYTES, lines_of, parse
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
+from reconciler.dialects.in_cluster import PREFIX, InCluster, read_served
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import DEFINITIONS, STEP_DEFINITION
 from reconciler.dialects.shapes import Anything, Record, Text
-from reconciler.model.application import Reference
+from reconciler.model.application import Kind, Reference, pin_name
 from reconciler.model.definition import Checked, Checker, Fault, Parameter, Parts
 from reconciler.model.health_policy import HealthPolicy
 from reconciler.model.names import DEFINITION_FILE, DEFINITIONS_FOLDER
@@ -60,7 +64,8 @@ MAKING: Final = frozenset({"#Apply", "#ApplyInParallel", "#CreateConfig"})
 
 
 class Definition(NamedTuple):
-    """One that compiles. `references`: its file, where that is not the application's own; `watched`: where it may stand."""
+    """One that compiles. `references`: its file, where that is not the application's own; `watched`: where it may stand; `served`: what is pinned
+    of one that the cluster has, by its name as a pin."""
 
     name: str
     template: str
@@ -68,6 +73,7 @@ class Definition(NamedTuple):
     step_type: StepType
     references: tuple[Reference, ...] = ()
     watched: tuple[str, ...] = ()
+    served: Mapping[str, str] = MappingProxyType({})
 
 
 class NoChecker:
@@ -95,31 +101,32 @@ def check_definition(document: Document, checker: Checker, taken: Iterable[str],
     return findings.problems()
 
 
-def _places(name: str) -> tuple[str, ...]:
-    """Where a definition stands, beside the files of applications: the first that is there counts."""
-    return f"{DEFINITIONS_FOLDER}/{name}.yaml", f"{DEFINITIONS_FOLDER}/{name}{DEFINITION_FILE}"
-
-
-def find_definitions(names: Iterable[str], taken: Iterable[str], reading: Reading, checker: Checker, findings: Findings) -> Mapping[str, Definition]:
+def find_definitions(
+    names: Iterable[str], taken: Collection[str], reading: Reading, checker: Checker, findings: Findings, cluster: InCluster
+) -> Mapping[str, Definition]:
     """Those of the names that are defined; what is wrong with a definition elsewhere is that file's problem, and the caller's to include."""
     found = {}
     for name in names:
-        match, path = find_document(STEP_DEFINITION, name, reading, checker, findings)
+        beyond = "" if name in taken or name in LATER_STEP_TYPES else cluster.place(STEP_DEFINITION[1], name)
+        match, path = find_document(STEP_DEFINITION, name, reading, checker, findings, beyond)
         if match is None:
             continue
         own = Findings(match, f"{STEP_DEFINITION[1]} {name}")
         definition = _read(match, checker, taken, own)
         findings.include(own.problems())
         if definition is not None:
-            reference = (Reference(path, path, reading.oid(path) or ""),) if path else ()
-            found[name] = definition._replace(references=reference, watched=places_of(name) if path else ())
+            references, served = refer_to("step", name, path, reading)
+            found[name] = definition._replace(references=references, watched=places_of(name, beyond) if path else (), served=served)
     return found
 
 
-def find_document(kind: tuple[str, str], name: str, reading: Reading, checker: Checker, findings: Findings) -> tuple[Document | None, str]:
-    """The definition of a name, and its file where that is not the application's own. What is wrong with that file is included."""
+def find_document(
+    kind: tuple[str, str], name: str, reading: Reading, checker: Checker, findings: Findings, beyond: str
+) -> tuple[Document | None, str]:
+    """The definition of a name, and its file where that is not the application's own. What is wrong with that file is included. `beyond`: where
+    it stands in the cluster, empty where that is not asked."""
     beside = [other for other in reading.beside if other.kind == kind and other.name == name]
-    path = "" if beside or not is_name(name) else next((place for place in places_of(name) if reading.oid(place) is not None), "")
+    path = "" if beside or not is_name(name) else next((place for place in places_of(name, beyond) if reading.oid(place) is not None), "")
     if not (beside or path):
         return None, ""
     documents, problems = (beside, []) if beside else reading.parsed(path, read=partial(read_definitions, checker=checker))
@@ -127,9 +134,18 @@ def find_document(kind: tuple[str, str], name: str, reading: Reading, checker: C
     return next((other for other in documents if other.kind == kind and other.name == name), None), path
 
 
-def places_of(name: str) -> tuple[str, ...]:
+def refer_to(kind: Kind | Literal["step"], name: str, path: str, reading: Reading) -> tuple[tuple[Reference, ...], Mapping[str, str]]:
+    """The file of a definition, which an application refers to where it stands in the repository, and pins where it is the cluster's (5a)."""
+    oid = reading.oid(path) or "" if path else ""
+    if path.startswith(PREFIX):
+        return (), {pin_name(kind, name): oid}
+    return ((Reference(path, path, oid),) if path else ()), {}
+
+
+def places_of(name: str, beyond: str = "") -> tuple[str, ...]:
     """Where a definition stands, beside the files of applications: the first that is there counts."""
-    return f"{DEFINITIONS_FOLDER}/{name}.yaml", f"{DEFINITIONS_FOLDER}/{name}{DEFINITION_FILE}"
+    places = f"{DEFINITIONS_FOLDER}/{name}.yaml", f"{DEFINITIONS_FOLDER}/{name}{DEFINITION_FILE}"
+    return (*places, beyond) if beyond else places
 
 
 def warn_unfound(document: Document, reading: Reading, findings: Findings) -> None:
@@ -146,7 +162,9 @@ def warn_unfound(document: Document, reading: Reading, findings: Findings) -> No
 
 
 def read_definitions(path: str, data: bytes | str, limit: int = MAX_BYTES, *, checker: Checker) -> tuple[list[Document], list[Problem]]:
-    """The documents of a file where definitions may stand in either form, and what is wrong with it."""
+    """The documents of a file where definitions may stand in either form, or of one of the cluster's, and what is wrong with it."""
+    if path.startswith(PREFIX):
+        return read_served(path, data, limit)
     return read_definition_file(path, data, limit, checker) if path.endswith(DEFINITION_FILE) else parse(path, data, limit)
 
 

@@ -57,9 +57,9 @@ class Findings:
     def warn(self, at: FieldPath, message: str) -> None:
         self._add(_Finding(at, message, "warning"))
 
-    def unknown(self, at: FieldPath, what: str, word: object, known: Iterable[str]) -> None:
-        """An error that names the nearest known word: `unknown field imgae (did you mean image?)`."""
-        self.error(at, "" if self.full else f"unknown {what} {one_line(word, 80)}{suggest(word, known)}")
+    def unknown(self, at: FieldPath, what: str, word: object, known: Iterable[str], more: str = "") -> None:
+        """An error that names the nearest known word: `unknown field imgae (did you mean image?)`, and says more behind that."""
+        self.error(at, "" if self.full else f"unknown {what} {one_line(word, 80)}{suggest(word, known)}{more}")
 
     def include(self, problems: Iterable[Problem]) -> None:
         """Problems of other files that this document needs."""

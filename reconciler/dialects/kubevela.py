@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, cast
 
 import msgspec
 
 from reconciler.dialects import words
-from reconciler.dialects.catalog import DNS_LABEL
+from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES
 from reconciler.dialects.definitions import LOADING, Definition, NoChecker, check_definition, find_definitions, read_definitions
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import Header, read_header, subject_of
+from reconciler.dialects.in_cluster import NOWHERE, InCluster
 from reconciler.dialects.kubevela_components import Components
 from reconciler.dialects.kubevela_policies import TAKEN, Policies
 from reconciler.dialects.kubevela_workflows import MODES, RUN_STEP_TYPES, STEP_TYPES, STEPS, Written, compile_steps, read_modes, refer
@@ -27,7 +28,7 @@ from reconciler.dialects.step_conditions import CONTEXT, check_conditions
 from reconciler.dialects.step_order import check_order
 from reconciler.dialects.steps import INPUTS, OUTPUTS, Draft, gate_key, hashed_key, join, type_names
 from reconciler.dialects.type_definitions import TypeDefinitions, check_type_definition
-from reconciler.model.application import Application, Mode, Retry, Step, Workflow
+from reconciler.model.application import Application, Mode, Retry, Step, Workflow, pin_name
 from reconciler.model.canonical import canonical
 from reconciler.model.definition import Checker
 from reconciler.model.names import RESERVED_STEPS
@@ -79,8 +80,14 @@ class KubeVela:
     family = "kubevela"
     definition = "applications.core.oam.dev"
 
-    def __init__(self, steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({}), checker: Checker | None = None) -> None:
-        self._checker, self._taken = checker or NoChecker(), frozenset(steps)
+    def __init__(
+        self,
+        steps: Mapping[str, StepType],
+        plugins: Mapping[str, StepType] = MappingProxyType({}),
+        checker: Checker | None = None,
+        cluster: InCluster = NOWHERE,
+    ) -> None:
+        self._checker, self._taken, self._cluster = checker or NoChecker(), frozenset(steps), cluster
         self._steps = {
             kind: join({name: steps[name] for name in names if name in steps}, plugins)
             for kind, names in ((KUBEVELA, STEP_TYPES), (KUBEVELA_RUN, RUN_STEP_TYPES))
@@ -109,14 +116,15 @@ class KubeVela:
         if not isinstance(spec, dict):
             return Compiled(None, findings.problems())
         written = _find_steps(spec, document, reading, findings)
-        kinds = TypeDefinitions(reading, self._checker, findings)
+        kinds = TypeDefinitions(reading, self._checker, findings, self._cluster)
         policies = Policies(spec, kinds, findings)
         components = Components(spec, document, header.namespace, policies, kinds, findings, written.items if written is not None else [])
         parameters = _read_context(spec, findings) if kind == KUBEVELA_RUN else {}
         built_in = self._steps[kind]
         used = list(dict.fromkeys(name for name in type_names(written.items if written is not None else []) if name not in built_in))
-        definitions = find_definitions(used, self._taken, reading, self._checker, findings)
-        types = ChainMap({name: definition.step_type for name, definition in definitions.items()}, cast("dict[str, StepType]", built_in))
+        definitions = find_definitions(used, self._taken, reading, self._checker, findings, self._cluster)
+        believed = self._believe(name for name in used if name not in definitions)
+        types = ChainMap({name: definition.step_type for name, definition in definitions.items()}, believed, cast("dict[str, StepType]", built_in))
         workflow = self._compile_workflow(written, spec, types, parameters, components, policies, findings, definitions)
         workflow = msgspec.structs.replace(workflow, labels=header.labels, leading=[component.id for component in policies.components])
         policies.check_names([*components.declared.values(), *components.compiled(workflow)], workflow)
@@ -135,8 +143,19 @@ class KubeVela:
             ],
             watched=[*kinds.watched, *app.watched, *(path for definition in definitions.values() for path in definition.watched)],
             definitions=kinds.definitions,
+            served={
+                **kinds.served,
+                **dict.fromkeys((pin_name("step", name) for name in believed), ""),
+                **{name: oid for definition in definitions.values() for name, oid in definition.served.items()},
+            },
         )
         return Compiled(msgspec.structs.replace(app, rules=policies.reader.rules), problems)
+
+    def _believe(self, names: Iterable[str]) -> dict[str, StepType]:
+        """The step types of those that only the cluster may have, where it is not asked."""
+        make, kind = self._cluster.unchecked, STEP_DEFINITION[1]
+        known = [name for name in names if self._cluster.believes(name) and name not in self._taken and name not in LATER_STEP_TYPES]
+        return {name: make(name, self._cluster.believe(kind)) for name in known} if make is not None else {}
 
     def words(self, run: Run) -> dict[str, Any]:
         return words.kubevela(run)
@@ -189,7 +208,9 @@ class KubeVela:
             written = Written([], None, ("spec", "components"), findings, patience=pick_patience(beside))
         else:
             mode, group_mode = read_modes(written.modes)
-            drafts = compile_steps(written, group_mode, types, components, definitions)
+            drafts = compile_steps(
+                written, group_mode, types, components, definitions, lambda name: self._cluster.explain(STEP_DEFINITION[1], name, components.files)
+            )
         for draft in drafts:
             components.hand_data(draft, written.outside)
         modes = {draft.step.key: draft.step.mode for draft in drafts}

@@ -63,7 +63,7 @@ class Components:
         self._work = MAX_WORK
         self._path, self._size, self._home = document.path, len(document.text), home
         self._policies = policies
-        self._types, self._files = types, types.reading
+        self._types, self.files = types, types.reading
         self._findings = findings
         items = spec.get("components")
         if isinstance(items, list) and len(items) > MAX_COMPONENTS:
@@ -174,7 +174,8 @@ class Components:
         shape = COMPONENT_TYPES.get(type_name)
         if shape is None and defined is None:
             if type_name:
-                findings.unknown((*at, "type"), "component type", type_name, self._types.known(COMPONENT_TYPES))
+                self._types.tell_unknown("component", type_name, (*at, "type"), COMPONENT_TYPES)
+            self._stateful.add(component)  # where it is believed, nobody knows
             return properties
         place = (*at, "properties")
         properties = without_metadata(properties)
@@ -198,13 +199,13 @@ class Components:
                 self._stateful.add(component)
             return {**properties, "objects": objects}
         if type_name == "helm":
-            chart = read_chart(properties, self._path, place, self._files, findings)
+            chart = read_chart(properties, self._path, place, self.files, findings)
             self.references += chart.references
             self.watched += chart.watched
             self._stateful.add(component)  # nobody knows before it is rendered
             return chart.properties
         if type_name in _FOLDERS and isinstance(properties.get("path"), str) and properties["path"]:
-            folder = _FOLDERS[type_name](properties["path"], self._path, (*place, "path"), self._files, findings)
+            folder = _FOLDERS[type_name](properties["path"], self._path, (*place, "path"), self.files, findings)
             self.references += folder.references
             self.watched += folder.watched
             if "StatefulSet" in folder.kinds:
@@ -236,7 +237,7 @@ class Components:
             if component_type in UNFIT.get(trait.type, ()) and not self._is_defined(component_type):
                 self._findings.error((*at, "type"), f"a {trait.type} does not fit a component of type {component_type}")
         elif trait.type:
-            self._findings.unknown((*at, "type"), "trait type", trait.type, self._types.known(TRAITS))
+            self._types.tell_unknown("trait", trait.type, (*at, "type"), TRAITS)
 
     def _check_dependencies(self) -> None:
         for component in self.declared.values():

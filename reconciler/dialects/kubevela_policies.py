@@ -193,7 +193,7 @@ class Policies:
         """One of a type that the repository defines."""
         defined = self._types.get("policy", kind)
         if defined is None:
-            self._findings.unknown((*at, "type"), "policy type", kind, self._types.known(POLICY_TYPES))
+            self._types.tell_unknown("policy", kind, (*at, "type"), POLICY_TYPES)
             return
         properties = without_metadata(properties)
         self._types.check(defined, properties, (*at, "properties"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -124,7 +124,12 @@ def read_modes(written: Any) -> tuple[Mode, Mode]:
 
 
 def compile_steps(
-    written: Written, group_mode: Mode, types: Mapping[str, StepType], components: Components, definitions: Mapping[str, Definition]
+    written: Written,
+    group_mode: Mode,
+    types: Mapping[str, StepType],
+    components: Components,
+    definitions: Mapping[str, Definition],
+    explain: Callable[[str], str],
 ) -> list[Draft]:
     """The steps with what they apply."""
 
@@ -143,7 +148,7 @@ def compile_steps(
             return _target_of(definitions[step_type], parameter_key)
         return full_target(parameter_key) if makes(step_type) else _target(step_type, parameter_key)
 
-    family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, target, group=GROUP, group_mode=group_mode)
+    family = Family(types, LATER_STEP_TYPES, _name_unnamed, resolve, target, group=GROUP, group_mode=group_mode, explain=explain)
     drafts = read_steps(written.items, written.at, family, written.findings)
     for draft in drafts:
         draft.step = _serve(draft.step)

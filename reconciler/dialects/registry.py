@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reconciler.dialects.definitions import NoChecker
 from reconciler.dialects.documents import MAX_BYTES, parse
 from reconciler.dialects.environment import check_environment, read_environment
+from reconciler.dialects.in_cluster import NOWHERE, InCluster
 from reconciler.dialects.kubevela import KubeVela
 from reconciler.dialects.kubevela_workflows import check_workflow
 from reconciler.dialects.protocol import Dialect, Document, Files
@@ -43,10 +44,15 @@ class FileResult(NamedTuple):
     foreign: frozenset[str] = frozenset()
 
 
-def dialects(steps: Mapping[str, StepType], plugins: Mapping[str, StepType] = MappingProxyType({}), checker: Checker | None = None) -> list[Dialect]:
+def dialects(
+    steps: Mapping[str, StepType],
+    plugins: Mapping[str, StepType] = MappingProxyType({}),
+    checker: Checker | None = None,
+    cluster: InCluster = NOWHERE,
+) -> list[Dialect]:
     """`steps`: the step types that are built in, by name; `plugins`: those that every family has beside its own (rule 13f). `checker`: who
-    reads the templates of definitions; None: nobody does, and each is an error."""
-    return [KubeVela(steps, plugins, checker or NoChecker()), SREWorks(steps, plugins), StepFlow(steps, plugins)]
+    reads the templates of definitions; None: nobody does, and each is an error. `cluster`: whether some of them stand in a cluster."""
+    return [KubeVela(steps, plugins, checker or NoChecker(), cluster), SREWorks(steps, plugins), StepFlow(steps, plugins)]
 
 
 def compile_file(path: str, data: bytes | str, files: Files, dialects: Sequence[Dialect], limit: int = MAX_BYTES) -> FileResult:

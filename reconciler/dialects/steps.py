@@ -38,6 +38,7 @@ class Family(NamedTuple):
     the components that a step applies, from the step, its properties and their place; `target`: an input's parameterKey as
     a full path. `context`: what the outputs of every step may read beside what it exports; None where they may read nothing else.
     `deepest`: parts of a parameterKey. `group`: the type whose steps have steps, `group_mode`: how those run where it does not say.
+    `explain`: what is to be said of an unknown type.
     """
 
     types: Mapping[str, StepType]
@@ -49,6 +50,7 @@ class Family(NamedTuple):
     deepest: int = MAX_PARTS
     group: str = ""
     group_mode: Mode = "DAG"
+    explain: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(slots=True)
@@ -217,7 +219,7 @@ def _read_step(item: dict[str, Any], at: FieldPath, step: Step, family: Family, 
     elif step.type in family.later:
         findings.error((*at, "type"), f"step type {step.type} is {family.later[step.type]}")
     elif step.type:
-        findings.unknown((*at, "type"), "step type", step.type, family.types)
+        findings.unknown((*at, "type"), "step type", step.type, family.types, "" if findings.full else family.explain(step.type))
     inputs = read_inputs(item.get("inputs"), (*at, "inputs"), lambda target: family.target(step.type, target), findings, family.deepest)
     exports = getattr(step_type, "exports", False)
     known = (*(() if exports and not components else EXPORTS), *(exports if isinstance(exports, tuple) else ()))
@@ -250,8 +252,8 @@ def _check_gate_inputs(step_type: str, inputs: list[tuple[Input, FieldPath]], fi
 
 def check_properties(step_type: StepType, properties: dict[str, Any], supplied: set[str], at: FieldPath, findings: Findings) -> None:
     """What a step type says of the properties of a step. `supplied`: names of properties that inputs fill later."""
-    if getattr(step_type, "unchecked", False):
-        findings.warn((*at[:-1], "type"), f"{step_type.name} is a plug-in: its properties are not checked here")
+    if unchecked := getattr(step_type, "unchecked", ""):
+        findings.warn((*at[:-1], "type"), f"{step_type.name} is {unchecked}: its properties are not checked here")
         return
     for name in properties:
         if name not in step_type.params:

@@ -1,7 +1,7 @@
 """
 KubeVela's `ComponentDefinition`, `TraitDefinition` and `PolicyDefinition`: types that the repository defines by templates in CUE.
 
-They are found by name as all definitions are, those of components and traits before what is built in.
+They are found by name as all definitions are: those of components and traits in the repository before what is built in, all others behind that.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from reconciler.dialects.catalog import COMPONENT_TYPES
 from reconciler.dialects.definition_files import TEMPLATE
-from reconciler.dialects.definitions import check_policy, check_template, find_document, places_of, warn_unfound
+from reconciler.dialects.definitions import check_policy, check_template, find_document, places_of, refer_to, warn_unfound
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.header import is_name
+from reconciler.dialects.in_cluster import InCluster
 from reconciler.dialects.protocol import Document
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import COMPONENT_DEFINITION, POLICY_DEFINITION, TRAIT_DEFINITION
 from reconciler.dialects.shapes import Anything, ListOf, Record, Shape, Text, Truth
-from reconciler.model.application import Definition, Kind, Reference
+from reconciler.dialects.traits import TRAITS
+from reconciler.model.application import Definition, Kind, Reference, pin_name
 from reconciler.model.definition import Checked, Checker
 from reconciler.model.health_policy import FIELDS, HealthPolicy
 from reconciler.model.names import DEFINITIONS_FOLDER
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 
+_BUILT_IN: Final[Mapping[Kind, Mapping[str, Shape]]] = MappingProxyType({"component": COMPONENT_TYPES, "trait": TRAITS, "policy": {}})
 _KINDS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
     {"component": COMPONENT_DEFINITION, "trait": TRAIT_DEFINITION, "policy": POLICY_DEFINITION}
 )
@@ -85,7 +89,7 @@ _SHAPES: Final = {
     for kind, spec in _SPECS.items()
 }
 _AUTODETECTED: Final = "autodetects.core.oam.dev"
-_BUILT_IN: Final = {
+_MAKES: Final = {
     "webservice": "deployments.apps",
     "worker": "deployments.apps",
     "statefulset": "statefulsets.apps",
@@ -96,11 +100,12 @@ _BUILT_IN: Final = {
 
 
 class DefinedType(NamedTuple):
-    """A type that the repository defines. `checked` None: its definition has errors, which are told."""
+    """A type that is defined. `checked` None: its definition has errors, which are told. `served`: as `Definition.served`."""
 
     definition: Definition
     checked: Checked | None
     references: tuple[Reference, ...] = ()
+    served: Mapping[str, str] = MappingProxyType({})
 
     @property
     def workload(self) -> str:
@@ -116,14 +121,15 @@ class DefinedType(NamedTuple):
 
 class TypeDefinitions:
     """
-    The types of components, traits and policies that the repository defines, each looked up when an application first names it.
+    The types of components, traits and policies that the repository or the cluster defines, each looked up when an application first names it.
 
     `definitions` and `references`: of those that were found; `watched`: where each that was asked for may stand.
     """
 
-    def __init__(self, reading: Reading, checker: Checker, findings: Findings) -> None:
+    def __init__(self, reading: Reading, checker: Checker, findings: Findings, cluster: InCluster) -> None:
         self.reading = reading
-        self._checker, self._findings = checker, findings
+        self._checker, self._findings, self._cluster = checker, findings, cluster
+        self._believed: set[str] = set()
         self._found: dict[tuple[Kind, str], DefinedType | None] = {}
         self.watched: list[str] = []
 
@@ -135,16 +141,28 @@ class TypeDefinitions:
     def references(self) -> list[Reference]:
         return list(dict.fromkeys(reference for found in self._found.values() if found is not None for reference in found.references))
 
-    def known(self, built_in: Iterable[str]) -> list[str]:
-        """Names to suggest where one is unknown: of what is built in, and of what the repository may define."""
+    @property
+    def served(self) -> dict[str, str]:
+        """As `Application.served`."""
+        pins = dict.fromkeys(self._believed, "")
+        return pins | {name: oid for found in self._found.values() if found is not None for name, oid in found.served.items()}
+
+    def tell_unknown(self, kind: Kind, name: str, at: FieldPath, built_in: Iterable[str]) -> None:
+        """That there is no such type beside those that are built in, unless one that only the cluster has is believed."""
+        if self._cluster.believes(name):
+            self._findings.warn(at, f"{name} is {self._cluster.believe(_KINDS[kind][1])}: its properties are not checked here")
+            self._believed.add(pin_name(kind, name))
+            return
         try:
             files = self.reading.folder(DEFINITIONS_FOLDER)
         except ValueError:
             files = {}
-        return [*built_in, *(path.rpartition("/")[2].rpartition(".")[0] for path in sorted(files))]
+        known = [*built_in, *(path.rpartition("/")[2].rpartition(".")[0] for path in sorted(files))]
+        more = "" if self._findings.full else self._cluster.explain(_KINDS[kind][1], name, self.reading)
+        self._findings.unknown(at, f"{kind} type", name, known, more)
 
     def get(self, kind: Kind, name: str) -> DefinedType | None:
-        """None where the repository does not define it."""
+        """None where nobody defines it."""
         if (kind, name) not in self._found:
             self._found[kind, name] = self._find(kind, name)
         return self._found[kind, name]
@@ -168,7 +186,7 @@ class TypeDefinitions:
         """Whether a trait may stand on a component of that type, and beside `others`."""
         attributes, name = trait.definition.attributes, trait.definition.name
         component = self.get("component", component_type)
-        workload = component.workload if component is not None else _BUILT_IN.get(component_type, "")
+        workload = component.workload if component is not None else _MAKES.get(component_type, "")
         fits = attributes.get("appliesToWorkloads") or ["*"]
         if workload and not any(_fits(pattern, workload, component_type) for pattern in fits):
             self._findings.error(
@@ -188,16 +206,16 @@ class TypeDefinitions:
         return any(place[: len(supplied)] == supplied for supplied in self._findings.supplied)
 
     def _find(self, kind: Kind, name: str) -> DefinedType | None:
-        document, path = find_document(_KINDS[kind], name, self.reading, self._checker, self._findings)
+        beyond = "" if name in _BUILT_IN[kind] else self._cluster.place(_KINDS[kind][1], name)
+        document, path = find_document(_KINDS[kind], name, self.reading, self._checker, self._findings, beyond)
         if is_name(name):
-            self.watched += [place for place in places_of(name) if place not in self.watched]
+            self.watched += [place for place in places_of(name, beyond) if place not in self.watched]
         if document is None:
             return None
         own = Findings(document, f"{_KINDS[kind][1]} {name}")
         definition, checked = _read(kind, document, self._checker, own)
         self._findings.include(own.problems())
-        references = (Reference(path, path, self.reading.oid(path) or ""),) if path else ()
-        return DefinedType(definition, checked, references)
+        return DefinedType(definition, checked, *refer_to(kind, name, path, self.reading))
 
 
 def check_type_definition(document: Document, checker: Checker, taken: Collection[str], reading: Reading) -> list[Problem]:

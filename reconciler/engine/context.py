@@ -135,6 +135,8 @@ class Context:
     def keep_compiled(self, found: Mapping[AppKey, tuple[str, Compiled]]) -> None:
         """Of what a look has compiled, that of which this daemon is to make a revision; it is compiled again where another one comes to need it."""
         for key, compiled in found.items():
+            if (app := self.apps.get(key)) is not None:
+                app.render_again = True  # what it did not render with may stand in the cluster, of which no digest tells
             if key in self.unplanned and not self.shards.is_strange(self.apps.get(key), self.index.entries.get(key)):
                 self.compiled[key] = compiled
             else:

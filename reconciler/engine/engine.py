@@ -16,14 +16,17 @@ from reconciler.engine.access import Claims
 from reconciler.engine.admission import Admission
 from reconciler.engine.applications import Application
 from reconciler.engine.apply import Applier
+from reconciler.engine.beating import beat
 from reconciler.engine.charting import Charting
 from reconciler.engine.commanding import Commander
 from reconciler.engine.contents import Contents
 from reconciler.engine.context import Context, SourceThread
 from reconciler.engine.declared import Declared
+from reconciler.engine.definitions import ClusterDefinitions
 from reconciler.engine.execution import gather_executors
 from reconciler.engine.executors import Executor
 from reconciler.engine.fence import fenced
+from reconciler.engine.files import Served
 from reconciler.engine.hints import Hints
 from reconciler.engine.index import Index
 from reconciler.engine.leadership import Lead, Sole
@@ -126,10 +129,11 @@ class Engine:
             shards=shards,
             unplanned=unplanned,
         )
-        self._attend(self._context, dialects)
+        self._attend(self._context, dialects, options)
 
-    def _attend(self, context: Context, dialects: list[Dialect]) -> None:
+    def _attend(self, context: Context, dialects: list[Dialect], options: Options) -> None:
         """Who does what the loops find to do."""
+        self._definitions = ClusterDefinitions(context.cluster, context.clock, options.cluster_definitions, self._serve)
         self._reconciler = Reconciler(context, dialects, self._turn_now)
         self._requests = Requests(context.apps, context.index, context.clock, self.look, self._turn_now)
         self.reader = EngineReader(context, self._reconciler.planner, self._requests)
@@ -171,7 +175,8 @@ class Engine:
                 group.create_task(self._look_loop())
                 group.create_task(self._queue.run())
                 group.create_task(self._context.throttle.run())
-                group.create_task(self._beat_loop())
+                group.create_task(beat(self._context, self.reader, self._queue, self._beat))
+                group.create_task(self._definitions.run())
                 group.create_task(follow(self._context, "WorkflowRun", self._hints.take_run, bare=True))
                 group.create_task(follow(self._context, "Application", self._hints.take_mirror, bare=True))
                 if self._context.shards.shared:
@@ -183,6 +188,11 @@ class Engine:
     def look(self) -> None:
         """A hint: look at git. Many hints are one look."""
         self._look_wanted.set()
+
+    def _serve(self, served: Served) -> None:
+        """The definitions that the cluster has now."""
+        self._context.index.served = served
+        self.look()
 
     def delay(self) -> float | None:
         """Seconds until there is something to do; None when all is at rest: only git, the cluster or a person can change that."""
@@ -224,6 +234,7 @@ class Engine:
     async def _look_loop(self) -> None:
         """A look whenever one is wanted. A failed one keeps everything as it was (rules 1a, 2)."""
         self._look_wanted.set()
+        await self._definitions.asked()
         while True:
             await self._look_wanted.wait()
             self._look_wanted.clear()
@@ -322,18 +333,6 @@ class Engine:
         if self._context.approved <= self._approved:
             return []
         return [key for key, app in self._context.apps.items() if app.prune_note[0] == "PruneBlocked"]
-
-    async def _beat_loop(self) -> None:
-        hits, misses, contents, emit = 0, 0, self._context.contents, self._sink.emit
-        while True:
-            beats = self.reader.beats
-            beats["queue"], beats["watch"] = self._queue.heartbeat, self._context.observations.heartbeat
-            for loop, beat in beats.items():
-                emit(Event("heartbeat", fields={"loop": loop, "age": self._clock.monotonic() - beat}))
-            emit(Event("queue", fields={"depth": self._queue.depth}))
-            emit(Event("cache", fields={"cache": "contents", "hits": contents.hits - hits, "misses": contents.misses - misses}))
-            hits, misses = contents.hits, contents.misses
-            await self._clock.sleep(self._beat)
 
     # Keys ---------------------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
+from reconciler.dialects.in_cluster import PREFIX
+from reconciler.model.names import IGNORE_FILE
+from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
 from reconciler.render.protocol import RenderError
+from reconciler.source.ignore import Ignore
 from reconciler.source.protocol import Blob, SourceError, TooLargeError
 
 ORDINARY = (0o100644, 0o100755)
@@ -24,18 +28,59 @@ class Trees(Protocol):
     def read(self, oid: str, limit: int) -> bytes: ...
 
 
-class TreeFiles:
-    """`Files` over a source at a commit. Looks each path up once: many manifests ask for the same few. `archives`: charts by component id."""
+class ServedFile(NamedTuple):
+    """A definition that the cluster has. `oid`: of what is read of it; `refusal`: why that is not kept, empty where it is `data`."""
 
-    def __init__(self, source: Trees, commit: str, archives: Mapping[str, bytes] = MappingProxyType({})) -> None:
-        self._source, self.commit, self._archives = source, commit, archives
+    oid: str
+    data: bytes = b""
+    refusal: str = ""
+
+
+class Served(NamedTuple):
+    """The definitions of the cluster that were known at one moment, by path. `unread`: why those of a kind are not all known, by their folder."""
+
+    files: Mapping[str, ServedFile] = MappingProxyType({})
+    unread: Mapping[str, str] = MappingProxyType({})
+
+    def blob(self, path: str) -> Blob | None:
+        found = self.files.get(path)
+        return Blob(found.oid, ORDINARY[0]) if found is not None else None
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError where there is none, ValueError where it is not known or too large."""
+        found, reason = self.files.get(path), self.unread.get(f"{path.rpartition('/')[0]}/", "")
+        if found is not None and not found.refusal:
+            return found.data
+        if found is not None or reason:
+            raise ValueError(found.refusal if found is not None else reason)
+        raise FileNotFoundError(path)
+
+    def differing(self, other: Served) -> set[str]:
+        """Paths of the definitions that are not the same in both."""
+        return {path for path in self.files.keys() | other.files.keys() if self.blob(path) != other.blob(path)}
+
+    def problems(self) -> list[Problem]:
+        return [Problem(folder, 0, f"these definitions can't be listed: {reason}") for folder, reason in self.unread.items()]
+
+
+NOTHING: Final = Served()
+
+
+class TreeFiles:
+    """
+    `Files` over a source at a commit. Looks each path up once: many manifests ask for the same few. `archives`: charts by component id. `served`:
+    definitions that stand in the cluster.
+    """
+
+    def __init__(self, source: Trees, commit: str, archives: Mapping[str, bytes] = MappingProxyType({}), served: Served = NOTHING) -> None:
+        self._source, self.commit, self._archives, self._served = source, commit, archives, served
         self._blobs: dict[str, Blob | None] = {}
         self._folders: dict[str, tuple[dict[str, str], str]] = {}
         self._bytes: dict[str, bytes] = {}
 
     def blob(self, path: str) -> Blob | None:
         if path not in self._blobs:
-            self._blobs[path] = self._source.blob(self.commit, path)
+            self._blobs[path] = self._served.blob(path) if path.startswith(PREFIX) else self._source.blob(self.commit, path)
         return self._blobs[path]
 
     def oid(self, path: str) -> str | None:
@@ -61,6 +106,8 @@ class TreeFiles:
         return {name: blob.oid for name, blob in found.items()}, ""
 
     def read(self, path: str) -> bytes:
+        if path.startswith(PREFIX):
+            return self._served.read(path)
         oid = self.oid(path)
         if oid is None:
             raise FileNotFoundError(path)
@@ -87,3 +134,13 @@ class TreeFiles:
         if component in self._archives:
             return self._archives[component]
         raise RenderError(f"component {one_line(component, 80)}: there is no chart for it")
+
+
+def read_ignore(files: TreeFiles) -> Ignore:
+    """What the repository's ignore file says. Raises SourceError where it can't be read."""
+    try:
+        return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace"))
+    except FileNotFoundError:
+        return Ignore.parse("")
+    except ValueError as error:
+        raise SourceError(f"{IGNORE_FILE}: {error}: until it is mended everything stays as it is") from error

@@ -6,9 +6,10 @@ The index is changed by one look at a time. A look works on a thread and only re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,7 +19,7 @@ from reconciler.dialects.scope import in_scope
 from reconciler.engine.access import Access
 from reconciler.engine.approvals import read_approvals
 from reconciler.engine.declared import Declared, File
-from reconciler.engine.files import FILE_LIMIT, ORDINARY, TreeFiles
+from reconciler.engine.files import FILE_LIMIT, NOTHING, ORDINARY, TreeFiles, Trees, read_ignore
 from reconciler.engine.heads import Heads
 from reconciler.engine.judging import judge
 from reconciler.engine.look import Look
@@ -51,7 +52,7 @@ class Index:
     `accepted` is the last commit in which everything was recognised: what removals are measured against. `redo`: what the last
     look found was not brought in to the end, so that the next one reads everything. `again`: the next one judges what is missing, though the
     head may be the same. `by_shard`: how many entries each shard has. `recall`: what the daemon before this one read. `access`: what manifests
-    may pick; None: all of it.
+    may pick; None: all of it. `served`: definitions of the cluster, set whenever they change, for the next look to take in.
     """
 
     def __init__(self, dialects: list[Dialect], recall: Recall | None = None, access: Access | None = None) -> None:
@@ -74,7 +75,12 @@ class Index:
         self._keys_at: dict[str, set[AppKey]] = {}
         self.missing: set[AppKey] = set()
         self.redo, self.again, self.book = False, False, Rulebook({})
+        self.served = self._taken = NOTHING
         self._heads = Heads()
+
+    def tree(self, source: Trees, commit: str, archives: Mapping[str, bytes] = MappingProxyType({})) -> TreeFiles:
+        """What manifests may refer to at a commit, with the definitions that the cluster has now."""
+        return TreeFiles(source, commit, archives, self.served)
 
     def resume(self, accepted: str, ignore: str) -> None:
         """The accepted commit and its ignore file as they are stored; which identities it declared is asked of git when needed."""
@@ -112,16 +118,17 @@ class Index:
         start, head = seconds(), source.head()
         self._heads.check(source, head, observed)
         before = self.head.id if self.head and not self.redo else ""
-        if head.id == before and not self.again:
+        served = self.served
+        if head.id == before and not self.again and served is self._taken:
             return None
-        files = TreeFiles(source, head.id)
+        files = TreeFiles(source, head.id, served=served)
         ignore_oid = files.oid(IGNORE_FILE) or ""
         full = not before or ignore_oid != self.ignore_oid or not source.has(before)
-        ignore = self._read_ignore(files) if full else self._ignore
+        ignore = read_ignore(files) if full else self._ignore
         changed = {change.path: change.new for change in source.changes("" if full else before, head.id)}
         known = seconds()
         paths: dict[str, Blob | None] = dict(changed)
-        for path in self._dependents(changed):
+        for path in self._dependents([*changed, *served.differing(self._taken)]):
             paths.setdefault(path, files.blob(path))
         if full:
             paths |= {path: None for path in self.files if path not in changed}
@@ -136,7 +143,7 @@ class Index:
         above = {folder for key in existed if (entry := self.entries.get(key)) for folder in _folders(entry.declared.path)}
         blocked = frozenset(folder for folder in above if files.blob(folder) is not None)
         approved, book, times = read_approvals(files), self.book.read(files), (known - start, seconds() - known)
-        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, book, *times)
+        return Look(head, now, full, descends, ignore_oid, ignore, found, compiled, existed, blocked, approved, book, served, *times)
 
     def _read_all(
         self, source: Source, files: TreeFiles, paths: dict[str, Blob | None], ignore: Ignore
@@ -166,10 +173,10 @@ class Index:
         missing = [key for key in self.missing | changed if key not in declared]
         if self._accepted_keys is not None:
             return self._accepted_keys.intersection(missing)
-        files = TreeFiles(source, self.accepted) if self.accepted and source.has(self.accepted) else None
+        files = self.tree(source, self.accepted) if self.accepted and source.has(self.accepted) else None
         if files is None:
             return frozenset()
-        ignore = self._read_ignore(files)
+        ignore = read_ignore(files)
         return frozenset(key for key in missing if (entry := self.entries.get(key)) and self._declares(files, ignore, entry.declared))
 
     def _declares(self, files: TreeFiles, ignore: Ignore, declared: Declared) -> bool:
@@ -180,14 +187,6 @@ class Index:
         except (FileNotFoundError, ValueError):
             return False
         return any(app.key == declared.key for app in result.applications)
-
-    def _read_ignore(self, files: TreeFiles) -> Ignore:
-        try:
-            return Ignore.parse(files.read(IGNORE_FILE).decode("utf-8", "replace"))
-        except FileNotFoundError:
-            return Ignore.parse("")
-        except ValueError as error:
-            raise SourceError(f"{IGNORE_FILE}: {error}: until it is mended everything stays as it is") from error
 
     def _is_referred(self, path: str, folders: set[str]) -> bool:
         above = [path[: end + 1] for end, char in enumerate(path) if char == "/"]
@@ -261,7 +260,7 @@ class Index:
             touched |= self._replace(path, file)
         if look.full:
             self._ignore, self.ignore_oid = look.patterns, look.ignore
-        self.head, self.looked_at, self.redo, self.again, self.book = look.head, look.at, False, False, look.book
+        self.head, self.looked_at, self.redo, self.again, self.book, self._taken = look.head, look.at, False, False, look.book, look.served
         self._heads.note(look.head)
         touched |= self.missing
         for key in touched:
@@ -280,7 +279,8 @@ class Index:
         recall, head, known = self._recall, self.head, dict(self.files) if self._recall and self._recall.due(len(self.files)) else {}
         if recall is None or head is None or not known:
             return None
-        return lambda source: recall.write(known, TreeFiles(source, head.id))
+        served = self._taken
+        return lambda source: recall.write(known, TreeFiles(source, head.id, served=served))
 
     def _replace(self, path: str, file: File | None) -> set[AppKey]:
         old = self.files.pop(path, None)
@@ -355,7 +355,7 @@ class Index:
 
         On the source's thread. An application with errors there has an empty digest.
         """
-        files = TreeFiles(source, commit)
+        files = self.tree(source, commit)
         found: dict[AppKey, str] = {}
         for path in sorted({*paths, *self._dependents(paths)}):
             old = self.files.get(path)
@@ -385,7 +385,7 @@ class Index:
     def problems(self) -> list[Problem]:
         """All findings of the head, by path and line, duplicates of identity too."""
         found = {problem for path in self._troubled for problem in self.files[path].problems}
-        found |= {problem for key in self._invalid for problem in self.entries[key].problems} | set(self.book.problems)
+        found |= {problem for key in self._invalid for problem in self.entries[key].problems} | {*self.book.problems, *self._taken.problems()}
         return sorted(found, key=lambda problem: (problem.path, problem.line, problem.field, problem.message))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.engine.declared import File
+from reconciler.engine.files import Served
 from reconciler.engine.rulebook import Rulebook
 from reconciler.model.application import Application
 from reconciler.model.identity import AppKey
@@ -18,8 +19,8 @@ class Look(NamedTuple):
 
     `compiled`: the applications of those files, each with its digest. `existed`: identities not in them that the accepted commit declared.
     `approved`: digests in `.reconciler/prune.yaml`. `blocked`: where a folder of the last files of those identities stood and now something
-    else does. `book`: the health rules in `.reconciler/health/`. `fetch`: seconds until it was known what changed; `parse`: seconds of
-    reading that.
+    else does. `book`: the health rules in `.reconciler/health/`. `served`: the definitions of the cluster. `fetch`: seconds until it was known
+    what changed; `parse`: seconds of reading that.
     """
 
     head: Head
@@ -34,5 +35,6 @@ class Look(NamedTuple):
     blocked: frozenset[str]
     approved: frozenset[str]
     book: Rulebook
+    served: Served
     fetch: float
     parse: float

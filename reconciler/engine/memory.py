@@ -9,13 +9,14 @@ from functools import partial
 
 import msgspec
 
-from reconciler.cluster.protocol import ClusterError, ExpiredError, WatchEvent
+from reconciler.cluster.protocol import ClusterError, WatchEvent
 from reconciler.engine.applications import Application
 from reconciler.engine.context import Context
 from reconciler.engine.declared import declared_of
 from reconciler.engine.publishing import fingerprint
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.store import owner_of, read_mirror, read_record, shown_run
+from reconciler.engine.watching import watch
 from reconciler.model.event import Event
 from reconciler.model.identity import GVK, AppKey, JsonObject
 from reconciler.model.names import GROUP, STATE_KINDS
@@ -236,22 +237,6 @@ class Shadow:
 async def follow(
     context: Context, kind: str, take: Callable[[WatchEvent], None], *, begin: Callable[[], Awaitable[str]] | None = None, bare: bool = False
 ) -> None:
-    """
-    What becomes of the state objects of one kind, until cancelled; `bare`: of their metadata. `begin` takes in what is there and answers from where
-    to watch, again whenever that place is lost; without it what a watch loses is not told again.
-
-    A watch brings the state of daemons in other namespaces, too, which is none of ours, whatever it is called (1a).
-    """
-    since = ""
-    while True:
-        try:
-            since = since or (await begin() if begin is not None else "")
-            async for event in context.cluster.watch(GVK(GROUP, "v1alpha1", kind), since=since, bare=bare):
-                meta = event.object["metadata"]
-                since = meta["resourceVersion"]
-                if event.type != "BOOKMARK" and meta.get("namespace") == context.store.namespace:
-                    take(event)
-        except ExpiredError:
-            since = ""
-        except ClusterError:
-            await context.clock.sleep(_SOON)
+    """What becomes of the state objects of one kind, as `watch` tells it: those of other daemons are in other namespaces, and none of ours (1a)."""
+    gvk = GVK(GROUP, "v1alpha1", kind)
+    await watch(context.cluster, context.clock, gvk, context.store.namespace, take, begin=begin, bare=bare, pause=_SOON)

@@ -36,7 +36,8 @@ class Options:
     are no keys. `charts`: who fetches them; None where no connection is made. `evaluate`: how far a definition comes; it blocks.
     `judge`: how objects are by health policies; it blocks. `meter`: who is asked about metrics; None: nobody.
     `take_over_from`: field managers whose fields become ours in an object that is applied. `shard`: as in `Shards`. `reruns`: runs that
-    ask for it are run once more; not in a simulation, which would never come to rest.
+    ask for it are run once more; not in a simulation, which would never come to rest. `cluster_definitions`: the namespace of the cluster
+    whose definitions are used; empty: none are.
     """
 
     namespace: str
@@ -61,3 +62,4 @@ class Options:
     take_over_from: Collection[str] = KUBECTL_MANAGERS
     shard: str | None = None
     reruns: bool = True
+    cluster_definitions: str = ""

@@ -200,7 +200,7 @@ class Planner:
         if content is None:  # its charts are being fetched; it gets another turn when they are there
             app.render_again = app.render_problem[0] == declared.digest
             return None
-        app.render_problem = "", None
+        app.render_problem, pins = ("", None), {**pins, **content.application.served}
         number = _next_number(app)
         record = RevisionRecord(
             number=number,
@@ -254,7 +254,7 @@ class Planner:
     def _compile(self, source: Source, declared: Declared, compiled: Compiled | None) -> Compiled:
         if compiled is not None and compiled.key == declared.key and compiled.path == declared.path and compiled.index == declared.position:
             return compiled
-        return _compile_declared(self._context.index.dialects, TreeFiles(source, declared.commit), declared)
+        return _compile_declared(self._context.index.dialects, self._context.index.tree(source, declared.commit), declared)
 
     def _content(self, trees: Trees, declared: Declared, supply: Supply, revision: str) -> Content:
         compiled, files = supply.application, TreeFiles(trees, declared.commit, supply.archives)

@@ -116,6 +116,7 @@ class ActingCluster:
         since: str = "",  # noqa: ARG002
         *,
         bare: bool = False,  # noqa: ARG002
+        namespace: str = "",  # noqa: ARG002
     ) -> AsyncIterator[WatchEvent]:
         raise NotAllowedError("watches are the daemon's own, in nobody's name")
 

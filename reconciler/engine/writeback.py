@@ -140,7 +140,7 @@ class WriteBacker:
         head = source.head()
         if self._context.index.head is None or head.id != self._context.index.head.id:
             return Built(None, head.id, "Moved")
-        files = TreeFiles(source, head.id)
+        files = self._context.index.tree(source, head.id)
         text = files.read(declared.path).decode("utf-8", "surrogateescape")
         now = self._compiled_at(files, declared.path, declared.key)
         if now is None:

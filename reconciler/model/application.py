@@ -18,6 +18,11 @@ OnFailure = Literal["stop", "visit", "undo"]
 Kind = Literal["component", "trait", "policy"]
 
 
+def pin_name(kind: Kind | Literal["step"], name: str) -> str:
+    """By which a definition that the cluster has is pinned."""
+    return f"definition/{kind}/{name}"
+
+
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     `source`: the name of an output that another step (or component) exports, or a dotted path below it.
@@ -42,8 +47,8 @@ class Trait(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    A component, trait or policy type that the repository defines, as it was when the application was compiled: `template` is CUE. `attributes`
-    are the rest of its `spec` as written, `health` is its `spec.status`.
+    A component, trait or policy type that the repository or the cluster defines, as it was when the application was compiled: `template` is CUE.
+    `attributes` are the rest of its `spec` as written, `health` is its `spec.status`.
     """
 
     kind: Kind
@@ -154,7 +159,7 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     `queue`: it waits there until the daemon admits it; empty: it does not wait. `parameters`: what every step may read.
     `always_removed`: it goes when it is removed from git also where undoing it failed. `contexts`: each step begins with a context of its own,
     made of `parameters`, of what those before it leave and of what a person puts in, and kept from before it starts.
-    `definitions`: templates of the step types that the repository defines, by name, as they were when it was compiled. `declared`: `components` and
+    `definitions`: templates of the step types that are defined, by name, as they were when it was compiled. `declared`: `components` and
     `policies` as they are written, where one of those asks for them. `labels`: the application's, where conditions may ask for them.
     `leading`: ids of the components that no step names: the first step that applies something applies them before that.
     """
@@ -206,7 +211,8 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     `spec` is as written, before defaults. `annotations` are all of the document's; `read_annotations` names those that the
     dialect reads and that so belong to the digest. `location`: path, document index in the file (from 0), first line (from 1).
     `watched`: paths whose change can change this application; one that ends in `/` is a folder. `definitions`: of the types of its components,
-    their traits and its policies that the repository defines.
+    their traits and its policies that the repository or the cluster defines. `served`: those of all definitions that are the cluster's, by
+    `pin_name`: the digest of what was there, empty where nobody asked.
     """
 
     namespace: str
@@ -228,6 +234,7 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     watched: list[str] = []
     options: dict[str, Any] = {}
     definitions: list[Definition] = []
+    served: dict[str, str] = {}
 
     @property
     def key(self) -> AppKey:

@@ -50,7 +50,8 @@ class InventoryItem(msgspec.Struct, frozen=True, omit_defaults=True, rename="cam
 class RevisionRecord(msgspec.Struct, omit_defaults=True, rename="camel"):
     """An ApplicationRevision without its content. `name` is what people see, `<app>-v<N>`; `objects`: packed refs of all it declares;
     `shared`: those of them that other applications may have as well. `undone`: where its run fails or the application goes, its steps are
-    undone; there is no restore. `pins`: what was resolved when it was made, charts and values from the cluster, by `KIND/COMPONENT` (rule 5a).
+    undone; there is no restore. `pins`: what was resolved when it was made, charts and values from the cluster, by `KIND/COMPONENT`, and the
+    cluster's definitions, by `pin_name` (rule 5a).
     `judged`: its definitions have health policies."""
 
     number: int

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.model.application import Application
+from reconciler.model.application import Application, pin_name
 from reconciler.model.canonical import digest
 from reconciler.model.names import SHARD, is_ours
 
@@ -38,6 +38,7 @@ def revision_digest(of_git: str, pins: Mapping[str, str]) -> str:
 
 def _version_1(app: Application) -> str:
     environment = app.environment
+    steps = {name: template for name, template in app.workflow.definitions.items() if pin_name("step", name) not in app.served}
     return digest(
         {
             "v": 1,
@@ -49,15 +50,17 @@ def _version_1(app: Application) -> str:
             "environment": {"name": environment.name, "namespace": environment.namespace, "values": environment.values},
             "references": sorted({(reference.name, reference.oid) for reference in app.references}),
             # Left out where there are none, as before there could be some: what was digested then keeps its digest.
-            **({"definitions": app.workflow.definitions} if app.workflow.definitions else {}),
-            **(_types(app) if app.definitions else {}),
+            **({"definitions": steps} if steps else {}),
+            **(_types(app) if app.definitions or any(not pin.startswith(pin_name("step", "")) for pin in app.served) else {}),
         }
     )
 
 
 def _types(app: Application) -> dict[str, Any]:
-    """The definitions of component and trait types, and what their templates see of the application beside its spec."""
-    definitions = sorted((found.kind, found.name, msgspec.to_builtins(found)) for found in app.definitions)
+    """The definitions of component and trait types, and what their templates see of the application beside its spec. What the cluster defines is
+    pinned when a revision is made: it is not declared by git."""
+    found_here = [found for found in app.definitions if pin_name(found.kind, found.name) not in app.served]
+    definitions = sorted((found.kind, found.name, msgspec.to_builtins(found)) for found in found_here)
     return {"types": definitions, "shown": {name: value for name, value in app.annotations.items() if not is_ours(name)}}
 
 

@@ -57,20 +57,23 @@ class PluginStep:
 
 
 class UncheckedStep:
-    """A plug-in whose code is not loaded here (rule 13f): any properties hold, and where it is played it is taken as done."""
+    """
+    A plug-in whose code is not loaded here (rule 13f), or what else is not known of the daemon's types: any properties hold, and where it is
+    played it is taken as done. `unchecked`: what it is.
+    """
 
-    exports = unchecked = True
+    exports = True
     params: Mapping[str, str] = MappingProxyType({})
     required: tuple[str, ...] = ()
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, unchecked: str = "a plug-in") -> None:
+        self.name, self.unchecked = name, unchecked
 
     def check(self, properties: dict[str, Any]) -> list[Finding]:  # noqa: ARG002 - the protocol's arguments
         return []
 
     def next(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002
-        return Done(message=f"{self.name} is a plug-in: it is not run here, and taken as done")
+        return Done(message=f"{self.name} is {self.unchecked}: it is not run here, and taken as done")
 
     def undo(self, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime) -> Outcome:  # noqa: ARG002
         return Done()

@@ -85,6 +85,7 @@ WRONG = {
     "rbac.tenants[0].namespace=shop,rbac.tenants[0].serviceAccounts={}": "serviceAccounts",
     "rbac.clusterAdmin=yes please": "clusterAdmin",
     "settings.namespace=other": "namespace",
+    "settings.clusterDefinitions=Vela": "clusterDefinitions",
     "repository.path=repo": "path",
     "networkPolicy.ports={70000}": "ports",
     "clusteradmin=true": "clusteradmin",
@@ -114,6 +115,17 @@ def test_the_daemon_may_impersonate_only_who_is_named_and_is_cluster_admin_only_
     assert role["rules"] == [{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["deployer"], "verbs": ["impersonate"]}]
     assert full["ClusterRoleBinding", "reconciler-cluster-admin"]["roleRef"]["name"] == "cluster-admin"
     assert ("ServiceMonitor", "reconciler") in full
+
+
+def test_the_daemon_may_read_definitions_in_one_namespace_and_only_where_that_is_said(helm):
+    assert not [key for key in rendered(helm) if "definitions" in key[1]]
+    found = rendered(helm, "--set", "settings.clusterDefinitions=vela-system")
+    role, binding = found["Role", "reconciler-definitions"], found["RoleBinding", "reconciler-definitions"]
+    assert {role["metadata"]["namespace"], binding["metadata"]["namespace"]} == {"vela-system"}
+    kinds = ["componentdefinitions", "traitdefinitions", "policydefinitions", "workflowstepdefinitions"]
+    assert role["rules"] == [{"apiGroups": ["core.oam.dev"], "resources": kinds, "verbs": ["list", "watch"]}]
+    assert binding["roleRef"]["name"] == "reconciler-definitions"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "reconciler", "namespace": "reconciler-system"}]
 
 
 def test_the_definitions_of_state_outlive_the_release(helm):

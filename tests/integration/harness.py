@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.cluster.embedded.cluster import EmbeddedCluster
 from reconciler.daemon import SystemClock
+from reconciler.dialects.in_cluster import InCluster
 from reconciler.dialects.registry import dialects
 from reconciler.engine.access import Access
 from reconciler.engine.applications import Heal
@@ -207,7 +208,7 @@ async def running(
         {**build_executors(clock, sender, options.get("rpc_seconds", 5.0), options.pop("post", None)), **options.pop("executors", {})},
         options.pop("sinks", ()),
     )
-    families = options.pop("families", None) or dialects(types, checker=shared())
+    families = options.pop("families", None) or dialects(types, checker=shared(), cluster=InCluster(options.get("cluster_definitions", "")))
     options.setdefault("evaluate", shared().evaluate)
     options.setdefault("judge", shared().judge)
     chosen = Options(namespace, access, options.pop("create_namespaces", "all"), **options)

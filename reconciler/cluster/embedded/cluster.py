@@ -164,13 +164,13 @@ class EmbeddedCluster:
         return Page(items, str(version), "/".join([str(version), *after]))
 
     def watch(
-        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False
+        self, kind: GVK | None, labels: Mapping[str, str | None] | None = None, since: str = "", *, bare: bool = False, namespace: str = ""
     ) -> AsyncIterator[WatchEvent]:
         """Begins now where `since` is empty, and is subscribed from this call on. Objects come whole."""
         del bare
         objects = self._objects
         resource, served = (None, None) if kind is None else objects.kinds.resolve(kind)
-        return Watch(objects.history, resource, served, labels, since, self._bookmark)
+        return Watch(objects.history, resource, served, labels, since, self._bookmark, namespace)
 
     async def create(self, obj: JsonObject, manager: str = FIELD_MANAGER) -> JsonObject:
         return _refusing(lambda: self._objects.create(obj, manager))

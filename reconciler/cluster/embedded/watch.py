@@ -90,11 +90,21 @@ class History:
 class Watch:
     """An asynchronous iterator of events; `aclose` ends it. It subscribes when it is made, not when it is first asked."""
 
-    def __init__(self, history: History, resource: Resource | None, served: GVK | None, labels: Selector | None, since: str, bookmark: float) -> None:
+    def __init__(
+        self,
+        history: History,
+        resource: Resource | None,
+        served: GVK | None,
+        labels: Selector | None,
+        since: str,
+        bookmark: float,
+        namespace: str = "",
+    ) -> None:
         self._history = history
         self._resource = resource
         self._served = served
         self._labels = dict(labels or {})
+        self._namespace = namespace
         self._bookmark = bookmark
         self._queue: deque[Record] = deque()
         self._bytes = 0
@@ -130,7 +140,7 @@ class Watch:
         if self._resource is None:
             if group == GROUP or (group, kind) in _QUIET:
                 return False
-        elif (group, kind) != (self._resource.group, self._resource.kind):
+        elif (group, kind) != (self._resource.group, self._resource.kind) or self._namespace not in ("", record.key.namespace):
             return False
         return matches(record.labels, self._labels) or matches(record.old_labels, self._labels)
 

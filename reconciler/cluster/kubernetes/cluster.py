@@ -110,15 +110,17 @@ class KubernetesCluster:
         resource = await self._discovery.resolve(kind)
         return await read_page(self.calls, resource, namespace, labels, page, limit, fields=fields, user=self._user)
 
-    async def watch(self, kind: GVK | None, labels: _Labels | None = None, since: str = "", *, bare: bool = False) -> AsyncIterator[WatchEvent]:
+    async def watch(
+        self, kind: GVK | None, labels: _Labels | None = None, since: str = "", *, bare: bool = False, namespace: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         if kind is None:
             async for event in self._shared.watch(labels, since):
                 yield event
             return
         resource = await self._discovery.resolve(kind)
         if not since:
-            since = (await read_page(self.calls, resource, "", labels, "", 1, bare=True, user=self._user)).version
-        async for event in follow(self.calls, resource, labels, since, self._pace, bare=bare, user=self._user):
+            since = (await read_page(self.calls, resource, namespace, labels, "", 1, bare=True, user=self._user)).version
+        async for event in follow(self.calls, resource, labels, since, self._pace, bare=bare, user=self._user, namespace=namespace):
             yield event
 
     # Writing ------------------------------------------------------------------------------------------------------------

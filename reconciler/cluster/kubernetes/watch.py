@@ -55,11 +55,20 @@ def name_kind(obj: JsonObject, resource: Resource) -> JsonObject:
 
 
 async def follow(
-    calls: Calls, resource: Resource, labels: Mapping[str, str | None] | None, version: str, pace: Pace, *, bare: bool = False, user: str = ""
+    calls: Calls,
+    resource: Resource,
+    labels: Mapping[str, str | None] | None,
+    version: str,
+    pace: Pace,
+    *,
+    bare: bool = False,
+    user: str = "",
+    namespace: str = "",
 ) -> AsyncIterator[WatchEvent]:
-    """Events after `version`. Raises ExpiredError, KindUnknownError, ForbiddenError; any other trouble it waits for."""
+    """Events after `version`, of one namespace or, where it is empty, of all. Raises ExpiredError, KindUnknownError, ForbiddenError; any other
+    trouble it waits for."""
     loop, pause, mute = asyncio.get_running_loop(), pace.first, False
-    path, accept = paths.collection(resource), BARE if bare else JSON
+    path, accept = paths.collection(resource, namespace), BARE if bare else JSON
     while True:
         began, seen = loop.time(), False
         try:

@@ -107,6 +107,17 @@ async def test_objects_enter_and_leave_a_watch_with_their_labels(cluster, namesp
         assert await take(watch, 2) == [("ADDED", "one"), ("DELETED", "one")]
 
 
+async def test_a_watch_of_one_namespace_tells_of_that_alone(cluster, namespace, config_map):
+    start = (await cluster.list(CONFIG_MAP, namespace)).version
+    async with aclosing(cluster.watch(CONFIG_MAP, since=start, namespace=namespace)) as watch:
+        await cluster.create(
+            {**config_map("elsewhere"), "metadata": {"name": "elsewhere", "namespace": "default", "labels": {"made-for": namespace}}}
+        )
+        await cluster.create(config_map("here"))
+        assert await take(watch, 1) == [("ADDED", "here")]
+    await cluster.delete(ObjectRef("v1", "ConfigMap", "default", "elsewhere"))
+
+
 async def test_a_watch_of_all_kinds_leaves_out_state_events_and_leases(cluster, namespace, config_map):
     labels = {LABEL_APPLICATION: namespace}
     start = (await cluster.list(None, labels=labels)).version

@@ -312,6 +312,28 @@ def test_rule_13f_lint_loads_no_plug_in_and_says_which_steps_it_can_not_check(ca
     assert finding["message"] == "warm-cache is a plug-in: its properties are not checked here"
 
 
+def test_a_type_that_only_the_cluster_defines_is_unknown_with_what_helps_and_believed_where_the_daemon_may_ask(call, tmp_path, write):
+    text = APP.replace("type: webservice", "type: site").replace("        image: nginx:1.27\n", "        image: 1\n      traits: [{type: note}]\n")
+    steps = "  workflow:\n    steps:\n      - {type: put, name: put, properties: {anything: 1}}\n"
+    write("apps/web.yaml", text + steps)
+    unknown = call("lint", tmp_path)
+    assert unknown.code == 1
+    for what in ("component type site", "trait type note", "step type put"):
+        assert any(f"unknown {what}" in line and "--cluster-definitions" in line for line in unknown.out.splitlines())
+    (tmp_path.parent / "settings.yaml").write_text("clusterDefinitions: vela-system\n")
+    for words in (("--cluster-definitions", "vela-system"), ("--config", str(tmp_path.parent / "settings.yaml"))):
+        known = call("lint", tmp_path, *words, "--output", "json")
+        assert known.code == 0
+        assert [(found["severity"], found["field"], found["line"]) for found in known.json()] == [
+            ("warning", "spec.components[0].type", 9),
+            ("warning", "spec.components[0].traits[0].type", 12),
+            ("warning", "spec.workflow.steps[0].type", 15),
+        ]
+        assert "site is defined by the cluster, if anywhere (a ComponentDefinition in the namespace vela-system)" in known.out
+    wrong = call("lint", tmp_path, "--cluster-definitions", "Vela System")
+    assert (wrong.code, "not the name of a namespace" in wrong.err) == (2, True)
+
+
 def depending(name, needs="", step=""):
     said = f"  annotations: {{reconciler.dev/depends-on: '{needs}'}}\n" if needs else ""
     workflow = f"  workflow: {{steps: [{{name: w, type: depends-on-app, properties: {{name: {step}}}}}]}}\n" if step else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.dialects.in_cluster import InCluster
 from reconciler.dialects.registry import compile_file, dialects
 from reconciler.engine.contents import NoFiles
 from reconciler.model.health_policy import HealthPolicy
@@ -14,6 +15,7 @@ from reconciler.render.engine import ComponentRenderer
 from reconciler.render.protocol import RenderContext
 from reconciler.revisions.digest import git_digest
 from reconciler.steps.catalog import STEP_TYPES
+from reconciler.steps.plugin import UncheckedStep
 from tests.unit.dialects.conftest import MemoryFiles
 
 pytestmark = pytest.mark.timeout(600)  # the first of them on a machine compiles the module
@@ -245,3 +247,74 @@ def test_what_a_template_makes_may_stand_under_a_condition_and_parameters_withou
     template = "if context.output.spec != _|_ {\n  patch: spec: parameter\n}\nparameter: {}\n"
     files = {"definitions/site.yaml": definition(), "definitions/note.yaml": trait(template=template)}
     assert not said(compiled(application(traits=NOTED), files))
+
+
+def in_cluster(text, served, files=None, **more):
+    """Compiled beside definitions that the cluster has, by `KIND/NAME`."""
+    there = {f"cluster://vela-system/{place}": data for place, data in served.items()}
+    return compile_file(
+        "shop.yaml", text, MemoryFiles({**(files or {}), **there}), dialects(STEP_TYPES, checker=shared(), cluster=InCluster("vela-system", **more))
+    )
+
+
+def test_rule_5a_what_the_cluster_defines_is_pinned_and_no_part_of_what_git_declares():
+    text, place = application(), "ComponentDefinition/site"
+    (app,) = in_cluster(text, {place: definition()}).applications
+    (other,) = in_cluster(text, {place: definition(template=SITE.replace("What it runs", "The image"))}).applications
+    assert app.references == []
+    assert list(app.served) == ["definition/component/site"]
+    assert app.served != other.served
+    assert git_digest(app) == git_digest(other)
+    (own,) = in_cluster(text, {place: definition()}, {"definitions/site.yaml": definition()}).applications
+    assert own.served == {}
+    assert git_digest(own) != git_digest(app)
+    shown = text.replace("{name: shop}", "{name: shop, annotations: {app.oam.dev/publishVersion: v2}}")
+    (published,) = in_cluster(shown, {place: definition()}).applications
+    assert git_digest(published) != git_digest(app)
+
+
+def test_rule_5a_who_does_not_ask_the_cluster_finds_the_same_digest_as_who_does():
+    steps = "  workflow:\n    steps: [{type: put, name: put}]\n"
+    text = application(traits=NOTED) + steps
+    put = definition("WorkflowStep", "put", 'import "vela/op"\nput: op.#Message & {message: "x"}\n')
+    served = {"ComponentDefinition/site": definition(), "TraitDefinition/note": trait(), "WorkflowStepDefinition/put": put}
+    (asked,) = in_cluster(text, served).applications
+    result = in_cluster(text, {}, unchecked=UncheckedStep)
+    (believed,) = result.applications
+    assert {problem.severity for problem in result.problems} == {"warning"}
+    assert believed.served == dict.fromkeys(asked.served, "")
+    assert git_digest(believed) == git_digest(asked)
+
+
+def test_a_definition_of_the_cluster_with_errors_is_told_where_it_stands_with_the_line_of_its_template():
+    broken = definition(template=f"{SITE}x: {{{{\n")
+    (problem, *_) = said(in_cluster(application(), {"ComponentDefinition/site": broken}))
+    assert problem.startswith("cluster://vela-system/ComponentDefinition/site:7: spec.schematic.cue.template: ")
+    (problem,) = said(in_cluster(application(), {"ComponentDefinition/site": definition(more="  surprise: 1\n")}))
+    assert problem.startswith("cluster://vela-system/ComponentDefinition/site:0: spec.surprise: unknown field")
+
+
+def test_no_definition_of_the_cluster_is_read_as_a_file_of_cue_whatever_its_name():
+    (app,) = in_cluster(application(kind="site.cue"), {"ComponentDefinition/site.cue": definition(name="site.cue")}).applications
+    assert app.component("web").defined
+
+
+@pytest.mark.parametrize("kind", ["deploy2env", "vela-cli", "sleep", "suspend"])
+def test_rule_4g_no_step_type_that_is_known_here_is_asked_of_the_cluster(kind):
+    put = definition("WorkflowStep", kind, "parameter: {}\n")
+    text = f"{application(kind='webservice')}  workflow:\n    steps: [{{type: {kind}, name: one}}]\n"
+    found = in_cluster(text, {f"WorkflowStepDefinition/{kind}": put})
+    assert all(not app.served for app in found.applications)
+    assert bool(found.applications) is (kind == "suspend")
+    assert not any("cluster://" in problem for problem in said(found))
+
+
+def test_no_manifest_reads_a_definition_of_the_cluster_as_a_file():
+    place = "cluster://vela-system/ComponentDefinition/site"
+    for component in (
+        f"{{name: web, type: manifests, properties: {{path: '{place}'}}}}",
+        f"{{name: web, type: kustomize, properties: {{path: '{place}'}}}}",
+        f"{{name: web, type: helm, properties: {{url: 'https://charts.example.org', chart: x, version: '1', valuesFrom: [{{kind: File, path: '{place}'}}]}}}}",
+    ):
+        text = f"apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {{name: shop}}\nspec:\n  components: [{component}]\n"
+        assert in_cluster(text, {"ComponentDefinition/site": definition()}).applications == []
