@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.cluster.protocol import NotFoundError
 from reconciler.model.identity import JsonObject, ObjectRef
+from reconciler.testing.bench import Bench
 from tests.integration.harness import Clone, Daemon, running, virtual
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("renderers")]
@@ -174,3 +175,28 @@ async def test_rule_1e_two_applications_whose_policies_make_one_object_are_told(
         clone.push({"other.yaml": other})
         status = await daemon.until(lambda: (found := daemon.status("other")) and found.run and found.run.phase == "Failed" and found, "refused")
         assert "is declared by default/shop too" in str(status)
+
+
+def test_rule_9_wherever_the_daemon_dies_what_a_policy_makes_is_applied_under_one_key_before_all_else() -> None:
+    def play(write: int, *, landed: bool) -> int:
+        with Bench({}) as bench:
+            if write:
+                bench.die_at(write, landed=landed)
+            bench.commit({"shop.yaml": application(), **DEFINED})
+            bench.finish("shop")
+            bench.settle()
+            run = bench.run("shop")
+            assert (run.phase, [sorted(step.intents) for step in run.steps]) == ("Succeeded", [["apply/web", "leading/policy/limits"]]), (
+                write,
+                landed,
+            )
+            first, second = (run.steps[0].intents[path] for path in ("leading/policy/limits", "apply/web"))
+            assert first.at <= second.at
+            assert (first.key.endswith("/0"), run.steps[0].attempt) == (True, 0)
+            assert bench.object("ConfigMap", "limits") is not None
+            assert bench.object("ConfigMap", "more") is not None
+            return bench.writes
+
+    for write in range(1, play(0, landed=True) + 1):
+        for landed in (True, False):
+            play(write, landed=landed)
