@@ -171,7 +171,12 @@ class _Walk:
             return self._carry_out(function, path, params)
         values = _make(params) if function == "create-config" else params.get("value")
         objects = values if isinstance(values, list) else [values]
-        carrier = next(component for component in self._call.components if component.startswith(CARRIER))
+        for place, obj in enumerate(objects):
+            if wrong := _fault(obj):
+                return Failed("InvalidProperties", f"{path}: value{f'[{place}]' if isinstance(values, list) else ''}{wrong}")
+        carrier = next((component for component in self._call.components if component.startswith(CARRIER)), "")
+        if not carrier:
+            return Failed("DefinitionFailed", f"{path}: the function is not called by its name in a package, so that nothing is applied")
         return Do({path: Effect("apply", {"component": carrier, "values": {"properties.objects": objects}})})
 
     def _carry_out(self, function: str, path: str, params: dict[str, Any]) -> Outcome | None:
@@ -193,6 +198,8 @@ class _Walk:
         declared: dict[str, Any] = next((each for each in self._call.declared.get("components", ()) if each.get("name") == name), {})
         if isinstance(value, dict) and any(value[field] != declared.get(field) for field in ("properties", "traits") if field in value):
             return Failed("InvalidProperties", f"{path}: a component is applied as the application declares it; change it by an override policy")
+        if not name:
+            return Failed("InvalidProperties", f"{path}: it names no component; say which by component or value.name")
         if name not in self._call.components:
             message = f"{path}: component {one_line(name, 80)} is none of this application, or is not named in the step's properties"
             return Failed("InvalidProperties", message)
@@ -225,6 +232,20 @@ def _headers(given: dict[str, Any]) -> dict[str, Any] | None:
 
 def _make(params: dict[str, Any]) -> JsonObject:
     return make_config(params["name"], params.get("namespace") or "", params.get("template") or "", params["config"])
+
+
+def _fault(obj: Any) -> str:
+    """What keeps it from being an object that can be applied, by its field; empty where nothing does."""
+    if not isinstance(obj, dict):
+        return " is no object"
+    metadata = obj.get("metadata")
+    found = {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj.get("kind"),
+        "metadata.name": metadata.get("name") if isinstance(metadata, dict) else None,
+    }
+    wrong = next((name for name, value in found.items() if not isinstance(value, str) or not value), "")
+    return f".{wrong} must be a text that is not empty" if wrong else ""
 
 
 def _after(result: Result, other: Result) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from reconciler.model.outcome import Call, Do, Done, Failed, Outcome, Query, Result, Wait
+from reconciler.model.run import is_aside
 from reconciler.steps.check_metrics import CheckMetrics
 from reconciler.steps.cleaning import DeleteConfig, delete
 from reconciler.steps.collect_endpoints import CollectEndpoints
@@ -47,7 +48,7 @@ def carry_out(
     name: str, path: str, params: Params, call: Call, results: Mapping[str, Result], seen: Mapping[Query, Any], now: datetime
 ) -> Answered | Outcome:
     """One look of the function `name`, which is in `FUNCTIONS`. `results`: of the whole step."""
-    function, prefix = FUNCTIONS[name], f"{path}/"
+    function, prefix = FUNCTIONS[name], _prefix(path)
     call = msgspec.structs.replace(call, properties=function.read(params), begun=_below(call.begun, prefix))
     outcome = function.next(call, {name.removeprefix(prefix): result for name, result in results.items() if name.startswith(prefix)}, seen, now)
     match outcome:
@@ -59,6 +60,11 @@ def carry_out(
     if answer is not None:
         return Answered(answer, outcome.watch if isinstance(outcome, Wait) else ())
     return msgspec.structs.replace(outcome, message=f"{path}: {outcome.message}"[:1024]) if isinstance(outcome, Failed) else outcome
+
+
+def _prefix(path: str) -> str:
+    """Of the effects of the function there; none of them may be taken for one that undoes the step."""
+    return f'"{path}"/' if is_aside(f"{path}/") else f"{path}/"
 
 
 def _below(paths: frozenset[str], prefix: str) -> frozenset[str]:

@@ -289,3 +289,22 @@ async def test_rule_13a_a_template_reads_no_secret_of_others_and_no_secret_value
         await daemon.synced("shop")
         assert "s3cret" not in step(daemon, "look").message
         assert "czNjcmV0" not in step(daemon, "look").message
+
+
+@virtual
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("a: op.#Apply & {value: {}}", "a: value.apiVersion must be a text that is not empty"),
+        ('a: op.#ApplyInParallel & {value: [{apiVersion: "v1", kind: "A", metadata: "x"}]}', "a: value[0].metadata.name must be a text"),
+        ("a: op.#ApplyComponent & {}", "a: it names no component"),
+        ('a: op.#ApplyComponent & {component: "web", patch: {}}', "a: a component is applied as the application declares it"),
+    ],
+)
+async def test_what_can_not_be_applied_is_told_by_the_place_in_the_template(tmp_path: Path, template: str, words: str) -> None:
+    clone = Clone(tmp_path)
+    clone.push(
+        {"shop.yaml": application("{name: go, type: tried}"), "definitions/tried.yaml": definition("tried", f'import "vela/op"\n{template}\n')}
+    )
+    async with running(clone) as daemon:
+        assert words in await ended(daemon, "Failed")

@@ -45,11 +45,21 @@ func (w *walk) look(question Question) (map[string]any, bool) {
 
 func (w *walk) question(f function, asked map[string]any) (Question, error) {
 	home, _ := w.asked.Context["namespace"].(string)
+	if cluster := word(asked, "cluster"); cluster != "" && cluster != local {
+		return Question{}, fmt.Errorf("%s: only the cluster that the daemon works on is known", f.path)
+	}
 	if f.name == "list" {
 		resource, filter := below(asked, "resource"), below(asked, "filter")
 		question := Question{APIVersion: word(resource, "apiVersion"), Kind: word(resource, "kind"), Namespace: word(filter, "namespace"), Labels: map[string]string{}}
-		for name := range below(filter, "matchingLabels") {
-			question.Labels[name] = word(below(filter, "matchingLabels"), name)
+		if question.APIVersion == "" || question.Kind == "" {
+			return question, fmt.Errorf("%s: #List needs a resource with apiVersion and kind", f.path)
+		}
+		for name, value := range below(filter, "matchingLabels") {
+			text, is := value.(string)
+			if !is {
+				return question, fmt.Errorf("%s: filter.matchingLabels.%s is no text", f.path, name)
+			}
+			question.Labels[name] = text
 		}
 		if question.Namespace == "" {
 			question.Namespace = home

@@ -12,6 +12,7 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/ast/astutil"
+	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 )
 
@@ -80,6 +81,11 @@ func checkImports(parsed *ast.File) Problems {
 		}
 	}
 	astutil.Apply(parsed, func(cursor astutil.Cursor) bool {
+		if field, is := cursor.Node().(*ast.Field); is {
+			if label, err := labelOf(field.Label); err == nil && (label == "#do" || label == "#provider") {
+				found = append(found, at(field.Pos(), label+" stands in packages alone: call a function, as vela/builtin has them"))
+			}
+		}
 		selector, is := cursor.Node().(*ast.SelectorExpr)
 		if !is {
 			return true
@@ -116,8 +122,8 @@ func declared(name string) map[string]bool {
 	found := map[string]bool{}
 	names[name] = found
 	text, _ := source(name)
-	parsed, problems := parse(string(text))
-	if problems != nil {
+	parsed, err := parser.ParseFile(name, text)
+	if err != nil {
 		return found
 	}
 	for _, label := range topNames(parsed) {
@@ -147,17 +153,23 @@ func text(value cue.Value, names ...string) string {
 	return ""
 }
 
+// shortOf is the name by which a template calls a package of ours.
+func shortOf(spec *ast.ImportSpec) (string, bool) {
+	name, err := strconv.Unquote(spec.Path.Value)
+	short, ours := strings.CutPrefix(name, "vela/")
+	if spec.Name != nil {
+		short = spec.Name.Name
+	}
+	return short, err == nil && ours
+}
+
 // uses are the functions of ours that a template names.
 func uses(parsed *ast.File) []string {
 	found := map[string]bool{}
 	names := map[string]string{}
 	for spec := range parsed.ImportSpecs() {
-		if name, err := strconv.Unquote(spec.Path.Value); err == nil && strings.HasPrefix(name, "vela/") {
-			short := strings.TrimPrefix(name, "vela/")
-			if spec.Name != nil {
-				short = spec.Name.Name
-			}
-			names[short] = name
+		if short, ours := shortOf(spec); ours {
+			names[short] = short
 		}
 	}
 	astutil.Apply(parsed, func(cursor astutil.Cursor) bool {

@@ -17,6 +17,9 @@ const (
 // field. `path`: that of the patch in its template.
 func patched(object *node, patch cue.Value, path string) (*node, Problems) {
 	tree := grow(patch)
+	if problems := tree.strange(path); problems != nil {
+		return nil, problems
+	}
 	strategy := tree.strategy()
 	if strategy == "" {
 		return merge(object, tree, "", path)
@@ -57,6 +60,30 @@ func (n *node) strategy() string {
 		return n.fields[n.names[0]].strategy()
 	}
 	return ""
+}
+
+// strange finds a strategy that nobody knows, which would do something else than its author meant.
+func (n *node) strange(path string) Problems {
+	switch n.tags[patchStrategy] {
+	case "", "replace", "retainKeys", "jsonPatch", "jsonMergePatch":
+	default:
+		return Problems{{
+			Message: fmt.Sprintf("%s: patchStrategy %s is not known (known: replace, retainKeys, jsonMergePatch, jsonPatch)", path, n.tags[patchStrategy]),
+			Line:    lineOf(n.value),
+			Field:   path,
+		}}
+	}
+	for _, name := range n.names {
+		if problems := n.fields[name].strange(path + "." + name); problems != nil {
+			return problems
+		}
+	}
+	for index, item := range n.items {
+		if problems := item.strange(fmt.Sprintf("%s[%d]", path, index)); problems != nil {
+			return problems
+		}
+	}
+	return nil
 }
 
 // merge unifies a patch with what is there. Fields and items that are only there stay as they are.

@@ -49,7 +49,10 @@ type WalkAnswer struct {
 	Variables map[string]any `json:"variables,omitempty"`
 }
 
-const longest = 500 // functions in one template
+const (
+	longest = 500 // functions in one template
+	lowest  = 40  // levels at which one is looked for
+)
 
 type walk struct {
 	asked  WalkRequest
@@ -58,6 +61,7 @@ type walk struct {
 	answer WalkAnswer
 	said   string
 	gates  int
+	sunk   cue.Path
 	last   bool // nothing is left but what has to be said without knowing all of it
 }
 
@@ -80,6 +84,9 @@ func Walk(asked WalkRequest) (WalkAnswer, error) {
 			found, is = w.next(w.value, cue.Path{}, 0)
 		}
 		if !is {
+			if problems := w.passedOver(); problems != nil {
+				return WalkAnswer{}, problems
+			}
 			return w.finish()
 		}
 		ended, err := w.carryOut(found)
@@ -120,7 +127,10 @@ func (f function) params() cue.Value {
 
 // next is the first function that was not carried out: children before their parent, siblings by @step, else as they are written.
 func (w *walk) next(value cue.Value, above cue.Path, depth int) (function, bool) {
-	if depth > 40 {
+	if depth > lowest {
+		if holdsFunction(value) {
+			w.sunk = above
+		}
 		return function{}, false
 	}
 	for _, child := range children(value) {
@@ -193,7 +203,11 @@ func (w *walk) carryOut(f function) (bool, error) {
 		if goes, err := params.LookupPath(cue.ParsePath("continue")).Bool(); err == nil && goes {
 			return false, nil
 		}
-		return w.end("wait", params)
+		ended, err := w.end("wait", params)
+		if undecided := params.LookupPath(cue.ParsePath("continue")).Err(); undecided != nil && w.answer.Message == "" {
+			w.answer.Message = fmt.Sprintf("waiting for %s, whose continue is not known yet: %s", path, list(undecided)[0].Message)
+		}
+		return ended, err
 	case "suspend":
 		w.gates++
 		if w.gates > 1 {
@@ -352,52 +366,4 @@ func (w *walk) evaluate(expression string) (any, error) {
 		return nil, err
 	}
 	return plain(value)
-}
-
-func plain(value cue.Value) (any, error) {
-	data, err := value.MarshalJSON()
-	if err != nil {
-		return nil, nil // not known: as a path that leads nowhere
-	}
-	var found any
-	err = json.Unmarshal(data, &found)
-	return found, err
-}
-
-// concrete are the parameters of a function, which must all be known.
-func concrete(f function, params cue.Value) (map[string]any, error) {
-	found, err := decode(params)
-	if err != nil {
-		return nil, fmt.Errorf("%s: its parameters are not known: %w", f.path, err)
-	}
-	return found, nil
-}
-
-// partial are those parameters that are known, of a function that can do without the others; needed are those that it can't do without.
-func partial(f function, params cue.Value, needed ...string) (map[string]any, error) {
-	fields, err := params.Fields()
-	if err != nil {
-		return nil, fmt.Errorf("%s: its parameters are not known: %w", f.path, err)
-	}
-	found := map[string]any{}
-	for fields.Next() {
-		if value, err := plain(fields.Value()); err == nil && value != nil {
-			found[fields.Selector().Unquoted()] = value
-		}
-	}
-	for _, name := range needed {
-		if found[name] == nil {
-			return nil, fmt.Errorf("%s: its %s is not known", f.path, name)
-		}
-	}
-	return found, nil
-}
-
-func decode(value cue.Value) (map[string]any, error) {
-	data, err := value.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	var found map[string]any
-	return found, json.Unmarshal(data, &found)
 }

@@ -185,3 +185,8 @@ def test_a_patch_that_does_not_fit_is_an_error_with_its_line_and_field(dialect, 
     error = walk(template(dialect, "util", "#PatchK8sObject", f"value: {DEPLOYMENT}, patch: {{\n{patch}\n}}"))["error"]
     assert expected in error
     assert "line 6" in error
+
+
+def test_a_strategy_that_nobody_knows_is_an_error_with_its_field():
+    fields = "value: {a: b: 1}, patch: {\n// +patchStrategy=bogus\na: {b: 1}\n}"
+    assert "patch.a: patchStrategy bogus is not known" in walk(template(OLD, "util", "#PatchK8sObject", fields))["error"]

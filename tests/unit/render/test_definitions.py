@@ -244,3 +244,57 @@ def test_rule_11_random_and_cut_off_requests_never_kill_the_process():
             shared().render(asked)
     with pytest.raises(SandboxError):
         shared()._sandbox.call("cue", "none", {})
+
+
+READ = 'import "vela/op"\nr: op.#Read & {value: {apiVersion: "v1", kind: "ConfigMap", metadata: name: "gone"}}\n'
+FAIL = 'op.#Fail & {message: "no"}'
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "words"),
+    [
+        (f'if r.value.data.x == "1" {{a: {FAIL}}}', 3, "undefined field: data"),
+        (f'a: {{\nfor k, v in r.value.data {{"\\(k)": {FAIL}}}\n}}', 4, "undefined field: data"),
+        (f'x: string\n"a\\(x)": {FAIL}', 4, "must be concrete"),
+    ],
+)
+def test_a_function_that_is_never_come_to_fails_the_step_with_the_line_of_what_was_not_decided(more, line, words):
+    error = play(READ + more)[-1]["error"]
+    assert f"template line {line}: what stands below this is not done, for nothing decides it" in error
+    assert words in error
+
+
+def test_a_condition_that_nothing_decides_and_that_has_no_function_below_is_no_error():
+    assert play(READ + 'if r.value.data.x == "1" {said: "yes"}')[-1]["state"] == "done"
+
+
+def test_a_function_that_stands_too_deep_is_an_error_and_data_that_does_is_none():
+    def below(inner):
+        return "".join(f"a{level}: {{" for level in range(50)) + inner + "}" * 50
+
+    assert "is deeper than 40 levels" in play(f'import "vela/op"\n{below(f"f: {FAIL}")}')[-1]["error"]
+    assert play(f'import "vela/op"\nm: op.#Message & {{message: "yes"}}\n{below("b: 1")}')[-1]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ('#Read & {cluster: "far", value: {apiVersion: "v1", kind: "ConfigMap", metadata: name: "x"}}', "only the cluster that the daemon works on"),
+        ('#List & {cluster: "far", resource: {apiVersion: "v1", kind: "ConfigMap"}}', "only the cluster that the daemon works on"),
+        ('#List & {resource: {apiVersion: "v1", kind: ""}}', "#List needs a resource with apiVersion and kind"),
+        ('#List & {resource: {apiVersion: "v1", kind: "A"}, filter: matchingLabels: a: 1}', "filter.matchingLabels.a is no text"),
+    ],
+)
+def test_a_question_that_can_not_be_asked_as_it_is_meant_is_an_error(function, words):
+    assert f"a: {words}" in walk(f'import "vela/op"\na: op.{function}\n')["error"]
+
+
+def test_a_wait_without_a_message_says_what_is_not_known():
+    message = walk('import "vela/op"\nx: y: int\na: op.#ConditionalWait & {continue: x.y == 1}\n')["message"]
+    assert message.startswith("waiting for a, whose continue is not known yet: ")
+
+
+@pytest.mark.parametrize("text", ['a: {#do: "apply", value: {}}', "a: {#do: 1}", '#x: {#provider: "kube"}\na: #x'])
+def test_a_function_is_called_and_never_written(text):
+    (fault,) = shared().check(f"one: 1\n{text}\n").faults
+    assert (fault.line, fault.message.startswith("#")) == (2, True)

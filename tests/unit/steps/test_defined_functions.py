@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.model.identity import AppKey, ObjectRef
 from reconciler.model.outcome import Call, Do, Failed, Listed, Live, Measured, Result, Wait
+from reconciler.model.run import is_aside
 from reconciler.steps.defined_functions import Answered, carry_out
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -98,3 +99,11 @@ def test_endpoints_that_are_not_there_yet_are_an_empty_list_and_those_of_others_
     ]
     found = ask("collect-service-endpoints", params, seen=dict(zip(asked.watch, (services, []), strict=True)))
     assert [item["endpoint"]["host"] for item in found.value["list"]] == ["web.shop.svc"]
+
+
+@pytest.mark.parametrize("path", ["undo", "sync"])
+def test_a_function_whose_field_is_called_as_what_undoes_a_step_is_done_once_all_the_same(path):
+    call = Call(AppKey("shop", "a"), "s", "mine", {}, since=NOW)
+    (effect,) = carry_out("delete-config", path, {"name": "c"}, call, {}, {}, NOW).effects
+    assert not is_aside(effect)
+    assert carry_out("delete-config", path, {"name": "c"}, call, {effect: Result({"deleted": []})}, {}, NOW) == Answered({})
