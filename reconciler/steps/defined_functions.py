@@ -18,6 +18,7 @@ from reconciler.model.run import is_aside
 from reconciler.steps.check_metrics import CheckMetrics
 from reconciler.steps.cleaning import DeleteConfig, delete
 from reconciler.steps.collect_endpoints import CollectEndpoints
+from reconciler.steps.collect_resources import collect_pods, collect_services
 from reconciler.steps.list_config import ListConfig
 from reconciler.steps.notification import Notification
 from reconciler.steps.read_config import ReadConfig
@@ -113,6 +114,10 @@ def _endpoints(outcome: Outcome) -> Params | None:
     return {"list": []} if isinstance(outcome, Wait) else None
 
 
+def _listed(outcome: Outcome) -> Params | None:
+    return outcome.outputs if isinstance(outcome, Done) else None
+
+
 def _check(outcome: Outcome) -> Params | None:
     """What a metric is like is for the template to judge; that nobody may be asked is a failure."""
     failed = isinstance(outcome, Failed)
@@ -129,6 +134,8 @@ FUNCTIONS: Final[Mapping[str, _Function]] = MappingProxyType(
         "list-config": _Function(ListConfig().next, lambda params: params, _config),
         "email": _Function(Notification().next, _read_mail, _nothing),
         "prom-check": _Function(CheckMetrics().next, _read_check, _check),
+        "collect-pods": _Function(collect_pods, _read_app, _listed),
+        "collect-services": _Function(collect_services, _read_app, _listed),
         "collect-service-endpoints": _Function(CollectEndpoints().next, _read_app, _endpoints),
     }
 )

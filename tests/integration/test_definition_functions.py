@@ -207,3 +207,25 @@ async def test_a_patch_is_laid_over_an_object_before_it_is_applied_or_passed_on(
         assert (patched["data"], patched["metadata"]["labels"]["by"]) == ({"changed": "2"}, "patch")
         other = await daemon.cluster.get(ObjectRef("v1", "ConfigMap", "default", "other"))
         assert (other["data"], other["metadata"]["annotations"]["by"]) == ({"kept": "1", "changed": "1"}, "patch")
+
+
+@virtual
+async def test_a_template_counts_the_pods_and_services_of_its_application(tmp_path: Path) -> None:
+    template = """
+        import "vela/query"
+        import "vela/builtin"
+        import "strings"
+        about: {name: context.name, namespace: context.namespace}
+        pods: query.#CollectPods & {$params: app: about}
+        services: query.#CollectServices & {$params: app: about}
+        enough: builtin.#ConditionalWait & {$params: continue: len(pods.$returns.list) == 2}
+        said: builtin.#Message & {$params: message: strings.Join([for one in services.$returns.list {"\\(one.component) \\(one.object.kind)"}], ",")}
+    """
+    web = "  - {name: web, type: webservice, properties: {image: 'web:1', ports: [{port: 80, expose: true}]}, traits: [{type: scaler, properties: {replicas: 2}}]}\n"
+    steps = "  workflow:\n    steps:\n    - {name: web, type: apply-component, properties: {component: web}}\n    - {name: count, type: count}\n"
+    head = "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: shop}\nspec:\n  components:\n"
+    clone = Clone(tmp_path)
+    clone.push({"shop.yaml": f"{head}{web}{steps}", "definitions/count.yaml": definition("count", template)})
+    async with running(clone) as daemon:
+        await daemon.synced("shop")
+        assert step(daemon, "count").message == "web Service"

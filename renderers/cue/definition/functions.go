@@ -34,7 +34,7 @@ var absent = map[string]map[string]string{
 		"#DeployCloudResource": noCloud, "#ShareCloudResource": noCloud, "#LoadTerraformComponents": noCloud, "#GetConnectionStatus": noCloud,
 		"#Deploy": byDeploy, "#Patch": byPatching,
 		"#DingTalk": "use #HTTPPost", "#Slack": "use #HTTPPost", "#Lark": "use #HTTPPost",
-		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList,
 		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
 	"vela/kube": {"#Patch": byPatching},
@@ -47,11 +47,11 @@ var absent = map[string]map[string]string{
 		"#DeployCloudResource": noCloud, "#ShareCloudResource": noCloud,
 	},
 	"vela/query": {
-		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList,
 		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
 	"vela/ql": {
-		"#ListResourcesInApp": byList, "#ListAppliedResources": byList, "#CollectPods": byList, "#CollectServices": byList,
+		"#ListResourcesInApp": byList, "#ListAppliedResources": byList,
 		"#GetApplicationTree": byList, "#SearchEvents": byList, "#CollectLogsInPod": noLogs,
 	},
 	"vela/terraform": {"#LoadTerraformComponents": noCloud, "#GetConnectionStatus": noCloud},

@@ -104,6 +104,8 @@ def test_a_variable_is_told_to_later_steps_and_read_from_earlier_ones_also_by_a_
         ("config", "#ListConfig", "list-config", 'template: "t"', {"configs": [{"name": 1}]}, "configs[0].name"),
         ("metrics", "#PromCheck", "prom-check", 'query: "up", condition: ">=1"', {"result": True, "failed": False, "message": 1}, "result"),
         ("query", "#CollectServiceEndpoints", "collect-service-endpoints", 'app: {name: "a", namespace: "n"}', {"list": [{"x": 1}]}, "list[0].x"),
+        ("query", "#CollectPods", "collect-pods", 'app: {name: "a", namespace: "n"}', {"list": [{"object": {"x": 1}}]}, "list[0].object.x"),
+        ("query", "#CollectServices", "collect-services", 'app: {name: "a", namespace: "n"}', {"list": [{"x": 1}]}, "list[0].x"),
         (
             "email",
             "#SendEmail",

@@ -107,3 +107,35 @@ def test_a_function_whose_field_is_called_as_what_undoes_a_step_is_done_once_all
     (effect,) = carry_out("delete-config", path, {"name": "c"}, call, {}, {}, NOW).effects
     assert not is_aside(effect)
     assert carry_out("delete-config", path, {"name": "c"}, call, {effect: Result({"deleted": []})}, {}, NOW) == Answered({})
+
+
+OWN = (("reconciler.dev/application", "web"), ("reconciler.dev/application-namespace", "n"))
+KINDS = [("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job"), ("v1", "Pod")]
+
+
+def test_pods_are_those_that_the_workloads_of_an_application_select_and_its_own():
+    params = {"app": {"name": "web", "namespace": "n"}}
+    workloads = {Listed(version, kind, "n", OWN): [] for version, kind in KINDS}
+    first = ask("collect-pods", params)
+    assert isinstance(first, Wait)
+    assert set(first.watch) == set(workloads)
+    deployment = {"metadata": {"name": "d", "labels": {"app.oam.dev/component": "front"}}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    bare = {"metadata": {"name": "p", "uid": "2"}, "spec": {}}
+    seen = {**workloads, Listed("apps/v1", "Deployment", "n", OWN): [deployment], Listed("v1", "Pod", "n", OWN): [bare]}
+    selected = Listed("v1", "Pod", "n", (("a", "b"),))
+    assert selected in ask("collect-pods", params, seen=seen).watch
+    pod = {"metadata": {"name": "d-1", "uid": "1"}}
+    answer = ask("collect-pods", params, seen={**seen, selected: [pod]})
+    assert answer == Answered(
+        {"list": [{"cluster": "local", "component": "front", "object": pod}, {"cluster": "local", "component": "p", "object": bare}]}
+    )
+    chosen = {"app": {**params["app"], "filter": {"components": ["front"]}}}
+    assert [each["component"] for each in ask("collect-pods", chosen, seen={**seen, selected: [pod]}).value["list"]] == ["front"]
+
+
+def test_rule_13a_pods_and_services_that_may_not_be_listed_fail_the_step():
+    params = {"app": {"name": "web", "namespace": "n"}}
+    outcome = ask("collect-services", params, seen={Listed("v1", "Service", "n", OWN): None})
+    assert outcome == Failed("NotAllowed", "x.y: this application may not list Services of namespace n")
+    seen = {Listed(version, kind, "n", OWN): None for version, kind in KINDS}
+    assert ask("collect-pods", params, seen=seen).reason == "NotAllowed"
