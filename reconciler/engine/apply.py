@@ -138,7 +138,7 @@ class Applier:
         """Ours by their labels, those of this wave alone (below 0: of all together), in the order in which they are applied, less what is ignored."""
         declared, partition = application.component(str(effect.params["component"])), str(effect.params.get("partition", ""))
         decorated = decorate(objects, app.mirror.uid, app.key, run.revision, partition)
-        if declared.type == CHART and not declared.defined:
+        if declared.is_built_in(CHART):
             waves = plan_waves(decorated, run.revision, first=app.running_record() is None, restore=run.kind == "restore")
         else:
             waves = in_dispatches(decorated, application.dispatches)
@@ -152,7 +152,7 @@ class Applier:
         refs = [await self._served(ref, brought) for ref in map(ObjectRef.of, decorated)]
         origins = [origin_of(declared, obj) for obj in decorated]
         source = {"component_id": str(effect.params["component"]), "partition": partition, "content": mark}
-        sweep = _sweep(refs, decorated) if declared.type == CHART else {}
+        sweep = _sweep(refs, decorated) if declared.is_built_in(CHART) else {}
         return Prepared(declared.name, source, decorated, refs, origins, application.rules, reached, waves=len(waves), sweep=sweep)
 
     def _objection(self, app: Application, prepared: Prepared) -> Result | None:

@@ -69,7 +69,7 @@ class Charting:
 
         Raises ChartError, of which `retry` says whether it may come right with nothing changed in git.
         """
-        charted = [component for component in compiled.components if component.type == CHART and not component.defined]
+        charted = [component for component in compiled.components if component.is_built_in(CHART)]
         if not charted and not compiled.definitions:
             return Supply(compiled, {}, {}, {})
         if not any(source_of(component.properties) or component.properties.get("valuesFrom") for component in charted):
@@ -184,5 +184,5 @@ class Charting:
 
 def takes_secrets(compiled: Compiled) -> bool:
     """Whether values of its charts come from Secrets."""
-    charted = (component for component in compiled.components if component.type == CHART and not component.defined)
+    charted = (component for component in compiled.components if component.is_built_in(CHART))
     return any("secret" in source for component in charted for source in component.properties.get("valuesFrom") or [])

@@ -260,7 +260,7 @@ class Planner:
         compiled, files = supply.application, TreeFiles(trees, declared.commit, supply.archives)
         rendered = self._context.contents.render_all(compiled, files, supply.capabilities, revision)
         content = Content(compiled, rendered, charts=supply.charts, folders=_folders(compiled, files))
-        if compiled.definitions or any(compiled.component(name).type == CHART for name in take_inputs(compiled)):
+        if compiled.definitions or any(compiled.component(name).is_built_in(CHART) for name in take_inputs(compiled)):
             content.capabilities = supply.capabilities
         check_encrypted(content, files)
         return content
@@ -384,7 +384,7 @@ def _folders(compiled: Compiled, files: TreeFiles) -> dict[str, bytes]:
     for name in sorted(take_inputs(compiled)):
         component = compiled.component(name)
         path = str(component.properties.get("path") or "")
-        if component.type == CHART and not component.defined and path:
+        if component.is_built_in(CHART) and path:
             try:
                 found[name] = pack_archive("chart", unpack_charts({at.removeprefix(f"{path}/"): data for at, data in files.tree(path).items()}))
             except (ValueError, FileNotFoundError, ChartError) as error:

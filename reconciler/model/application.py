@@ -81,6 +81,10 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
     defined: bool = False
     kind: Literal["component", "policy"] = "component"
 
+    def is_built_in(self, kind: str) -> bool:
+        """Whether it is of that type, which the repository does not define anew."""
+        return self.type == kind and not self.defined
+
     @property
     def title(self) -> str:
         """What messages call it."""

@@ -41,5 +41,5 @@ def with_values(component: Component, values: Mapping[str, Any]) -> Component:
 
 def _place(component: Component, path: str) -> str:
     parts = parse_path(path)
-    is_value = component.type == "helm" and not component.defined and parts[0] == "properties" and len(parts) > 1 and parts[1] not in HELM.fields
+    is_value = component.is_built_in("helm") and parts[0] == "properties" and len(parts) > 1 and parts[1] not in HELM.fields
     return f"properties.values.{path.removeprefix('properties.')}" if is_value else path

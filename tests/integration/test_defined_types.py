@@ -97,6 +97,18 @@ async def test_a_definition_that_comes_takes_the_place_of_the_built_in_type_and_
 
 
 @virtual
+async def test_hooks_are_those_of_charts_and_not_of_a_defined_type_that_has_their_name(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    hook = 'metadata: annotations: {"helm.sh/hook": "pre-install", "helm.sh/hook-delete-policy": "hook-succeeded"}'
+    template = f'output: {{apiVersion: "v1", kind: "ConfigMap", {hook}, data: image: parameter.image}}\nparameter: image: string\n'
+    text = APPLICATION.replace("type: site", "type: helm").split("    traits:", maxsplit=1)[0]
+    async with running(clone) as daemon:
+        clone.push({"shop.yaml": text, "definitions/helm.yaml": definition("Component", "helm", template)})
+        await daemon.synced("shop")
+        assert (await read(daemon, ObjectRef("v1", "ConfigMap", "default", "web")))["data"] == {"image": "web:1"}
+
+
+@virtual
 async def test_rule_8_a_template_that_runs_away_or_does_not_render_is_a_problem_of_its_application_alone(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     endless = 'import "list"\noutput: {apiVersion: "v1", kind: "X", spec: {for a in list.Range(0, 100000, 1) for b in list.Range(0, 100000, 1) {"\\(a)-\\(b)": a}}}\n'
