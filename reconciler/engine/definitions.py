@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from reconciler.cluster.protocol import Cluster, ClusterError, ForbiddenError, KindUnknownError, WatchEvent
-from reconciler.dialects.in_cluster import SETTING, folder_of
+from reconciler.dialects.in_cluster import folder_of
 from reconciler.dialects.scope import DEFINITIONS
 from reconciler.engine.files import Served, ServedFile
 from reconciler.engine.watching import watch
@@ -134,8 +134,8 @@ class ClusterDefinitions:
         """What hinders, and what helps."""
         plural, group = f"{kind.lower()}s", DEFINITIONS[0][0].partition("/")[0]
         if isinstance(error, KindUnknownError):
-            return f"the cluster does not serve {plural}.{group} (KubeVela brings them, or reconciler install --oam), as {SETTING} needs it"
+            return f"the cluster does not serve {plural}.{group} (KubeVela brings them, or reconciler install --oam)"
         if isinstance(error, ForbiddenError):
             ask = f"kubectl auth can-i list {plural}.{group} --namespace {self._namespace}"
-            return f"the daemon's account needs the rights to list and watch them, as {SETTING} needs it ({ask}): {one_line(error, 200)}"
+            return f"the daemon's account needs the rights to list and watch them ({ask}): {one_line(error, 200)}"
         return one_line(error, 300)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.dialects.in_cluster import PREFIX
+from reconciler.dialects.in_cluster import PREFIX, SETTING
 from reconciler.model.names import IGNORE_FILE
 from reconciler.model.problem import Problem
 from reconciler.model.text import one_line
@@ -60,7 +60,8 @@ class Served(NamedTuple):
         return {path for path in self.files.keys() | other.files.keys() if self.blob(path) != other.blob(path)}
 
     def problems(self) -> list[Problem]:
-        return [Problem(folder, 0, f"these definitions can't be listed: {reason}") for folder, reason in self.unread.items()]
+        message = f"these definitions, which {SETTING} asks for, can't be listed"
+        return [Problem(folder, 0, f"{message}: {reason}") for folder, reason in self.unread.items()]
 
 
 NOTHING: Final = Served()
