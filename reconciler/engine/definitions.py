@@ -106,13 +106,18 @@ class ClusterDefinitions:
     def _put(self, path: str, kind: str, obj: JsonObject) -> bool:
         """Whether it is another one than before, in what is read of it."""
         read: dict[str, Any] = {"apiVersion": obj["apiVersion"], "kind": kind, "metadata": {"name": obj["metadata"]["name"]}, "spec": obj.get("spec")}
-        data, old = canonical(read), self._files.get(path)
-        oid = digest(read)
+        old = self._files.get(path)
+        try:
+            data, oid = canonical(read), digest(read)
+        except (ValueError, RecursionError):
+            data, oid = b"", str(obj["metadata"].get("resourceVersion"))
         if old is not None and old.oid == oid:
             return False
         self._drop(path)
         size = len(data) + _OVERHEAD
-        if size > _LARGEST:
+        if not data:
+            self._files[path] = ServedFile(oid, refusal="it is nested too deeply")
+        elif size > _LARGEST:
             self._files[path] = ServedFile(oid, refusal=f"it has more than {_LARGEST >> 10} KiB")
         elif self._size + size > _MOST:
             self._files[path] = ServedFile(oid, refusal=f"the definitions of its namespace have more than {_MOST >> 20} MiB")

@@ -87,6 +87,8 @@ def _read(data: bytes, what: str) -> tuple[list[JsonObject], str, str]:
         items, version = found["items"], meta["resourceVersion"]
     except (msgspec.DecodeError, KeyError, TypeError):
         raise UnavailableError(f"{what}: not a list") from None
+    except RecursionError:
+        raise UnavailableError(f"{what}: one of these objects is nested too deeply to be read") from None
     if not isinstance(version, str) or not version or not isinstance(items, list | None):
         raise UnavailableError(f"{what}: not a list")
     return items or [], version, str(meta.get("continue") or "")

@@ -121,3 +121,5 @@ def _read(line: bytes, resource: Resource, what: str) -> WatchEvent:
         return event
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         raise UnavailableError(f"{what}: not an event of a watch") from None
+    except RecursionError:  # it would come again and again: what is there is to be listed, which says why that can't be
+        raise ExpiredError(f"{what}: an object is nested too deeply to be read; list again") from None

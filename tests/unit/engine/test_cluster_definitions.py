@@ -168,6 +168,19 @@ async def test_rule_8_what_is_too_large_is_refused_and_of_all_together_only_so_m
         assert told[-1].read(FOLDER + "large-199")
 
 
+@virtual
+async def test_rule_8_what_is_nested_too_deeply_is_refused_and_harms_no_other():
+    deep = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    async with following(FakeCluster([site("deep", deep), site()])) as told:
+        assert told[-1].read(SITE)
+        with pytest.raises(ValueError, match="nested too deeply"):
+            told[-1].read(FOLDER + "deep")
+    while deep:  # taken apart from the top: to forget it at once would go as deep
+        deep = deep["a"]
+
+
 def test_of_each_kind_of_definition_there_is_a_folder():
     assert {kind for _, kind in DEFINITIONS} == {"ComponentDefinition", "TraitDefinition", "PolicyDefinition", "WorkflowStepDefinition"}
     assert NOTHING.problems() == []

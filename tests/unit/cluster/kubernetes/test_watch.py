@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 from aiohttp import web
 
-from reconciler.cluster.protocol import ExpiredError, ForbiddenError
+from reconciler.cluster.protocol import ExpiredError, ForbiddenError, UnavailableError
 from reconciler.model.identity import GVK
 from tests.unit.cluster.kubernetes.server import config_map, eventually, group, line, page, resource, status
 
@@ -99,6 +99,25 @@ async def test_errors_of_the_server_are_waited_for_with_growing_pauses(server, c
     async with aclosing(cluster.watch(KIND, since="10")) as watch:
         assert await take(watch, 1) == [("ADDED", "a", "11")]
     assert len(watches(server)) >= 7
+
+
+async def test_rule_8_an_object_that_is_nested_too_deeply_to_be_read_ends_a_watch_and_a_list_and_not_the_daemon(server, cluster):
+    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    serve(server, [b'{"type":"ADDED","object":' + deep + b"}\n"])
+    async with aclosing(cluster.watch(KIND, since="10")) as watch:
+        with pytest.raises(ExpiredError, match="nested too deeply"):
+            await take(watch, 1)
+    server.reply("GET", MAPS, web.Response(body=b'{"metadata":{"resourceVersion":"10"},"items":[' + deep + b"]}", content_type="application/json"))
+    with pytest.raises(UnavailableError, match="nested too deeply"):
+        await cluster.list(KIND)
+
+
+async def test_a_watch_of_one_namespace_asks_for_that_alone(server, cluster):
+    path = "/api/v1/namespaces/types/configmaps"
+    serve(server, [line("ADDED", config_map("a", "11"))], path=path)
+    async with aclosing(cluster.watch(KIND, namespace="types")) as watch:
+        assert await take(watch, 1) == [("ADDED", "a", "11")]
+    assert server.asked(f"GET {MAPS}") == []
 
 
 async def test_an_event_of_any_length_comes_whole(server, cluster):
