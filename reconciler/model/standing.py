@@ -37,6 +37,7 @@ _FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "HealthTimeout": TIMEOUT,
         "Input": "Input",
         "AttributesTooLarge": "Output",
+        "OutputsTooLarge": "Output",
         "InvalidProperties": "ProcessParameter",
         "StepBroken": "Rendering",
         "UnknownStepType": "Rendering",

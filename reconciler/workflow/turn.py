@@ -25,6 +25,7 @@ from reconciler.workflow.pausing import paused
 from reconciler.workflow.retrying import merge, pause_before
 
 SHARED_LIMIT = 16 * 1024
+OUTPUTS_LIMIT = 256 * 1024
 _IMPLICIT = {
     "workflow-changed": "the new workflow drops or weakens a gate that the promoted revision had",
     "state-lost": "objects of this application run, but its history is gone: nothing that differs is touched until you continue",
@@ -192,6 +193,9 @@ class Turn:
         else:
             names = {"context": context_of(spec, self.run, self.workflow)} if self.workflow.on_failure == "visit" else {}
             step.outputs = read_outputs(spec, {**names, **readable(self.run, self.workflow, step), **done.outputs})
+        if step.outputs and len(json.dumps(step.outputs, default=str)) > OUTPUTS_LIMIT:
+            step.outputs = {}
+            return self.fail(step, Failed("OutputsTooLarge", f"the outputs of a step are at most {OUTPUTS_LIMIT} bytes; name what is needed of them"))
         return True
 
     def share(self, step: StepState, values: dict[str, Any]) -> bool:

@@ -308,3 +308,16 @@ async def test_what_can_not_be_applied_is_told_by_the_place_in_the_template(tmp_
     )
     async with running(clone) as daemon:
         assert words in await ended(daemon, "Failed")
+
+
+@virtual
+async def test_rule_3e_outputs_that_are_too_large_fail_their_step_instead_of_the_state_that_keeps_them(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    template = 'import "strings"\nparameter: size: int\nmany: strings.Repeat("x", parameter.size)\n'
+    go = "{{name: go, type: tried, properties: {{size: {}}}, outputs: [{{name: o, valueFrom: many}}]}}"
+    clone.push({"shop.yaml": application(go.format(200_000)), "definitions/tried.yaml": definition("tried", template)})
+    async with running(clone) as daemon:
+        await daemon.synced("shop")
+        clone.push({"shop.yaml": application(go.format(900_000))})
+        assert "the outputs of a step are at most 262144 bytes" in await ended(daemon, "Failed")
+        assert (daemon.status("shop").run.reason, step(daemon, "go").phase) == ("OutputsTooLarge", "Failed")
