@@ -35,8 +35,8 @@ def collect_pods(call: Call, results: Mapping[str, Result], seen: Mapping[Query,
     unheard = _hear(call, [*workloads, *selected], seen)
     if unheard is not None:
         return unheard
-    found = {obj["metadata"]["uid"]: (obj, component) for query, component in selected.items() for obj in seen[query]}
-    found |= {obj["metadata"]["uid"]: (obj, _component(obj)) for obj in seen[workloads[-1]]}
+    found = {obj["metadata"]["name"]: (obj, component) for query, component in selected.items() for obj in seen[query]}
+    found |= {obj["metadata"]["name"]: (obj, _component(obj)) for obj in seen[workloads[-1]]}
     return _tell(call, found.values())
 
 

@@ -120,11 +120,11 @@ def test_pods_are_those_that_the_workloads_of_an_application_select_and_its_own(
     assert isinstance(first, Wait)
     assert set(first.watch) == set(workloads)
     deployment = {"metadata": {"name": "d", "labels": {"app.oam.dev/component": "front"}}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
-    bare = {"metadata": {"name": "p", "uid": "2"}, "spec": {}}
+    bare = {"metadata": {"name": "p"}, "spec": {}}
     seen = {**workloads, Listed("apps/v1", "Deployment", "n", OWN): [deployment], Listed("v1", "Pod", "n", OWN): [bare]}
     selected = Listed("v1", "Pod", "n", (("a", "b"),))
     assert selected in ask("collect-pods", params, seen=seen).watch
-    pod = {"metadata": {"name": "d-1", "uid": "1"}}
+    pod = {"metadata": {"name": "d-1"}}
     answer = ask("collect-pods", params, seen={**seen, selected: [pod]})
     assert answer == Answered(
         {"list": [{"cluster": "local", "component": "front", "object": pod}, {"cluster": "local", "component": "p", "object": bare}]}
