@@ -11,11 +11,12 @@ import msgspec
 from reconciler.cli.definition_source import Defined
 from reconciler.cli.definition_trial import Moment
 from reconciler.cli.errors import RefusedError, UsageError
+from reconciler.engine.contents import NoFiles
 from reconciler.model.application import Component, Definition, Kind, Trait
 from reconciler.model.chart import Capabilities
 from reconciler.model.identity import JsonObject, ObjectRef
 from reconciler.render.engine import ComponentRenderer
-from reconciler.render.protocol import Files, RenderContext, RenderError
+from reconciler.render.protocol import RenderContext, RenderError
 
 _CONTEXT: Final[Mapping[str, type]] = {
     "name": str,
@@ -27,22 +28,6 @@ _CONTEXT: Final[Mapping[str, type]] = {
     "clusterVersion": dict,
 }
 _NAME: Final = "example"
-
-
-class NoFiles(Files):
-    """Templates see no file, and so there is none."""
-
-    def folder(self, path: str) -> dict[str, str]:
-        raise ValueError(f"there is no folder {path}")
-
-    def read(self, path: str) -> bytes:
-        raise FileNotFoundError(path)
-
-    def tree(self, path: str) -> dict[str, bytes]:
-        raise ValueError(f"there is no folder {path}")
-
-    def archive(self, component: str) -> bytes:
-        raise RenderError(f"component {component} has no chart")
 
 
 def render_example(one: Defined, properties: dict[str, Any], given: Mapping[str, Any], workload: list[JsonObject]) -> list[Moment]:

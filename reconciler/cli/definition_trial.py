@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from reconciler.cluster.masking import mask
 from reconciler.model.identity import AppKey, JsonObject, ObjectRef
 from reconciler.model.outcome import (
     LISTED,
@@ -55,7 +56,7 @@ class Trial:
         step = str(context.get("stepName") or "example")
         components = (*sorted({*_texts(properties), *re.findall(r'"([^"\\\n]*)"', template)}), _CARRIER)
         names = tuple(name for name in components if name == _CARRIER or _NAMES.fullmatch(name))
-        self._call = Call(app, step, "definition", properties, names, since=AS_IF, template=template, parameters=dict(context))
+        self._call = Call(app, step, "definition", properties, names, since=AS_IF, template=template, context={"stepSessionID": "example", **context})
         self._live = {_ref(obj, app.namespace).identity: obj for obj in objects}
         self.moments: list[Moment] = []
 
@@ -106,10 +107,11 @@ class Trial:
             return shared().evaluate(query.request)
         if isinstance(query, Live):
             self._note(Moment("reads", str(query.ref)))
-            return self._live.get(query.ref.identity)
+            found = self._live.get(query.ref.identity)
+            return mask(found) if found is not None else None
         if isinstance(query, Listed):
             self._note(Moment("reads", f"every {query.kind} in {query.namespace}"))
-            return [obj for obj in self._live.values() if _fits(obj, query, self._call.app.namespace)][:LISTED]
+            return [mask(obj) for obj in self._live.values() if _fits(obj, query, self._call.app.namespace)][:LISTED]
         if isinstance(query, Measured):
             self._note(Moment("reads", f"metric {query.query}"))
             return {"pretended": True}

@@ -217,7 +217,7 @@ class KubeVela:
         for group in dict.fromkeys(draft.step.group for draft in drafts):
             if modes.get(group, mode) == "DAG":
                 components.hand_order([draft for draft in drafts if draft.step.group == group])
-        check_order(drafts, mode, written.at, written.findings)
+        check_order(drafts, mode, written.at, written.findings, (*CONTEXT, *parameters))
         check_conditions(drafts, parameters, written.findings)
         return Workflow(
             mode,

@@ -12,7 +12,7 @@ from reconciler.model.standing import FIELDS
 from reconciler.model.text import one_line
 
 ROOTS = ("status", "inputs", "context", "parameter")
-CONTEXT = ("name", "namespace", "appName", "appLabels", "appRevision", "appRevisionNum", "workflowName", "stepName", "stepGroupName")
+CONTEXT = ("name", "namespace", "appName", "appLabels", "appRevision", "appRevisionNum", "workflowName", "stepName", "stepGroupName", "stepSessionID")
 _WITHHELD = {"appAnnotations": "annotations are no part of a revision; a label can be asked for, by appLabels"}
 
 

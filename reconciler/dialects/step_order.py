@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings, suggest
@@ -15,13 +16,16 @@ from reconciler.model.text import one_line
 _BEGIN = "/"  # no key holds it: behind a group's key it stands for the group's beginning
 
 
-def check_order(drafts: list[Draft], mode: Mode, at: FieldPath, findings: Findings) -> None:
-    """Duplicate outputs, inputs without a producer, unknown names in `dependsOn`, and steps that would wait for ever."""
+def check_order(drafts: list[Draft], mode: Mode, at: FieldPath, findings: Findings, context: Collection[str] = ()) -> None:
+    """
+    Duplicate outputs, inputs without a producer, unknown names in `dependsOn`, and steps that would wait for ever. `context`: names that inputs
+    may read below `context`.
+    """
     producers = _producers(drafts, findings)
     known = {draft.step.name: draft for draft in drafts}
     graph = _Graph(drafts, mode)
     for draft in drafts:
-        for place, name in _needs(draft, producers, known, findings):
+        for place, name in _needs(draft, producers, known, context, findings):
             other = known[name]
             if graph.is_stepwise(draft) and other.step.group == draft.step.group and other.index >= draft.index:
                 findings.error(place, f"it waits for the step {one_line(name, 80)}, which comes no earlier; steps run in the order written")
@@ -93,7 +97,9 @@ def _producers(drafts: list[Draft], findings: Findings) -> dict[str, str]:
     return producers
 
 
-def _needs(draft: Draft, producers: dict[str, str], known: Mapping[str, Draft], findings: Findings) -> Iterator[tuple[FieldPath, str]]:
+def _needs(
+    draft: Draft, producers: dict[str, str], known: Mapping[str, Draft], context: Collection[str], findings: Findings
+) -> Iterator[tuple[FieldPath, str]]:
     for position, name in enumerate(draft.step.depends_on):
         place = (*draft.at, "dependsOn", position)
         if name in known:
@@ -105,8 +111,19 @@ def _needs(draft: Draft, producers: dict[str, str], known: Mapping[str, Draft], 
         if producer is not None:
             yield (*place, "from"), producer
         elif not findings.full:
-            findings.error((*place, "from"), f"no step has an output {one_line(item.source, 80)}{suggest(item.source, producers)}")
+            objection = _objection(item.source, producers, context)
+            if objection:
+                findings.error((*place, "from"), objection)
     group = next((other.step.name for other in known.values() if other.step.key == draft.step.group), "") if draft.step.group else ""
     for name in asked_of(draft.step):
         if name in known and name not in (draft.step.name, group):
             yield (*draft.at, "if"), name
+
+
+def _objection(source: str, producers: Collection[str], context: Collection[str]) -> str:
+    """What is wrong with an input that no step gives; empty where the context has it."""
+    root, _, rest = source.partition(".")
+    if root != "context" or not context:
+        return f"no step has an output {one_line(source, 80)}{suggest(source, producers)}"
+    name = re.split(r"[.\[]", rest, maxsplit=1)[0]
+    return "" if name in context else f"unknown name in context: {one_line(name, 80)}{suggest(name, context)}"

@@ -161,7 +161,7 @@ class Call(msgspec.Struct, frozen=True):
     what steps before it shared, and where its workflow has contexts all that it began with; `parameters`: the workflow's. `made`: when it
     is undone or looked at again, the results of having run it. `health`: seconds that it waits for health, unless its properties say so.
     `template`: of the definition that its type is; `declared`: `components` and `policies` of the application as they are written, where the template
-    asks for them. `outputs`: what is to be read of what it exports, by name.
+    asks for them. `outputs`: what is to be read of what it exports, by name. `context`: what that template, and nothing else, sees of its run.
     """
 
     app: AppKey
@@ -183,6 +183,7 @@ class Call(msgspec.Struct, frozen=True):
     template: str = ""
     outputs: dict[str, str] = {}
     declared: dict[str, Any] = {}
+    context: dict[str, Any] = {}
 
     def deadline(self, start: datetime | None, seconds: float) -> datetime | None:
         """`start` plus `seconds`, moved by the time the application stood suspended."""

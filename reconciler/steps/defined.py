@@ -89,7 +89,8 @@ class _Walk:
 
     def _request(self) -> dict[str, Any]:
         call = self._call
-        context = {**call.parameters, "name": call.app.name, "appName": call.app.name, "namespace": call.app.namespace, "stepName": call.step}
+        own = {"name": call.app.name, "appName": call.app.name, "namespace": call.app.namespace, "stepName": call.step}
+        context = {**call.parameters, **call.context, **own}
         return {
             "template": call.template,
             "context": context,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.model.application import Step, Workflow
+from reconciler.model.canonical import digest
 from reconciler.model.expression import ExpressionError, parse_expression
 from reconciler.model.identity import AppKey
 from reconciler.model.run import Run, StepState
@@ -28,18 +29,21 @@ def holds(spec: Step, run: Run, workflow: Workflow) -> bool:
     expression = parse_expression(spec.condition)
     if expression.always:
         return True
+    context = context_of(spec, run, workflow)
     names = {
         "status": {step.name: describe(step) for step in run.steps},
-        "inputs": {item.source: _value(item.source, run.steps) for item in spec.inputs},
-        "context": context_of(spec, run, workflow),
+        "inputs": {item.source: _value(item.source, run.steps, context) for item in spec.inputs},
+        "context": context,
         "parameter": spec.properties,
     }
     return expression.read(names)
 
 
 def context_of(spec: Step, run: Run, workflow: Workflow) -> dict[str, Any]:
-    """What `context` is in a condition; the workflow's own parameters are in it too."""
+    """What `context` is for a step; the workflow's own parameters are in it too. `stepSessionID` is a word that can stand in a name, and another one
+    each time the step is done anew."""
     app, number = AppKey.parse(run.app), run.revision.rpartition("-v")[2]
+    begun = next((step.round for step in run.steps if step.key == spec.key), 0)
     group = next((step.name for step in workflow.steps if step.key == spec.group), "")
     return {
         **workflow.parameters,
@@ -52,12 +56,13 @@ def context_of(spec: Step, run: Run, workflow: Workflow) -> dict[str, Any]:
         "workflowName": app.name,
         "stepName": spec.name,
         "stepGroupName": group,
+        "stepSessionID": digest([run.owner, run.name, spec.key, begun])[:10],
     }
 
 
-def _value(source: str, steps: Sequence[StepState]) -> Any:
+def _value(source: str, steps: Sequence[StepState], context: Mapping[str, Any]) -> Any:
     """Null where it is not there."""
     try:
-        return read_input(source, steps)
+        return read_input(source, steps, context)
     except Pending:
         return None

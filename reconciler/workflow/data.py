@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,14 +23,15 @@ class Absent(Pending):
     """An input never comes: the step that should have given it is over and gave nothing."""
 
 
-def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any], dict[str, Any]]:
+def gather_inputs(spec: Step, steps: Sequence[StepState], context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the step's properties with inputs in them, values for its components by path). Raises Pending.
 
-    Steps that apply components hand what is for `properties` or `traits` on to those; all else goes into the step's own properties.
+    Steps that apply components hand what is for `properties` or `traits` on to those; all else goes into the step's own properties. `context`:
+    what an input may read as `context.…`, where no step gives it.
     """
     properties, values = dict(spec.properties), {}
     for item in spec.inputs:
-        value = read_input(item.source, steps)
+        value = read_input(item.source, steps, context)
         if spec.components and _PART_OF_COMPONENT.match(item.target):
             values[item.target] = value
         else:
@@ -42,8 +43,11 @@ def gather_inputs(spec: Step, steps: Sequence[StepState]) -> tuple[dict[str, Any
     return properties, values
 
 
-def read_input(source: str, steps: Sequence[StepState]) -> Any:
-    """The value of that name, or of the path below it. Raises Pending, and Absent where a step left its outputs null when it was over."""
+def read_input(source: str, steps: Sequence[StepState], context: Mapping[str, Any]) -> Any:
+    """
+    The value of that name, or of the path below it. An output comes before what is in `context`. Raises Pending, and Absent where a step left its
+    outputs null when it was over, and where the context has no such thing.
+    """
     name, _, rest = source.partition(".")
     for step in steps:
         if step.phase.final and step.phase is not Phase.SUCCEEDED and (source in step.outputs or name in step.outputs):
@@ -54,6 +58,11 @@ def read_input(source: str, steps: Sequence[StepState]) -> Any:
                     return read_path(step.outputs[key], path) if path else step.outputs[key]
                 except (LookupError, ValueError):
                     break
+    if context and name == "context":
+        try:
+            return read_path(dict(context), rest)
+        except (LookupError, ValueError):
+            raise Absent(f"Input {source} never comes: there is no such thing in the context") from None
     raise Pending(f"Pending on Input: {source}")
 
 

@@ -109,7 +109,7 @@ def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
 def _visit(turn: Turn, ordering: Ordering, step: StepState) -> bool:
     """Runs it, or skips it and what belongs to it."""
     try:
-        gather_inputs(turn.spec(step), turn.run.steps)
+        gather_inputs(turn.spec(step), turn.run.steps, turn.context(turn.spec(step)))
     except Absent:
         pass  # the condition may ask for it, and running the step says that it is not there
     except Pending as pending:

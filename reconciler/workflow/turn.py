@@ -87,7 +87,7 @@ class Turn:
 
     def ask(self, step: StepState, spec: Step) -> Outcome:
         """What is next for a step that runs. Raises Pending where an input is missing."""
-        inputs = gather_inputs(spec, self.run.steps)
+        inputs = gather_inputs(spec, self.run.steps, self.context(spec))
         kind = self.kind(step)
         results = {path: result for path, result in step.results.items() if not is_aside(path)}
         outcome = self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
@@ -127,11 +127,16 @@ class Turn:
             template=self.workflow.definitions.get(step.type, ""),
             outputs={output.name: output.value for output in spec.outputs},
             declared=self.workflow.declared,
+            context=self.context(spec) if step.type in self.workflow.definitions else {},
         )
+
+    def context(self, spec: Step) -> dict[str, Any]:
+        """What `context` is for a step, where its family has one."""
+        return context_of(spec, self.run, self.workflow) if self.workflow.on_failure == "visit" else {}
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
         try:
-            inputs = gather_inputs(spec, self.run.steps)
+            inputs = gather_inputs(spec, self.run.steps, self.context(spec))
         except Pending:  # the producer was undone before; what it gave is not needed to take back
             inputs = (dict(spec.properties), {})
         call = self.call(step, spec, inputs)
@@ -191,7 +196,7 @@ class Turn:
         if step.type in self.workflow.definitions:  # read already, where they are expressions, too
             step.outputs = {output.name: done.outputs.get(output.name) for output in spec.outputs}
         else:
-            names = {"context": context_of(spec, self.run, self.workflow)} if self.workflow.on_failure == "visit" else {}
+            names = {"context": context} if (context := self.context(spec)) else {}
             step.outputs = read_outputs(spec, {**names, **readable(self.run, self.workflow, step), **done.outputs})
         if step.outputs and len(json.dumps(step.outputs, default=str)) > OUTPUTS_LIMIT:
             step.outputs = {}

@@ -184,6 +184,38 @@ async def test_rule_9_an_object_is_applied_once_and_pruned_when_its_step_goes_an
 
 
 @virtual
+async def test_a_template_and_the_inputs_of_its_steps_see_the_run(tmp_path: Path) -> None:
+    template = """
+        import "vela/kube"
+        import "strings"
+        parameter: {revision: string, tier: string}
+        put: kube.#Apply & {
+          $params: value: {
+            apiVersion: "v1"
+            kind: "ConfigMap"
+            metadata: name: "told"
+            data: {
+              revision: parameter.revision
+              tier: parameter.tier
+              number: "\\(context.appRevisionNum)"
+              label: context.appLabels.tier
+              session: context.stepSessionID
+            }
+          }
+        }
+    """
+    inputs = "[{from: context.appRevision, parameterKey: revision}, {from: context.appLabels.tier, parameterKey: tier}]"
+    clone = Clone(tmp_path)
+    async with running(clone) as daemon:
+        text = application(f"{{name: tell, type: tell, inputs: {inputs}}}", annotations=", labels: {tier: front}")
+        clone.push({"shop.yaml": text, "definitions/tell.yaml": definition("tell", template)})
+        await daemon.synced("shop")
+        told = (await daemon.cluster.get(ObjectRef("v1", "ConfigMap", "default", "told")))["data"]
+        assert told.pop("session").isalnum()
+        assert told == {"revision": "shop-v1", "tier": "front", "number": "1", "label": "front"}
+
+
+@virtual
 async def test_rule_5a_a_changed_template_is_a_new_revision_and_a_comment_above_it_is_none(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     template = 'import "vela/builtin"\nm: builtin.#Message & {$params: message: "one"}\n'

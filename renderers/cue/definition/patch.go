@@ -88,7 +88,8 @@ func (n *node) strange(path string) Problems {
 
 // merge unifies a patch with what is there. Fields and items that are only there stay as they are.
 //
-// In lists, items belong together whose field of the name `key` is the same, and new ones come last; without a key they do by their place. `key`
+// In lists, items belong together whose field of the name `key` is the same, and new ones come last; without a key they do by their place, and
+// what an open list says of all other items is laid over each that the patch does not name. `key`
 // holds for all lists below the field that has the marker. The strategies retainKeys and replace put what the patch has in the place of
 // what was there, with a key for each item of a list by itself.
 func merge(object, patch *node, key, path string) (*node, Problems) {
@@ -162,6 +163,16 @@ func mergeItems(object, patch *node, key, path string) (*node, Problems) {
 			}
 			object.items[place] = made
 		}
+	}
+	if patch.others == nil || keyed {
+		return object, nil
+	}
+	for place := len(patch.items); place < len(object.items); place++ {
+		made, problems := merge(object.items[place], patch.others, key, fmt.Sprintf("%s[%d]", path, place))
+		if problems != nil {
+			return nil, problems
+		}
+		object.items[place] = made
 	}
 	return object, nil
 }

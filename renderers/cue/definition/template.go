@@ -96,7 +96,7 @@ func decided(value cue.Value, path cue.Path) cue.Value {
 	if len(path.Selectors()) > deepest || !at.Exists() || at.Validate(cue.Concrete(true)) == nil {
 		return value
 	}
-	if sides := wholeSides(at); len(sides) == 1 {
+	if sides := saidOf(wholeSides(at)); len(sides) == 1 {
 		if data, err := sides[0].MarshalJSON(); err == nil {
 			return value.FillPath(path, value.Context().CompileString(fmt.Sprintf("close(%s)", data)))
 		}
@@ -109,6 +109,34 @@ func decided(value cue.Value, path cue.Path) cue.Value {
 		value = decided(value, cue.MakePath(append(path.Selectors(), fields.Selector())...))
 	}
 	return value
+}
+
+// saidOf are those of several whole sides that have no list about which nothing was said: an open one is whole when it is empty, and of KubeVela's
+// `#One | close({all: [...#One]})` the second side would be whole with nothing given at all.
+func saidOf(sides []cue.Value) []cue.Value {
+	if len(sides) < 2 {
+		return sides
+	}
+	var found []cue.Value
+	for _, side := range sides {
+		if !hasOpenList(side) {
+			found = append(found, side)
+		}
+	}
+	return found
+}
+
+func hasOpenList(value cue.Value) bool {
+	fields, err := value.Fields()
+	if err != nil {
+		return false
+	}
+	for fields.Next() {
+		if fields.Value().LookupPath(cue.MakePath(cue.AnyIndex)).Exists() {
+			return true
+		}
+	}
+	return false
 }
 
 const deepest = 10 // levels of a parameter at which a disjunction is looked for
@@ -154,6 +182,7 @@ func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
 	if err := instance.Complete(); err != nil {
 		return cue.Value{}, list(err)
 	}
+	instance.ResolutionErr = unlessUnused(instance.ResolutionErr)
 	value := maker.BuildInstance(instance)
 	if err := value.Err(); err != nil {
 		if broken := list(err); !incomplete(value) {
@@ -161,6 +190,17 @@ func assemble(maker *cue.Context, text string) (cue.Value, Problems) {
 		}
 	}
 	return value, nil
+}
+
+// unlessUnused are the errors without those of imports that nothing uses: KubeVela takes them, and definitions of its own have some.
+func unlessUnused(err errors.Error) errors.Error {
+	var kept errors.Error
+	for _, one := range errors.Errors(err) {
+		if format, _ := one.Msg(); !strings.HasPrefix(format, "imported and not used") {
+			kept = errors.Append(kept, one)
+		}
+	}
+	return kept
 }
 
 // load answers the packages that are ours, and nothing else.
@@ -212,6 +252,9 @@ func list(err error) Problems {
 				problem.Line, problem.Column = place.Line(), place.Column()
 				break
 			}
+		}
+		if format, _ := one.Msg(); strings.HasSuffix(format, "errors in empty disjunction:") && len(errors.Errors(err)) > 1 {
+			continue // what is wrong with each side comes behind it
 		}
 		found = append(found, problem)
 		if len(found) == 20 {

@@ -24,6 +24,7 @@ type node struct {
 	names  []string // of fields, in order
 	fields map[string]*node
 	items  []*node
+	others *node             // what an open list (`[...{a: 1}]`) says of all other items, nil where it says nothing
 	value  cue.Value         // of a leaf, and what the node was made of
 	tags   map[string]string // comments `+name=word` of the field
 }
@@ -51,6 +52,9 @@ func grow(value cue.Value) *node {
 		tree.kind = sequence
 		for items.Next() {
 			tree.items = append(tree.items, grow(items.Value()))
+		}
+		if others := value.LookupPath(cue.MakePath(cue.AnyIndex)); others.IncompleteKind() == cue.StructKind {
+			tree.others = grow(others)
 		}
 	}
 	return tree

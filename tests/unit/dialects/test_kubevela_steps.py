@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.model.application import Retry
+from reconciler.model.application import Input, Retry
 from tests.unit.dialects.kubevela_texts import errors, only, said, steps
 
 GROUP = "{name: g, type: step-group, subSteps: [{name: a, type: suspend}, {name: b, type: apply-component, properties: {component: web}}]}"
@@ -104,6 +104,11 @@ def test_condition_timeout_and_alias_are_read(compile_text):
             "steps[0].outputs[0].valueFrom",
             "can't be read: list.Sort() can't be called here",
         ),
+        (
+            ["{type: print-message-in-status, inputs: [{from: context.appNme, parameterKey: message}]}"],
+            "steps[0].inputs[0].from",
+            "unknown name in context: appNme (did you mean appName?)",
+        ),
         (["{type: suspend, if: context.appAnnotations.a == null}"], "steps[0].if", "annotations are no part of a revision"),
         (["{name: my-gate, type: suspend}", '{type: suspend, if: "my.failed"}'], "steps[1].if", "unknown name my"),
         (["{name: gate, type: suspend}", "{type: suspend, if: gate.timeout}"], "steps[1].if", "how a step stands is status.gate"),
@@ -121,6 +126,11 @@ def test_what_is_wrong_is_said_with_its_place_and_the_nearest_word(compile_text,
 def test_a_name_with_a_dash_is_told_how_to_stand_in_a_condition(compile_text):
     result = compile_text(steps("{name: smoke-test, type: suspend}", "{type: suspend, if: status.smoke-test.failed}"))
     assert 'status["my-step"]' in said(result)
+
+
+def test_an_input_may_come_from_the_context(compile_text):
+    items = "{type: print-message-in-status, inputs: [{from: context.appLabels.tier, parameterKey: message}]}"
+    assert workflow(compile_text, items).steps[0].inputs == [Input("context.appLabels.tier", "message")]
 
 
 @pytest.mark.parametrize(

@@ -356,3 +356,29 @@ def test_a_conflict_in_data_is_told_without_its_values():
     with pytest.raises(RenderError, match=r"patch\.stringData\.key: there is a value already") as told:
         render(template, traits={"change": ('patch: stringData: key: "other-secret"', {})})
     assert "secret" not in str(told.value).replace("Secret", "")
+
+
+def test_what_an_open_list_of_a_patch_says_of_all_items_is_laid_over_each_that_it_does_not_name():
+    tty = "patch: spec: template: spec: containers: [...{if parameter.tty != _|_ {tty: parameter.tty}}]\nparameter: tty?: bool"
+    assert [container(patched(tty, tty=True), place)["tty"] for place in (0, 1)] == [True, True]
+    assert "tty" not in container(patched(tty))
+    rest = "patch: spec: template: spec: containers: [{stdin: true}, ...{tty: true}]\nparameter: {}"
+    assert [sorted(container(patched(rest), place).keys() & {"stdin", "tty"}) for place in (0, 1)] == [["stdin"], ["tty"]]
+    with pytest.raises(RenderError, match=r"containers\[1\]\.name: there is \"side\" already"):
+        patched('patch: spec: template: spec: containers: [{tty: true}, ...{name: "web"}]\nparameter: {}')
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "one of it"), ({"name": "a"}, "one of a"), ({"all": []}, "0"), ({"all": [{"name": "a"}]}, "1"), ({"keep": []}, "one of it")],
+)
+def test_with_nothing_given_a_side_is_taken_that_leaves_no_list_open(given, expected):
+    template = """
+        #One: {name: *"it" | string, keep: *["a"] | [...string], size?: int}
+        parameter: #One | close({all: [...#One]})
+        patch: metadata: labels: {
+          if parameter.all == _|_ {said: "one of \\(parameter.name)"}
+          if parameter.all != _|_ {said: "\\(len(parameter.all))"}
+        }
+    """
+    assert patched(template, **given)["metadata"]["labels"]["said"] == expected

@@ -138,6 +138,19 @@ def test_the_first_name_of_the_package_of_queries_is_known():
     assert play(text, {"a": {"value": {"list": []}}}, outputs={"n": "n"})[-1]["outputs"] == {"n": 0}
 
 
+@pytest.mark.parametrize(("function", "url"), [("#DingTalk", "dingUrl"), ("#Lark", "larkUrl"), ("#Slack", "slackUrl")])
+def test_a_chat_is_told_a_message_by_one_request(function, url):
+    text = f'import "vela/op"\nsay: op.#Steps & {{told: op.{function} & {{{url}: "https://example.org/chat", message: {{text: content: "hi"}}}}}}\n'
+    found = play(text, {"say.told.post": {"value": {"statusCode": 200, "body": "{}"}}}, outputs={"status": "say.told.post.response.statusCode"})
+    assert states(found) == ["do http", "done"]
+    assert found[0]["params"] == {
+        "method": "POST",
+        "url": "https://example.org/chat",
+        "request": {"body": '{"text":{"content":"hi"}}', "header": {"Content-Type": "application/json"}},
+    }
+    assert found[-1]["outputs"] == {"status": 200}
+
+
 @pytest.mark.parametrize(
     ("package", "function", "reason"),
     [

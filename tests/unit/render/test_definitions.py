@@ -175,6 +175,17 @@ def test_of_a_disjunction_the_side_that_is_whole_with_what_was_given_is_taken(ur
     assert states([walk(template, parameter={"url": url})]) == [expected]
 
 
+def test_an_import_that_nothing_uses_does_no_harm():
+    template = 'import "strings"\nimport (\n  "vela/op"\n  j "encoding/json"\n)\nparameter: {a: string}\nm: op.#Message & {message: parameter.a}\n'
+    assert shared().check(template).faults == ()
+    assert walk(template, parameter={"a": "hi"})["message"] == "hi"
+
+
+def test_what_is_wrong_with_each_side_of_a_disjunction_is_told_without_a_count():
+    checked = shared().check("parameter: from: close({text: string}) | close({name: string})\n", {"from": {"text": "a", "name": "b"}})
+    assert checked.findings == (("from.name", "field not allowed"), ("from.text", "field not allowed"))
+
+
 def test_a_default_that_is_not_known_yet_makes_a_parameter_optional():
     template = "parameter: {\n  namespace: *context.namespace | string\n  name: string\n}\n"
     checked = shared().check(template)

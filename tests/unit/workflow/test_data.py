@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.model.application import Input, Output, Step
 from reconciler.model.run import Phase, StepState
-from reconciler.workflow.data import Pending, gather_inputs, read_outputs
+from reconciler.workflow.data import Absent, Pending, gather_inputs, read_outputs
 from reconciler.workflow.paths import parse_path, read_path, with_path
 
 
@@ -66,8 +66,9 @@ def test_a_value_is_never_forced_through_what_does_not_hold_it(path):
 DB = StepState("db", "apply-component", "db", Phase.SUCCEEDED, outputs={"conn": {"host": "h", "ports": [1, 2]}, "a.b": "dotted", "empty": None})
 
 
-def gathered(*inputs, steps=(DB,), components=(), **properties):
-    return gather_inputs(Step("web", "x", "web", properties=properties, inputs=[Input(*item) for item in inputs], components=list(components)), steps)
+def gathered(*inputs, steps=(DB,), components=(), context=None, **properties):
+    spec = Step("web", "x", "web", properties=properties, inputs=[Input(*item) for item in inputs], components=list(components))
+    return gather_inputs(spec, steps, context or {})
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,18 @@ def test_a_step_that_applies_components_hands_its_inputs_on_to_them():
 def test_an_input_that_is_not_there_is_pending_by_name(source):
     with pytest.raises(Pending, match=f"^Pending on Input: {source.replace('[', '.').replace(']', '.')}$"):
         gathered((source, "x"))
+
+
+def test_an_input_reads_the_context_where_no_step_gives_it():
+    context = {"appName": "shop", "appLabels": {"a/b": "c"}, "list": [1]}
+    for source, value in (("context.appName", "shop"), ("context.appLabels.a/b", "c"), ("context.list[0]", 1)):
+        assert gathered((source, "x"), context=context) == ({"x": value}, {})
+    given = StepState("db", "x", "db", Phase.SUCCEEDED, outputs={"context": {"appName": "given"}})
+    assert gathered(("context.appName", "x"), steps=(given,), context=context) == ({"x": "given"}, {})
+    with pytest.raises(Absent, match=r"^Input context\.color never comes"):
+        gathered(("context.color", "x"), context=context)
+    with pytest.raises(Pending, match=r"^Pending on Input: context\.appName$"):
+        gathered(("context.appName", "x"))
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.SUCCEEDED])

@@ -1,9 +1,12 @@
 """KubeVela's `if`: what runs and what is skipped, after failures too (research A3, defects A6)."""
 
+import re
+
 import msgspec
 import pytest
 
 from reconciler.model.run import Phase
+from reconciler.workflow.conditions import context_of
 from tests.unit.workflow.machines import SUCCEEDED, Driver, decision
 from tests.unit.workflow.visits import apply, given, group, say, step, visit
 
@@ -109,6 +112,32 @@ def test_a_condition_reads_status_inputs_context_and_parameters():
     driver.look()
     driver.finish(value={"component": "db", "objects": [], "connection": {"host": "db.shop"}})
     assert (driver.state("told").phase, driver.state("told").message) == (Phase.SUCCEEDED, "ran")
+
+
+def test_an_input_from_the_context_is_there_at_once_and_one_that_it_has_not_fails_the_step():
+    driver = visit(say("told", inputs=[("context.appName", "message")]), say("lost", inputs=[("context.colour", "message")]))
+    driver.look()
+    assert (driver.state("told").phase, driver.state("told").message) == (Phase.SUCCEEDED, "web")
+    assert (driver.state("lost").reason, driver.state("lost").message) == (
+        "Input",
+        "Input context.colour never comes: there is no such thing in the context",
+    )
+
+
+def test_a_steps_session_is_its_own_stays_over_tries_and_is_another_when_it_is_done_anew():
+    driver = visit(say("a"), say("b")).look()
+
+    def session(name):
+        spec = next(step for step in driver.workflow.steps if step.name == name)
+        return context_of(spec, driver.run, driver.workflow)["stepSessionID"]
+
+    first = session("a")
+    assert re.fullmatch(r"[0-9a-f]{10}", first)
+    assert session("b") != first
+    driver.state("a").attempt = 3
+    assert session("a") == first
+    driver.state("a").round = 1
+    assert session("a") != first
 
 
 def test_what_a_step_did_not_give_is_null_to_a_condition_and_fails_a_step_that_takes_it():
