@@ -162,5 +162,8 @@ func tags(value cue.Value) map[string]string {
 			}
 		}
 	}
+	if found[patchStrategy] == "retainKey" { // as KubeVela's own scaler has it
+		found[patchStrategy] = "retainKeys"
+	}
 	return found
 }

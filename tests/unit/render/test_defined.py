@@ -382,3 +382,12 @@ def test_with_nothing_given_a_side_is_taken_that_leaves_no_list_open(given, expe
         }
     """
     assert patched(template, **given)["metadata"]["labels"]["said"] == expected
+
+
+def test_the_strategy_of_kubevelas_own_scaler_is_known_though_its_name_lacks_a_letter():
+    assert (
+        patched("// +patchStrategy=retainKey\npatch: spec: replicas: parameter.replicas\nparameter: replicas: *1 | int", replicas=4)["spec"][
+            "replicas"
+        ]
+        == 4
+    )
