@@ -1,6 +1,7 @@
 """What every test may use: bounded, repeatable property tests and real git repositories that heed no one's configuration."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 structlog.configure(
     [structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 )
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts behind itself, and that to its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.control_plane", "tests.rendering"]
 

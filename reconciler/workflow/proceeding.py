@@ -11,7 +11,7 @@ from reconciler.model.run import SYNC, Decision, Phase, StepState
 from reconciler.model.text import one_line
 from reconciler.workflow.compensating import begin_undo
 from reconciler.workflow.contexts import ContextError, keep_snapshot
-from reconciler.workflow.data import Absent, Pending, gather_inputs
+from reconciler.workflow.data import Absent, Pending
 from reconciler.workflow.grouping import move_group
 from reconciler.workflow.ordering import Ordering
 from reconciler.workflow.stopping import at_gate, is_decided
@@ -109,7 +109,7 @@ def _may_run(turn: Turn, ordering: Ordering, step: StepState) -> bool:
 def _visit(turn: Turn, ordering: Ordering, step: StepState) -> bool:
     """Runs it, or skips it and what belongs to it."""
     try:
-        gather_inputs(turn.spec(step), turn.run.steps, turn.context(turn.spec(step)))
+        turn.inputs(turn.spec(step))
     except Absent:
         pass  # the condition may ask for it, and running the step says that it is not there
     except Pending as pending:

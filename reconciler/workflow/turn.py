@@ -87,7 +87,7 @@ class Turn:
 
     def ask(self, step: StepState, spec: Step) -> Outcome:
         """What is next for a step that runs. Raises Pending where an input is missing."""
-        inputs = gather_inputs(spec, self.run.steps, self.context(spec))
+        inputs = self.inputs(spec)
         kind = self.kind(step)
         results = {path: result for path, result in step.results.items() if not is_aside(path)}
         outcome = self._call(step, None if kind is None else kind.next, self.call(step, spec, inputs), results)
@@ -130,13 +130,17 @@ class Turn:
             context=self.context(spec) if step.type in self.workflow.definitions else {},
         )
 
+    def inputs(self, spec: Step) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As `gather_inputs` answers them. Raises Pending."""
+        return gather_inputs(spec, self.run.steps, self.context(spec) if spec.inputs else {})
+
     def context(self, spec: Step) -> dict[str, Any]:
         """What `context` is for a step, where its family has one."""
         return context_of(spec, self.run, self.workflow) if self.workflow.on_failure == "visit" else {}
 
     def _aside(self, step: StepState, spec: Step, prefix: str) -> Call:
         try:
-            inputs = gather_inputs(spec, self.run.steps, self.context(spec))
+            inputs = self.inputs(spec)
         except Pending:  # the producer was undone before; what it gave is not needed to take back
             inputs = (dict(spec.properties), {})
         call = self.call(step, spec, inputs)

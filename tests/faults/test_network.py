@@ -18,6 +18,7 @@ from reconciler.model.identity import GVK
 from tests.e2e.place import Place, config_map_app
 from tests.faults.effects import Receiver, flow
 from tests.faults.proxy import Call, Fault, Proxy
+from tests.integration.process import PATIENCE
 
 PROOF = int(os.environ.get("RECONCILER_PROOF", "1"))
 pytestmark = pytest.mark.timeout(240 * PROOF)
@@ -85,16 +86,18 @@ def test_what_changes_while_a_watch_is_broken_is_found_and_mended(place: Place, 
             daemon.wait_for(lambda: place.value("shop") == "first", "what was changed is as it was")
 
 
+@pytest.mark.timeout(600 * PROOF)
 def test_pushes_arrive_and_effects_count_once_while_the_server_is_slow_refuses_and_loses_answers(place: Place, proxy: Proxy, receiver: Receiver):
     chance = random.Random(6)
     proxy.add(Fault(lambda call: not call.watch and chance.random() < 0.3, delay=0.1))
-    proxy.add(Fault(lambda call: chance.random() < 0.06, status=429, retry_after=1))
-    proxy.add(Fault(lambda call: chance.random() < 0.06, status=500))
-    proxy.add(Fault(lambda call: not call.watch and chance.random() < 0.06, lost=True))
+    proxy.add(Fault(lambda call: chance.random() < 0.04, status=429, retry_after=1))
+    proxy.add(Fault(lambda call: chance.random() < 0.04, status=500))
+    proxy.add(Fault(lambda call: not call.watch and chance.random() < 0.04, lost=True))
     apps = ("one", "two", "three")
     rounds = 3 * PROOF
     place.clone.push({"flow.yaml": flow(place.namespace, receiver.address)})
     with place.daemon("--allow-egress", receiver.address) as daemon:
+        daemon.patience = 3 * PATIENCE  # who meets five faults in a row waits longer from one to the next
         daemon.ready()
         for number in range(rounds):
             place.clone.push({f"{name}.yaml": config_map_app(place.namespace, name, f"{number}") for name in apps})

@@ -21,7 +21,7 @@ PATIENCE = 60.0
 class Process:
     """
     `reconciler run` with its API on a free port. `url` is known once it is ready; leaving the block kills what still runs.
-    `program`: what else than the installed one Python is to run.
+    `program`: what else than the installed one Python is to run. `patience`: seconds that are waited for anything.
     """
 
     def __init__(self, folder: Path, *args: str | Path, speed: int = 1000, program: Sequence[str | Path] = ("-m", "reconciler")) -> None:
@@ -32,7 +32,7 @@ class Process:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("RECONCILER_", "GIT_"))}
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stderr=log, stdout=log, env={**environ, "XDG_STATE_HOME": str(folder / "user")})
-        self.url = ""
+        self.url, self.patience = "", PATIENCE
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +114,7 @@ class Process:
 
     def wait_for(self, predicate: Callable[[], Any], what: str) -> Any:
         """Asks until the predicate answers something true, while the process lives; answers that."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not (value := predicate()):
             assert self._process.poll() is None, f"ended with {self._process.returncode} before {what}:\n{self.said}"
             assert time.monotonic() < end, f"never came: {what}\n{self.said}\n{self.ask('/v1/applications') if self.url else ''}"
