@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from reconciler.model.access import Access, check_rule
 from reconciler.model.duration import parse_duration
-from reconciler.model.names import KUBECTL_MANAGERS, SHARD_NAME
+from reconciler.model.names import DNS_LABEL, KUBECTL_MANAGERS
 from reconciler.model.text import one_line
 from reconciler.settings_checks import check_egress, check_endpoints, check_namespace, check_paths, check_secret
 from reconciler.settings_parts import Backoff, ControllerConfig, SopsKeys
@@ -302,7 +302,7 @@ def _check(setting: Setting, value: Any) -> Any:
         split_address(checked)
     if setting.field == "lease_duration" and not 1 <= parse_duration(checked).total_seconds() <= 600:
         raise ValueError(f"{one_line(checked, 40)} is not from 1s to 10m")
-    if setting.field == "shard" and checked and not SHARD_NAME.fullmatch(checked):
+    if setting.field == "shard" and checked and not DNS_LABEL.fullmatch(checked):
         raise ValueError(f"no shard can be called {one_line(checked, 80)!r}: a-z, 0-9 and -, at most 63, beginning and ending with a letter or digit")
     if setting.field == "paths":
         check_paths(checked)

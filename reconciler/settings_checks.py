@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from reconciler.model.names import DNS_LABEL
 from reconciler.model.text import one_line
 
 _EGRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
 _ENDPOINT: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
 _USER: Final = re.compile(r"://[^/]*@")
 _SECRET: Final = re.compile(r"[a-z0-9][-a-z0-9]{0,62}/[a-z0-9][-.a-z0-9]{0,252}", re.ASCII)
-_NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -40,5 +40,5 @@ def check_endpoints(urls: Iterable[str]) -> None:
 
 
 def check_namespace(named: str) -> None:
-    if named and not _NAMESPACE.fullmatch(named):
+    if named and not DNS_LABEL.fullmatch(named):
         raise ValueError(f"not the name of a namespace: {one_line(named, 80)!r} (a-z, 0-9 and -, at most 63)")

@@ -23,8 +23,8 @@ from reconciler.dialects.shapes import (
     Variant,
     Whole,
 )
+from reconciler.model.names import DNS_LABEL
 
-DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 
 _TEXTS = ListOf(Text(empty=True))

@@ -12,11 +12,11 @@ from reconciler.dialects.objects import resolve
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text, Truth
 from reconciler.model.application import Reference
+from reconciler.model.names import DNS_LABEL
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 from reconciler.model.version import Range
 
-_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _RELEASE: Final = re.compile(r"(?=.{1,53}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,19}", re.ASCII)
 _CHART: Final = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,252})", re.ASCII)
@@ -45,7 +45,7 @@ HELM: Final = Record(
         "chart": Text(),
         "path": Text(),
         "version": Text(),
-        "targetNamespace": Text(pattern=_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
+        "targetNamespace": Text(pattern=DNS_LABEL, meaning="a DNS-1123 label (a-z, 0-9 and -, at most 63)"),
         "releaseName": Text(pattern=_RELEASE, meaning="a release name (a-z, 0-9, - and ., at most 53)"),
         "values": MapOf(Anything()),
         "valuesFrom": ListOf(_VALUES_FROM),

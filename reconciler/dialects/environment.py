@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from reconciler.dialects.catalog import DNS_LABEL
 from reconciler.dialects.documents import parse
 from reconciler.dialects.findings import Findings
 from reconciler.dialects.protocol import Document
@@ -13,7 +12,7 @@ from reconciler.dialects.reading import Reading
 from reconciler.dialects.scope import ENVIRONMENT
 from reconciler.dialects.shapes import Anything, MapOf, Record, Text
 from reconciler.model.application import Environment
-from reconciler.model.names import ENVIRONMENT_FILE
+from reconciler.model.names import DNS_LABEL, ENVIRONMENT_FILE
 from reconciler.model.problem import Problem
 
 MAX_BYTES = 64 * 1024  # its values are in the digest of every application below it

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from reconciler.dialects.catalog import DNS_LABEL
 from reconciler.dialects.environment import candidates, find_environment
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
@@ -67,7 +66,7 @@ def read_header(document: Document, files: Reading, findings: Findings) -> Heade
         first = f": {one_line(problems[0], 200)}" if problems else ""
         findings.error((), f"the environment file {place} has errors{first}")
         environment = Environment()
-    if names.SHARD in labels and not names.SHARD_NAME.fullmatch(labels[names.SHARD]):
+    if names.SHARD in labels and not names.DNS_LABEL.fullmatch(labels[names.SHARD]):
         findings.error(("metadata", "labels", names.SHARD), "no shard is called so: a DNS-1123 label (a-z, 0-9 and -, at most 63)")
     label = labels.get(names.ENVIRONMENT, "")
     namespace = _read_name(metadata, "namespace", findings) or environment.namespace or "default"
@@ -159,7 +158,7 @@ def _read_name(metadata: dict[str, Any], field: str, findings: Findings) -> str:
     if not isinstance(value, str):
         findings.error(at, f"must be text, not {kind_of(value)}; put it in quotes")
         return ""
-    if field == "namespace" and not DNS_LABEL.fullmatch(value):
+    if field == "namespace" and not names.DNS_LABEL.fullmatch(value):
         findings.error(at, f"{one_line(value, 80) or 'an empty text'} is no DNS-1123 label (a-z, 0-9 and -, at most 63)")
         return ""
     if field == "name" and not is_name(value):

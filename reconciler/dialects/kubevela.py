@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from reconciler.dialects import words
-from reconciler.dialects.catalog import DNS_LABEL, LATER_STEP_TYPES
+from reconciler.dialects.catalog import LATER_STEP_TYPES
 from reconciler.dialects.definitions import LOADING, Definition, NoChecker, check_definition, find_definitions, read_definitions
 from reconciler.dialects.fieldpath import FieldPath
 from reconciler.dialects.findings import Findings
@@ -31,7 +31,7 @@ from reconciler.dialects.type_definitions import TypeDefinitions, check_type_def
 from reconciler.model.application import Application, Mode, Retry, Step, Workflow, pin_name
 from reconciler.model.canonical import canonical
 from reconciler.model.definition import Checker
-from reconciler.model.names import RESERVED_STEPS
+from reconciler.model.names import DNS_LABEL, RESERVED_STEPS
 from reconciler.model.outcome import StepType
 from reconciler.model.problem import Problem
 from reconciler.model.run import Run

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from reconciler.dialects.catalog import COMPONENT_TYPES, DNS_LABEL
+from reconciler.dialects.catalog import COMPONENT_TYPES
 from reconciler.dialects.charts import find_namespace, read_chart
 from reconciler.dialects.fieldpath import FieldPath, parse_path
 from reconciler.dialects.findings import Findings, suggest
@@ -22,7 +22,7 @@ from reconciler.dialects.targets import find_step_inputs, full_target
 from reconciler.dialects.traits import SCALERS, TRAITS, UNFIT
 from reconciler.dialects.type_definitions import TypeDefinitions
 from reconciler.model.application import Component, Input, Output, Reference, Step, Trait, Workflow
-from reconciler.model.names import STEP_NAME
+from reconciler.model.names import DNS_LABEL, STEP_NAME
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from reconciler.dialects.catalog import DNS_LABEL, LATER_POLICY_TYPES
+from reconciler.dialects.catalog import LATER_POLICY_TYPES
 from reconciler.dialects.fieldpath import FieldPath, merged
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.kubevela_rules import RULE_POLICIES, RuleReader
@@ -21,6 +21,7 @@ from reconciler.dialects.shapes import Anything, ListOf, MapOf, Record, Text, Tr
 from reconciler.dialects.steps import mappings, texts
 from reconciler.dialects.type_definitions import TypeDefinitions
 from reconciler.model.application import Component, Trait, Workflow
+from reconciler.model.names import DNS_LABEL
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from reconciler.dialects.catalog import DNS_LABEL, REVISION_TYPES
+from reconciler.dialects.catalog import REVISION_TYPES
 from reconciler.dialects.fieldpath import FieldPath, parse_path, with_value
 from reconciler.dialects.findings import Findings, suggest
 from reconciler.dialects.globals import Globals
 from reconciler.dialects.reading import Reading
 from reconciler.dialects.steps import mappings, texts
 from reconciler.model.application import Component, Reference, Workflow
+from reconciler.model.names import DNS_LABEL
 from reconciler.model.problem import Problem
 from reconciler.model.sealed import without_metadata
 from reconciler.model.text import one_line

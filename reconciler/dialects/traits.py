@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.dialects.catalog import ACTIONS, DNS_LABEL, ENV, KEYS, PORT_NAME, PROBE, PROBE_TIMES, PULL, SUBDOMAIN
+from reconciler.dialects.catalog import ACTIONS, ENV, KEYS, PORT_NAME, PROBE, PROBE_TIMES, PULL, SUBDOMAIN
 from reconciler.dialects.shapes import Anything, ListedOr, ListOf, MapOf, Partition, Quantity, Record, Shape, Text, Truth, Variant, Whole
+from reconciler.model.names import DNS_LABEL
 
 _RUN_TO_AN_END = frozenset({"task", "cron-task"})
 _PORT = Whole(1, 65535)

@@ -135,9 +135,10 @@ class Context:
     def keep_compiled(self, found: Mapping[AppKey, tuple[str, Compiled]]) -> None:
         """Of what a look has compiled, that of which this daemon is to make a revision; it is compiled again where another one comes to need it."""
         for key, compiled in found.items():
-            if (app := self.apps.get(key)) is not None:
+            app = self.apps.get(key)
+            if app is not None:
                 app.render_again = True  # what it did not render with may stand in the cluster, of which no digest tells
-            if key in self.unplanned and not self.shards.is_strange(self.apps.get(key), self.index.entries.get(key)):
+            if key in self.unplanned and not self.shards.is_strange(app, self.index.entries.get(key)):
                 self.compiled[key] = compiled
             else:
                 self.compiled.pop(key, None)

@@ -203,7 +203,8 @@ class Engine:
     async def _begin(self) -> None:
         """State into memory. Who leads by then goes on at once; who does not shows what there is."""
         await self._lead.decided()
-        await self._load(acting=(acting := self._lead.leads), passing=UnavailableError)
+        acting = self._lead.leads
+        await self._load(acting=acting, passing=UnavailableError)
         for key in self._context.apps if not acting else ():
             self._queue.add(key)
 

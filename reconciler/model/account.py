@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from reconciler.model.names import SERVICE_ACCOUNT, SERVICE_ACCOUNT_OAM
+from reconciler.model.names import DNS_LABEL, SERVICE_ACCOUNT, SERVICE_ACCOUNT_OAM
 from reconciler.model.text import one_line
 
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 
 
@@ -31,7 +30,7 @@ class Account(NamedTuple):
 def parse_account(text: str, namespace: str) -> Account:
     """Reads `name`, which is of `namespace`, or `namespace:name`. Raises ValueError with what is wrong."""
     where, colon, name = text.rpartition(":")
-    if not _NAME.fullmatch(name) or (colon and not _NAMESPACE.fullmatch(where)):
+    if not _NAME.fullmatch(name) or (colon and not DNS_LABEL.fullmatch(where)):
         raise ValueError(f"{one_line(text, 80) or 'an empty text'} names no service account: write NAME or NAMESPACE:NAME")
     return Account(where or namespace, name)
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final, Literal, NamedTuple
 
 from reconciler.model.identity import AppKey
-from reconciler.model.names import DEPENDS_ON
+from reconciler.model.names import DEPENDS_ON, DNS_LABEL
 from reconciler.model.text import one_line
 
 MOST: Final = 50
 _LISTED: Final = 8
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?", re.ASCII)
 
 
@@ -33,7 +32,7 @@ def parse_dependencies(text: str, namespace: str) -> list[AppKey]:
     found = []
     for item in items:
         where, slash, name = item.rpartition("/")
-        if not _NAME.fullmatch(name) or (slash and not _NAMESPACE.fullmatch(where)):
+        if not _NAME.fullmatch(name) or (slash and not DNS_LABEL.fullmatch(where)):
             raise ValueError(f"{one_line(item, 80) or 'an empty text'} names no application: write NAME or NAMESPACE/NAME, with commas between them")
         found.append(AppKey(where or namespace, name))
     return list(dict.fromkeys(found))

@@ -15,6 +15,7 @@ STATE_VERSION: Final = 1
 """Of the state as it is stored: state that is newer is refused (rule 3g)."""
 
 # Annotations that people write into manifests (git).
+DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)  # RFC 1123: namespaces, shards and most names
 GATE_PREFIX: Final = "gates.reconciler.dev/"
 CONTINUE_ROLLOUT: Final = "context.reconciler.dev/continueRollout"
 ROLLBACK: Final = "context.reconciler.dev/rollback"
@@ -22,7 +23,6 @@ SUSPEND: Final = "reconciler.dev/suspend"
 ENVIRONMENT: Final = "reconciler.dev/environment"
 DEPENDS_ON: Final = "reconciler.dev/depends-on"
 SHARD: Final = "reconciler.dev/shard"  # a label: in manifests which daemon is to act, on mirrors which one does
-SHARD_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 CREATE_NAMESPACE: Final = "reconciler.dev/create-namespace"
 SERVICE_ACCOUNT: Final = "reconciler.dev/service-account"
 SERVICE_ACCOUNT_OAM: Final = "app.oam.dev/service-account-name"
